@@ -12,7 +12,7 @@ while nothing is in flight, so that what falls due happens in the order of its t
       ▼
     now = that moment; wake every service; again
 
-The clock runs in real time plus an offset; while `advance` is at work it stands still between jumps.
+The clock runs in real time plus an offset; during `advance` it stands still between jumps.
 """
 
 import asyncio
@@ -89,7 +89,7 @@ class Clock:
         self._changed = asyncio.Event()
 
     async def wait_until(self, when: datetime | None) -> None:
-        """Return when it is `when`, or anything changed; the caller looks again (None: no moment)."""
+        """Return when it is `when` (None: never), or anything changed; the caller looks again."""
         changed = self._changed
         if when is not None and when <= self.now():
             return

@@ -1,7 +1,7 @@
 """The local cloud's state: one SQLite file, one connection, used from one thread.
 
-A transaction never spans an `await`, so no two services' writes mix. `kill -9` loses nothing that was
-committed (write-ahead log); only the machine's own crash can lose the last moments.
+A transaction never spans an `await`, so no two services' writes mix. `kill -9` loses nothing that
+was committed (write-ahead log); only the machine's own crash can lose the last moments.
 """
 
 import contextlib

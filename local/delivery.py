@@ -1,4 +1,4 @@
-"""How a service calls a function: one HTTP request, timed in real time, with the faults of the plan."""
+"""How a service calls a function: one HTTP request, timed in real time, with the plan's faults."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

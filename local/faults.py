@@ -1,7 +1,7 @@
 """What goes wrong on request, decided by a hash and not by a running generator.
 
-Every decision is `chance(seed, kind, service, method, business id, attempt)`: the same seed gives the
-same story whatever the threads do. `attempt` counts the calls of one method for one business id.
+Every decision is `chance(seed, kind, service, method, business id, attempt)`: the same seed gives
+the same story whatever the threads do. `attempt` counts the calls of a method for a business id.
 """
 
 import asyncio

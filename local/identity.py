@@ -1,4 +1,4 @@
-"""The local token issuer: real RS256 OIDC tokens, so that the code that checks them is production's."""
+"""The local token issuer: real RS256 OIDC tokens, so the code that checks them is production's."""
 
 import time
 from dataclasses import dataclass
