@@ -1,0 +1,102 @@
+"""Every error of the bundle. Retry or give up is a property of the class.
+
+    BundleError
+    ├── PermanentError            given up at once: dead-lettered, answered 2xx
+    │   ├── MalformedError
+    │   ├── KeyReusedError
+    │   ├── StepNameUsedTwiceError
+    │   ├── StepVanishedError
+    │   ├── ResultNotStorableError
+    │   └── UnknownOutcomeError
+    ├── TransientError            tried again, counts as an attempt
+    │   └── NotYetError           tried again, counts as none
+    ├── InProgressError           somebody else holds the work: asked again later
+    │   └── LostClaimError        it was ours, and is not any more
+    ├── ConfigurationError        the process must not start
+    └── CallerRefusedError
+        ├── UnauthorizedError     401
+        └── ForbiddenError        403
+
+Any other exception of a handler is treated as transient: unknown means retry, giving up is declared.
+A docstring is the default message.
+"""
+
+from typing import ClassVar
+
+
+class BundleError(Exception):
+    """Something went wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or type(self).__doc__)
+
+
+class PermanentError(BundleError):
+    """This can never succeed."""
+
+
+class MalformedError(PermanentError):
+    """The input is not what the contract says."""
+
+
+class KeyReusedError(PermanentError):
+    """This key was used before, for other work."""
+
+
+class StepNameUsedTwiceError(PermanentError):
+    """Two steps of one handler have the same name."""
+
+
+class StepVanishedError(PermanentError):
+    """A step that finished earlier is no longer in the handler."""
+
+
+class ResultNotStorableError(PermanentError):
+    """A result cannot be stored exactly."""
+
+
+class UnknownOutcomeError(PermanentError):
+    """An attempt vanished midway; whether its effect happened is not known."""
+
+
+class TransientError(BundleError):
+    """This did not work now; it is worth another try."""
+
+
+class NotYetError(TransientError):
+    """What this work needs has not happened yet."""
+
+
+class InProgressError(BundleError):
+    """Another delivery is at work on this."""
+
+    def __init__(self, message: str | None = None, *, retry_after: float = 10.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """Seconds after which asking again makes sense."""
+
+
+class LostClaimError(InProgressError):
+    """The claim was lost to another delivery."""
+
+
+class ConfigurationError(BundleError):
+    """A setting is missing or malformed."""
+
+
+class CallerRefusedError(BundleError):
+    """The caller may not call this."""
+
+    code: ClassVar[int] = 401
+    status: ClassVar[str] = "unauthorized"
+
+
+class UnauthorizedError(CallerRefusedError):
+    """No valid token came with the call."""
+
+
+class ForbiddenError(CallerRefusedError):
+    """The token belongs to somebody who may not call this."""
+
+    code = 403
+    status = "forbidden"
