@@ -44,6 +44,7 @@ class Clock:
         self._database = database
         self._offset = timedelta(microseconds=int(database.get("clock.offset_us") or 0))
         self._last_commit = _parse(database.get("clock.last_commit"))
+        self._last_read: datetime | None = None
         self._frozen: datetime | None = None
         self._sources: list[Source] = []
         self._busy = 0
@@ -57,17 +58,22 @@ class Clock:
     def commit_time(self) -> datetime:
         """A commit's time: now, or 1 µs after the last one where that is later; never twice.
 
+        It is later than every `read_time` too, so that what was read at a time stays true of it.
         Call it inside the database transaction of the commit, which also remembers it.
         """
-        floor = self._last_commit + MICROSECOND if self._last_commit else None
-        now = self.now()
-        self._last_commit = max(now, floor) if floor else now
+        commit = self.now()
+        for earlier in (self._last_commit, self._last_read):
+            if earlier and commit <= earlier:
+                commit = earlier + MICROSECOND
+        self._last_commit = commit
         self._database.put("clock.last_commit", self._last_commit.isoformat())
         return self._last_commit
 
     def read_time(self) -> datetime:
         """A read's time: now, never older than the last commit."""
-        return max(self.now(), self._last_commit) if self._last_commit else self.now()
+        now = self.now()
+        self._last_read = max(now, self._last_commit) if self._last_commit else now
+        return self._last_read
 
     def register(self, source: Source) -> None:
         """Let `advance` and `idle` know of a service that has work falling due."""
