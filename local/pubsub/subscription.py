@@ -1,0 +1,188 @@
+"""One subscription: its settings, what is refused in them, and its waiting times."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from google.pubsub_v1 import types
+
+from local.pubsub import filters, names
+from local.pubsub.moments import SECOND
+
+Proto = types.Subscription.pb()
+
+MINUTE, DAY = 60, 86_400
+DEFAULT_ACK_DEADLINE = 10
+DEFAULT_RETENTION = 7 * DAY
+DEFAULT_EXPIRATION = 31 * DAY
+DEFAULT_BACKOFF = (10, 600)
+DEFAULT_ATTEMPTS = 5
+PUSH_BACKOFF = (0.1, 60)
+"""Seconds a push subscription without a retry policy waits, from the first failure to the worst."""
+
+EVENTARC_MODE = "__GCP_CloudEventsMode=CUSTOM_PUBSUB_"
+"""In a push endpoint's query: deliver as a CloudEvent. The topic's quoted name follows."""
+
+_FOREIGN = ("bigquery_config", "cloud_storage_config", "bigtable_config", "message_transforms")
+_MUTABLE = (
+    "push_config",
+    "ack_deadline_seconds",
+    "retain_acked_messages",
+    "message_retention_duration",
+    "labels",
+    "expiration_policy",
+    "dead_letter_policy",
+    "retry_policy",
+    "enable_exactly_once_delivery",
+    "tags",
+    *_FOREIGN,
+)
+
+
+@dataclass
+class Subscription:
+    """A subscription and its number in the backlog."""
+
+    number: int
+    proto: Any
+    single_attempt: bool = False
+    """Eventarc without retry: every answer, also a failure, acknowledges."""
+
+    @property
+    def name(self) -> str:
+        """`projects/P/subscriptions/S`."""
+        return str(self.proto.name)
+
+    @property
+    def endpoint(self) -> str:
+        """Where it pushes to; empty for a pull subscription."""
+        return str(self.proto.push_config.push_endpoint)
+
+    @property
+    def retention(self) -> int:
+        """Microseconds a message is kept after it was published."""
+        return int(self.proto.message_retention_duration.ToMicroseconds())
+
+    @property
+    def max_attempts(self) -> int | None:
+        """After how many failed attempts a message goes to the dead-letter topic; None: never."""
+        if not self.proto.HasField("dead_letter_policy"):
+            return None
+        return int(self.proto.dead_letter_policy.max_delivery_attempts)
+
+    def accepts(self, attributes: Any) -> bool:
+        """Whether its filter lets a message with these attributes pass."""
+        return filters.compiled(self.proto.filter)(attributes)
+
+    def backoff(self, failures: int) -> int:
+        """Microseconds to wait after that many failed attempts."""
+        if self.proto.HasField("retry_policy"):
+            policy = self.proto.retry_policy
+            low = int(policy.minimum_backoff.ToMicroseconds())
+            high = int(policy.maximum_backoff.ToMicroseconds())
+        elif self.endpoint:
+            low, high = (int(seconds * SECOND) for seconds in PUSH_BACKOFF)
+        else:
+            return 0
+        return min(high, low << min(failures - 1, 40))
+
+
+def completed(proto: Any) -> Any:
+    """The settings as the platform stores them: checked, with its defaults filled in."""
+    _check_foreign(proto)
+    if not proto.ack_deadline_seconds:
+        proto.ack_deadline_seconds = DEFAULT_ACK_DEADLINE
+    if not proto.HasField("message_retention_duration"):
+        proto.message_retention_duration.seconds = DEFAULT_RETENTION
+    if not proto.HasField("expiration_policy"):
+        proto.expiration_policy.ttl.seconds = DEFAULT_EXPIRATION
+    if proto.HasField("retry_policy"):
+        _complete_backoff(proto.retry_policy)
+    if proto.HasField("dead_letter_policy"):
+        _complete_dead_letters(proto.dead_letter_policy)
+    proto.state = types.Subscription.State.ACTIVE
+    _check(proto)
+    return proto
+
+
+def updated(current: Any, change: Any, paths: list[str]) -> Any:
+    """`current` with the fields `paths` name taken from `change`."""
+    if not paths:
+        raise names.invalid("The update_mask in the UpdateSubscriptionRequest must not be empty.")
+    result = Proto()
+    result.CopyFrom(current)
+    for path in paths:
+        if path.split(".")[0] not in _MUTABLE:
+            raise names.invalid(
+                f"Invalid update_mask provided in the UpdateSubscriptionRequest: '{path}' "
+                "is not a known or mutable Subscription field."
+            )
+        replace(result, change, path)
+    return completed(result)
+
+
+def replace(target: Any, source: Any, path: str) -> None:
+    """Make the field at a mask's path in `target` what it is in `source`."""
+    first, _, rest = path.partition(".")
+    field = target.DESCRIPTOR.fields_by_name.get(first)
+    if field is None:
+        raise names.invalid(f"Invalid update_mask: no field '{first}'.")
+    if rest and field.message_type is not None:
+        return replace(getattr(target, first), getattr(source, first), rest)
+    target.ClearField(first)
+    part = type(target)()
+    part.CopyFrom(source)
+    for other in part.DESCRIPTOR.fields_by_name:
+        if other != first:
+            part.ClearField(other)
+    target.MergeFrom(part)
+
+
+def _check_foreign(proto: Any) -> None:
+    present = {field.name for field, _ in proto.ListFields()}
+    for field in _FOREIGN:
+        if field in present:
+            raise names.unimplemented(f"{field}: only push and pull subscriptions are served here.")
+
+
+def _complete_backoff(policy: Any) -> None:
+    low, high = DEFAULT_BACKOFF
+    if not policy.HasField("minimum_backoff"):
+        policy.minimum_backoff.seconds = low
+    if not policy.HasField("maximum_backoff"):
+        policy.maximum_backoff.seconds = high
+
+
+def _complete_dead_letters(policy: Any) -> None:
+    names.check(policy.dead_letter_topic, "topics", "dead_letter_topic")
+    if not policy.max_delivery_attempts:
+        policy.max_delivery_attempts = DEFAULT_ATTEMPTS
+
+
+def _check(proto: Any) -> None:
+    _in_range("ack_deadline_seconds", proto.ack_deadline_seconds, 10, 600)
+    retention = proto.message_retention_duration.ToSeconds()
+    _in_range("message_retention_duration", retention, 10 * MINUTE, 31 * DAY)
+    if proto.HasField("dead_letter_policy"):
+        attempts = proto.dead_letter_policy.max_delivery_attempts
+        _in_range("max_delivery_attempts", attempts, 5, 100)
+    if proto.HasField("retry_policy"):
+        low = proto.retry_policy.minimum_backoff.ToMicroseconds()
+        high = proto.retry_policy.maximum_backoff.ToMicroseconds()
+        _in_range("minimum_backoff", low / SECOND, 0, 600)
+        _in_range("maximum_backoff", high / SECOND, 0, 600)
+        if low > high:
+            raise names.invalid("minimum_backoff must not be longer than maximum_backoff.")
+    endpoint = proto.push_config.push_endpoint
+    if endpoint and not endpoint.startswith(("https://", "http://")):
+        raise names.invalid(
+            f"Invalid push endpoint given (endpoint={endpoint}). Refer to "
+            "https://cloud.google.com/pubsub/docs/push for more information."
+        )
+    filters.compiled(proto.filter)
+
+
+def _in_range(field: str, value: float, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise names.invalid(
+            f"Invalid {field} given: {value:g}. It must be between {low} and {high} (inclusive)."
+        )
