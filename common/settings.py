@@ -83,8 +83,8 @@ class Variable:
     """The text that stands for unset; None: there is none."""
     needed_by: frozenset[str] = frozenset()
     """The functions that do not start without it."""
-    secret: bool = False
-    """Never shown, not even when malformed."""
+    show: Callable[[str], str] = repr
+    """How an error shows a malformed value, which may hold a secret."""
 
 
 def load(environ: Mapping[str, str]) -> Settings:
@@ -115,7 +115,7 @@ def _read(name: str, environ: Mapping[str, str], functions: Iterable[str]) -> An
     try:
         return variable.parse(text)
     except ValueError as error:
-        shown = "set" if variable.secret else repr(_without_secrets(text))
+        shown = variable.show(text)
         raise ConfigurationError(f"{name} is {shown}, but must be {error}.") from None
 
 
@@ -147,9 +147,13 @@ def _check_messages(settings: Settings) -> None:
         raise ConfigurationError("UNSUBSCRIBE_SECRET is not set, and UNSUBSCRIBE_URL needs it.")
 
 
-def _without_secrets(text: str) -> str:
-    """A value as an error may show it: without a URL's password and query."""
-    return re.sub(r"(://)[^/@]*@|\?.*", lambda match: f"{match[1] or '?'}…", text)
+def _hidden(text: str) -> str:
+    return f"set ({len(text)} characters)"
+
+
+def _masked_url(text: str) -> str:
+    """Without what may be a password or a key: all before an @ and after a ?."""
+    return repr(re.sub(r"\?.*", "?…", re.sub(r".*@", "…@", text)))
 
 
 def _split(text: str, schemes: Collection[str]) -> SplitResult:
@@ -327,12 +331,15 @@ VARIABLES: Mapping[str, Variable] = {
         default="no",
     ),
     "MESSAGING_URL": Variable(
-        meaning="the messaging provider: messages are posted there as JSON", parse=_url, secret=True
+        meaning="the messaging provider: messages are posted there as JSON",
+        parse=_url,
+        show=_hidden,
     ),
     "SMTP_URL": Variable(
         meaning="the mail server instead: smtp://user:password@host:port or smtps://…; "
         "?starttls=yes or no (default: yes with a password)",
         parse=_smtp,
+        show=_masked_url,
     ),
     "MESSAGE_FROM": Variable(meaning="the sender of mail; needed with SMTP_URL", parse=_sender),
     "MESSAGE_ALLOW": Variable(
@@ -348,9 +355,11 @@ VARIABLES: Mapping[str, Variable] = {
     "UNSUBSCRIBE_SECRET": Variable(
         meaning="the key of that token, HMAC-SHA256 of the user id; needed with an https page",
         parse=_secret,
-        secret=True,
+        show=_hidden,
     ),
-    "INVENTORY_URL": Variable(meaning="the inventory service, told of every order", parse=_url),
+    "INVENTORY_URL": Variable(
+        meaning="the inventory service, told of every order", parse=_url, show=_masked_url
+    ),
     "CART_REMINDER_DELAY": Variable(
         meaning="seconds from an abandoned cart to its reminder", parse=_delay, default="7200"
     ),
