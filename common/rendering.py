@@ -5,6 +5,7 @@ is there is an error, not an empty place in a customer's mail.
 """
 
 import functools
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ def render(template: str, context: Mapping[str, Any]) -> Rendering:
     try:
         return Rendering(
             subject=one_line(_render(f"{template}.subject.txt", context))[:SUBJECT_LIMIT],
-            text=_render(f"{template}.txt", context).strip() + "\n",
+            text=re.sub(r"\n{3,}", "\n\n", _render(f"{template}.txt", context)).strip() + "\n",
             html=_render(f"{template}.html", context).strip() + "\n",
         )
     except TemplateNotFound as error:
@@ -86,7 +87,7 @@ def lines(items: object) -> list[str]:
 
 def _line(item: object) -> str:
     if not isinstance(item, Mapping):
-        return one_line(str(item))[:LINE_LIMIT]
+        return one_line(item)[:LINE_LIMIT] if isinstance(item, str | int | float) else ""
     named = [item[key] for key in ("name", "title", "sku", "id") if item.get(key)]
     if not named:
         return ""

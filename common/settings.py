@@ -10,7 +10,7 @@ import functools
 import math
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import parseaddr
@@ -107,7 +107,7 @@ def current() -> Settings:
     return load(os.environ)
 
 
-def _read(name: str, environ: Mapping[str, str], functions: Iterable[str]) -> Any:
+def _read(name: str, environ: Mapping[str, str], functions: Collection[str]) -> Any:
     variable = VARIABLES[name]
     text = environ.get(name, "").strip() or variable.default
     if text is None:
@@ -119,11 +119,12 @@ def _read(name: str, environ: Mapping[str, str], functions: Iterable[str]) -> An
         raise ConfigurationError(f"{name} is {shown}, but must be {error}.") from None
 
 
-def _unset(name: str, variable: Variable, functions: Iterable[str]) -> Any:
-    needing = variable.needed_by.intersection(functions)
+def _unset(name: str, variable: Variable, functions: Collection[str]) -> Any:
+    # What all of ours need, a function of the user's own needs too.
+    needing = ALL if variable.needed_by == ALL else variable.needed_by.intersection(functions)
     if needing:
         who = ", ".join(sorted(needing))
-        raise ConfigurationError(f"{name} is not set, and {who} needs it: {variable.meaning}.")
+        raise ConfigurationError(f"{name} is not set, but needed by {who}: {variable.meaning}.")
     return "" if variable.needed_by else None
 
 

@@ -58,7 +58,7 @@ def test_what_is_not_set_has_its_default():
 
 @pytest.mark.parametrize("name", sorted(ENVIRON))
 def test_what_is_missing_is_named_with_who_needs_it(name):
-    assert sentence(**{name: None}).startswith(f"{name} is not set, and ")
+    assert sentence(**{name: None}).startswith(f"{name} is not set, but needed by ")
 
 
 def test_blank_is_missing():
@@ -79,6 +79,11 @@ def test_the_consumer_starts_without_what_only_fanout_needs(name):
     found = load(FUNCTION_TARGET="consumer", **{name: None})
     assert getattr(found, name.lower()) == ""
     assert sentence(FUNCTION_TARGET="fanout", **{name: None}).startswith(f"{name} is not set")
+
+
+def test_a_function_of_the_users_own_needs_what_all_need():
+    assert load(FUNCTION_TARGET="mine", FANOUT_URL=None).function_target == "mine"
+    assert sentence(FUNCTION_TARGET="mine", LOCATION=None).startswith("LOCATION is not set")
 
 
 @pytest.mark.parametrize(
