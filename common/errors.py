@@ -9,7 +9,10 @@
     │   ├── ResultNotStorableError
     │   └── UnknownOutcomeError
     ├── TransientError            tried again, counts as an attempt
-    │   └── NotYetError           tried again, counts as none
+    │   ├── NotYetError           tried again, counts as none
+    │   ├── RefusedError          a write's precondition did not hold
+    │   └── EffectConflictError   a document read for an effect has changed since
+    ├── NothingToDoError          it was settled otherwise meanwhile
     ├── InProgressError           somebody else holds the work: asked again later
     │   └── LostClaimError        it was ours, and is not any more
     ├── ConfigurationError        the process must not start
@@ -17,7 +20,7 @@
         ├── UnauthorizedError     401
         └── ForbiddenError        403
 
-Any other exception of a handler is treated as transient: unknown means retry, giving up is declared.
+Any other exception of a handler counts as transient: unknown means retry, giving up is declared.
 A docstring is the default message.
 """
 
@@ -65,6 +68,23 @@ class TransientError(BundleError):
 
 class NotYetError(TransientError):
     """What this work needs has not happened yet."""
+
+
+class RefusedError(TransientError):
+    """A precondition of the write did not hold."""
+
+
+class EffectConflictError(TransientError):
+    """A document that an effect was computed from has changed since it was read."""
+
+
+class NothingToDoError(BundleError):
+    """There is nothing left to do."""
+
+    def __init__(self, status: str, message: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        """What to answer: `skipped`, `duplicate`, `enqueued`."""
 
 
 class InProgressError(BundleError):

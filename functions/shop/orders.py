@@ -1,0 +1,64 @@
+"""Orders: recorded under their user, told to the inventory, summed up by the week."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from common import documents, settings, tasks
+from common.documents import Merge
+from common.events import Event
+from common.idempotency import Work
+from common.tasks import Task
+from functions.shop import users
+
+QUEUE = "inventory"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Week:
+    """A user's last seven days."""
+
+    orders: int
+    spending: float
+
+
+def place(event: Event, work: Work) -> Merge:
+    """The order's document; the rest of the payload is kept in it."""
+    order_id = documents.document_id(event.payload["order_id"])
+    fields = {
+        **documents.storable(dict(event.payload)),
+        "user_id": event.user_id,
+        "placed_at": event.occurred_at or work.now,
+        "recorded_at": work.now,
+    }
+    return Merge(path=f"{users.path(event.user_id)}/orders/{order_id}", fields=fields)
+
+
+def tell_inventory(event: Event, key: str) -> str:
+    """A task that tells the inventory service, if there is one.
+
+    Its `Idempotency-Key` lasts; the task's name guards for an hour only.
+    """
+    url = settings.current().inventory_url
+    if not url:
+        return "skipped"
+    task = Task(
+        queue=QUEUE,
+        url=url,
+        body={"event_id": event.event_id, "user_id": event.user_id, **event.payload},
+        identity=(QUEUE, key),
+        audience=urlsplit(url)._replace(query="", fragment="").geturl(),
+        headers={"Idempotency-Key": key},
+    )
+    return tasks.enqueue(task)
+
+
+def week(user_id: str, until: datetime) -> Week:
+    """What the user ordered in the seven days until then.
+
+    By when an order became known to us, so that a late one counts in one week, and in only one.
+    """
+    since = until - timedelta(days=7)
+    orders = documents.query(f"{users.path(user_id)}/orders", ("recorded_at", ">", since))
+    totals = [order.data["total"] for order in orders if order.data["recorded_at"] <= until]
+    return Week(orders=len(totals), spending=round(sum(totals), 2))

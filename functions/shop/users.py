@@ -1,0 +1,65 @@
+"""Users: what their sign-up said, and their firsts."""
+
+from datetime import timedelta
+from typing import Any, Literal
+
+from common import documents, reminders
+from common.documents import Merge, Snapshot
+from common.errors import NotYetError
+from common.events import Event
+from common.idempotency import Outcome, Work
+
+FIELDS = ("email", "name", "timezone")
+
+
+def path(user_id: str) -> str:
+    """Where a user's document is."""
+    return f"users/{documents.document_id(user_id)}"
+
+
+def signed_up(event: Event, work: Work) -> Merge:
+    """The user's document; the rest of the payload is kept, and nothing else in it is touched."""
+    fields: dict[str, Any] = {
+        **documents.storable(dict(event.payload)),
+        "user_id": event.user_id,
+        "digest_opt_in": event.payload.get("digest_opt_in") or False,
+        "signed_up_at": event.occurred_at or work.now,
+    }
+    return Merge(path=path(event.user_id), fields=fields)
+
+
+def require(user_id: str) -> Snapshot:
+    """The user. Raises NotYetError while the sign-up has not been processed."""
+    found = documents.read(path(user_id))
+    if "signed_up_at" not in found.data:
+        raise NotYetError(f"the sign-up of user {user_id} has not been processed yet")
+    return found
+
+
+def wants_digest(user_id: str) -> bool:
+    """Whether the user is there and still wants the weekly digest."""
+    return bool(documents.read(path(user_id)).data.get("digest_opt_in"))
+
+
+def first(
+    event: Event, work: Work, mark: Literal["first_login_at", "first_feature_at"], day: int
+) -> Outcome:
+    """Whoever sets the mark schedules the onboarding reminder of that day; others do nothing."""
+    found = documents.read(path(event.user_id))
+    if found.data.get(mark):
+        return Outcome(result="skipped")
+    reminder = onboarding(event, work, day)
+    fields = {"user_id": event.user_id, mark: work.now}
+    return Outcome(result="scheduled", writes=[found.write(fields), reminder])
+
+
+def onboarding(event: Event, work: Work, day: int) -> documents.Write:
+    """The onboarding reminder that is due so many days from now."""
+    return reminders.schedule(
+        work,
+        f"onboarding_day_{day}",
+        event.user_id,
+        user_id=event.user_id,
+        payload={},
+        at=work.now + timedelta(days=day),
+    )
