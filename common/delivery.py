@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -149,8 +150,8 @@ class SmtpTransport:
         self._timeout = timeout
 
     def deliver(self, message: Message) -> None:
+        mail = self._mail(message)
         try:
-            mail = self._mail(message)
             with self._connected() as connection:
                 connection.send_message(mail, parseaddr(self._sender)[1], [message.to])
         except smtplib.SMTPRecipientsRefused as error:
@@ -158,7 +159,7 @@ class SmtpTransport:
             raise _smtp_error(code, reason) from error
         except smtplib.SMTPResponseException as error:
             raise _smtp_error(error.smtp_code, error.smtp_error) from error
-        except (smtplib.SMTPNotSupportedError, ValueError) as error:
+        except smtplib.SMTPNotSupportedError as error:
             raise PermanentError(f"The mail server cannot take this message: {error}.") from error
         except (smtplib.SMTPException, OSError) as error:
             raise TransientError(
@@ -189,9 +190,16 @@ class SmtpTransport:
         return smtplib.SMTP(host, port, timeout=timeout)
 
     def _mail(self, message: Message) -> EmailMessage:
-        mail = EmailMessage(policy=POLICY)
+        try:
+            return self._composed(message)
+        except (ValueError, IndexError, HeaderParseError) as error:  # a header refused a value
+            raise PermanentError(f"This cannot be written as a mail: {error}.") from error
+
+    def _composed(self, message: Message) -> EmailMessage:
+        # An address beyond ASCII travels as it is, to servers that know SMTPUTF8.
+        mail = EmailMessage(policy=POLICY.clone(utf8=not message.to.isascii()))
         mail["From"] = self._sender
-        mail["To"] = Address(addr_spec=message.to)
+        mail["To"] = _address(message.to)
         mail["Subject"] = message.subject
         mail["Date"] = format_datetime(message.sent_at)
         mail["Message-ID"] = self._message_id(message)
@@ -219,6 +227,14 @@ def transport(chosen: Settings) -> Transport:
         timeout = min(CONNECT_TIMEOUT, chosen.handler_budget / 8)
         return SmtpTransport(chosen.smtp_url, chosen.message_from, timeout=timeout)
     return RecordTransport()
+
+
+def _address(text: str) -> Address:
+    """The address as a header takes it; only an ASCII one can be parsed by the standard library."""
+    if text.isascii():
+        return Address(addr_spec=text)
+    user, _, domain = text.rpartition("@")
+    return Address(username=user, domain=domain)
 
 
 def _start(response: requests.Response) -> str:
