@@ -105,6 +105,10 @@ class Clock:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(changed.wait(), timeout)
 
+    def ahead(self) -> timedelta:
+        """How far it is ahead of real time."""
+        return self.now() - datetime.now(UTC)
+
     def in_flight(self) -> int:
         """How many deliveries are in flight."""
         return self._busy

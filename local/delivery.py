@@ -1,6 +1,10 @@
 """How a service calls a function: one HTTP request, timed in real time, with the plan's faults."""
 
+import asyncio
+import contextlib
+from collections import Counter
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -8,6 +12,12 @@ import aiohttp
 
 from local.clock import Clock
 from local.faults import Faults
+
+HELD_BACK = 0.25
+"""Seconds, at most, by which a reordered delivery is late."""
+IDLE_CONNECTION = 1.0
+"""Seconds a connection is kept for reuse: less than gunicorn's 2, so that none is reused just as
+the server closes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +57,15 @@ class Reply:
 class Crashes(Protocol):
     """Who can kill the worker that serves a URL in the middle of a delivery."""
 
-    def arm(self, request: Request, point: float) -> None:
-        """Kill it during this delivery; `point` in [0, 1) chooses where."""
+    def armed(self, request: Request, point: float) -> AbstractContextManager[None]:
+        """Inside, it is killed once; `point` in [0, 1) chooses where."""
+
+
+class Targets(Protocol):
+    """Who knows whether the function behind a URL takes requests."""
+
+    async def ready(self, url: str) -> None:
+        """Return when it does, or when it is none of ours; a starting instance is waited for."""
 
 
 class Deliverer:
@@ -59,43 +76,76 @@ class Deliverer:
         self._faults = faults
         self._session: aiohttp.ClientSession | None = None
         self.crashes: Crashes | None = None
+        self.targets: Targets | None = None
+        self.counts: Counter[str] = Counter()
+        """Requests made, by who delivers."""
 
     async def send(self, request: Request) -> Reply:
         """Make one attempt; never raises for what the network or the function does."""
         with self._clock.busy():
-            if self._hits("crash", self._faults.plan.crashes, request) and self.crashes:
-                point = self._faults.chance("crash point", request.subject, request.attempt)
-                self.crashes.arm(request, point)
-            reply = await self._once(request)
-            if reply.ok and self._hits("duplicate", self._faults.plan.duplicates, request):
-                await self._once(request)
-            return reply
+            plan = self._faults.plan
+            if self._hits("drops", plan.drops, request):
+                return Reply(status=None)
+            if self._hits("reorder", plan.reorder, request):
+                await asyncio.sleep(HELD_BACK * self._chance("held back", request))
+            with self._crash(request):
+                reply = await self._deliver(request)
+            lost = reply.ok and self._hits("lost_acks", plan.lost_acks, request)
+            return Reply(status=None) if lost else reply
 
     async def close(self) -> None:
         """Close the connections."""
         if self._session:
             await self._session.close()
 
+    async def _deliver(self, request: Request) -> Reply:
+        if not self._hits("duplicates", self._faults.plan.duplicates, request):
+            return await self._once(request)
+        if self._chance("overlap", request) < 0.5:
+            first, _ = await asyncio.gather(self._once(request), self._once(request))
+            return first
+        first = await self._once(request)
+        if first.ok:
+            await self._once(request)
+        return first
+
+    def _crash(self, request: Request) -> AbstractContextManager[None]:
+        if self.crashes and self._hits("crashes", self._faults.plan.crashes, request):
+            return self.crashes.armed(request, self._chance("crash point", request))
+        return contextlib.nullcontext()
+
     def _hits(self, kind: str, rate: float, request: Request) -> bool:
         return self._faults.hits(kind, rate, request.service, request.subject, request.attempt)
 
+    def _chance(self, kind: str, request: Request) -> float:
+        return self._faults.chance(kind, request.service, request.subject, request.attempt)
+
     async def _once(self, request: Request) -> Reply:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit=0)
-            self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False)
+        self.counts[request.service] += 1
         try:
-            async with self._session.request(
-                request.method,
-                request.url,
-                data=request.body,
-                headers=request.headers,
-                timeout=aiohttp.ClientTimeout(total=request.timeout),
-                allow_redirects=request.follow_redirects,
-                skip_auto_headers=("Content-Type", "User-Agent", "Accept"),
-            ) as response:
-                body = await response.read()
-                return Reply(status=response.status, headers=response.headers, body=body)
+            async with asyncio.timeout(request.timeout):
+                if self.targets:
+                    await self.targets.ready(request.url)
+                return await self._request(request)
         except TimeoutError:
             return Reply(status=None, timed_out=True)
         except (aiohttp.ClientError, OSError):
             return Reply(status=None)
+
+    async def _request(self, request: Request) -> Reply:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_CONNECTION),
+                timeout=aiohttp.ClientTimeout(total=None),
+                auto_decompress=False,
+            )
+        async with self._session.request(
+            request.method,
+            request.url,
+            data=request.body,
+            headers=request.headers,
+            allow_redirects=request.follow_redirects,
+            skip_auto_headers=("Content-Type", "User-Agent", "Accept"),
+        ) as response:
+            body = await response.read()
+            return Reply(status=response.status, headers=response.headers, body=body)

@@ -60,18 +60,22 @@ def _handler(service: str, name: str, method: Method, faults: Faults, caller: st
     async def unary(request: Any, context: grpc.aio.ServicerContext) -> Any:
         try:
             fault = await faults.call(service, name, lambda: method.subject(request), caller)
-            response = await method.call(request)  # type: ignore[misc]
-            await fault.after()
-            return response
+            try:
+                return await method.call(request)  # type: ignore[misc]
+            finally:
+                fault.after()
         except Exception as error:
             await _abort(context, error)
 
     async def stream(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
         try:
             subject = "" if method.client_stream else method.subject(request)
-            await faults.call(service, name, lambda: subject, caller)
-            async for response in method.call(request):  # type: ignore[union-attr]
-                yield response
+            fault = await faults.call(service, name, lambda: subject, caller)
+            try:
+                async for response in method.call(request):  # type: ignore[union-attr]
+                    yield response
+            finally:
+                fault.after()
         except Exception as error:
             await _abort(context, error)
 

@@ -1,0 +1,208 @@
+"""One function's server process: the real functions-framework, in a process group of its own.
+
+start ──▶ starting ── answers ──▶ ready ── exits ──▶ starting (again, a little later each time)
+              │
+              └── exits, or is silent for too long ──▶ failed
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from local.clock import Clock
+from local.logs import Log
+
+START_TIMEOUT = 60.0
+"""Seconds until a process that answers nothing has failed."""
+GRACE = 10.0
+"""Seconds between SIGTERM and SIGKILL, as on Cloud Run."""
+PROBE = b"GET /robots.txt HTTP/1.0\r\n\r\n"
+"""A request the framework answers itself, without the function."""
+PROBE_EVERY = 0.02
+FIRST_PAUSE, LAST_PAUSE = 0.1, 10.0
+"""Seconds before a process that ended is started again: doubled each time in a row."""
+
+
+class StartFailed(Exception):
+    """The process ended, or answered nothing, before it was ready."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What to run."""
+
+    target: str
+    source: Path
+    """The directory with `main.py`."""
+    port: int
+    environment: Mapping[str, str]
+    """All of it: nothing is inherited."""
+
+
+class Process:
+    """Keeps one function's process running until `stop`."""
+
+    def __init__(self, spec: Spec, clock: Clock, log: Log, spawned: Callable[[int], None]) -> None:
+        """`spawned` is told the id of every process started."""
+        self.spec = spec
+        self.state = "starting"
+        self._spawned = spawned
+        self._clock = clock
+        self._log = log
+        self._settled = asyncio.Event()
+        self._process: asyncio.subprocess.Process | None = None
+        self._follower: asyncio.Task[None] | None = None
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the process, which is its group's."""
+        return self._process.pid if self._process else None
+
+    async def start(self) -> None:
+        """Start it; returns when it answers, raises StartFailed (and leaves nothing behind)."""
+        with self._clock.busy():
+            await self._launch()
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def settled(self) -> None:
+        """Return when it is no longer starting: ready, failed or stopped."""
+        await self._settled.wait()
+
+    async def stop(self) -> None:
+        """End it and all it started: SIGTERM, then SIGKILL after the grace time."""
+        if self._keeper:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        if self._process and self._process.returncode is None:
+            self._process.terminate()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), GRACE)
+        await self._clear_away()
+        self._become("stopped")
+
+    def kill_workers(self) -> int:
+        """SIGKILL what serves requests, now; the master starts another. How many were killed."""
+        workers = self._workers()
+        for worker in workers:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                worker.kill()
+        return len(workers)
+
+    def _workers(self) -> list[psutil.Process]:
+        if not self._process or self._process.returncode is not None:
+            return []
+        try:
+            return list(psutil.Process(self._process.pid).children())
+        except psutil.NoSuchProcess:
+            return []
+
+    def _become(self, state: str) -> None:
+        self.state = state
+        if state == "starting":
+            self._settled.clear()
+        else:
+            self._settled.set()
+
+    async def _launch(self) -> None:
+        self._become("starting")
+        try:
+            await self._spawn()
+            async with asyncio.timeout(START_TIMEOUT):
+                await self._answers()
+        except BaseException as error:
+            await self._clear_away()
+            self._become("failed")
+            if isinstance(error, TimeoutError):
+                raise StartFailed(f"answered nothing for {START_TIMEOUT:.0f} s") from error
+            raise
+        self._become("ready")
+
+    async def _spawn(self) -> None:
+        spec = self.spec
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",  # as in production, the current directory is not importable by itself
+            "-m",
+            "functions_framework",
+            f"--target={spec.target}",
+            f"--source={spec.source / 'main.py'}",
+            "--host=127.0.0.1",
+            f"--port={spec.port}",
+            cwd=spec.source,
+            env=dict(spec.environment),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._spawned(self._process.pid)
+        assert self._process.stdout
+        self._follower = asyncio.create_task(self._log.follow(self._process.stdout))
+
+    async def _answers(self) -> None:
+        while not await _probe(self.spec.port):
+            assert self._process
+            if self._process.returncode is not None:
+                raise StartFailed(f"ended with code {self._process.returncode} while starting")
+            await asyncio.sleep(PROBE_EVERY)
+
+    async def _keep(self) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            assert self._process
+            code = await self._process.wait()
+            self._log.write(f"[local] the process ended with code {code}; starting it again")
+            self._become("starting" if pause == FIRST_PAUSE else "failed")
+            with self._clock.busy() if pause == FIRST_PAUSE else contextlib.nullcontext():
+                await self._clear_away()
+                await asyncio.sleep(pause)
+                try:
+                    await self._launch()
+                    pause = FIRST_PAUSE
+                except StartFailed as error:
+                    self._log.write(f"[local] {error}")
+                    pause = min(pause * 2, LAST_PAUSE)
+
+    async def _clear_away(self) -> None:
+        if not self._process:
+            return
+        end_group(self._process.pid)
+        await self._process.wait()
+        if self._follower:
+            await self._follower
+
+
+def started_at(pid: int) -> float | None:
+    """When a process began, which with its id tells it from any other; None: there is none."""
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.NoSuchProcess:
+        return None
+
+
+def end_group(pid: int) -> None:
+    """SIGKILL a process and all of its group."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+async def _probe(port: int) -> bool:
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    try:
+        writer.write(PROBE)
+        return (await reader.read(5)).startswith(b"HTTP/")
+    except OSError:
+        return False
+    finally:
+        writer.close()

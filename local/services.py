@@ -1,0 +1,58 @@
+"""The platform's services, each ours or somebody else's."""
+
+from collections.abc import Mapping, Sequence
+
+import grpc
+
+from local.clock import Clock
+from local.database import Database
+from local.delivery import Deliverer
+from local.firestore.service import Firestore
+from local.foreign import Foreign
+from local.identity import Issuer
+from local.pubsub.service import PubSub
+from local.rpc import Service
+from local.scheduler.service import Scheduler
+from local.tasks.service import Tasks
+
+
+class Services:
+    """All of them: what is ours is served and pumped, what is foreign is forwarded to."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        deliverer: Deliverer,
+        issuer: Issuer,
+        foreign: Mapping[str, str],
+    ) -> None:
+        self.our_firestore = Firestore(database, clock)
+        self.our_tasks = Tasks(database, clock, deliverer, issuer)
+        self.our_pubsub = PubSub(database, clock, deliverer, issuer)
+        self.scheduler = Scheduler(database, clock, deliverer, issuer)
+        self._channels = {
+            name: grpc.aio.insecure_channel(address) for name, address in foreign.items()
+        }
+        self.firestore = self._ours_or("firestore", self.our_firestore)
+        self.tasks = self._ours_or("tasks", self.our_tasks)
+        self.publisher = self._ours_or("pubsub", self.our_pubsub.publisher)
+        self.subscriber = self._ours_or("pubsub", self.our_pubsub.subscriber)
+
+    def served(self) -> Sequence[Service]:
+        """What our gRPC ports answer."""
+        ours: dict[str, Sequence[Service]] = {
+            "firestore": [self.our_firestore],
+            "tasks": [self.our_tasks, self.our_tasks.operations, self.our_tasks.locations],
+            "pubsub": [self.our_pubsub.publisher, self.our_pubsub.subscriber],
+        }
+        return [s for name, group in ours.items() if name not in self._channels for s in group]
+
+    async def close(self) -> None:
+        """Close the connections to what is foreign."""
+        for channel in self._channels.values():
+            await channel.close()
+
+    def _ours_or(self, name: str, service: Service) -> Service:
+        channel = self._channels.get(name)
+        return Foreign(service, channel) if channel else service
