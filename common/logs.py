@@ -54,7 +54,9 @@ SAMPLED = "logging.googleapis.com/trace_sampled"
 LABELS = "logging.googleapis.com/labels"
 
 TEXT_LIMIT = 32_000
-"""Characters of one field; Cloud Logging refuses entries over 256 KB."""
+"""Characters of one field."""
+LINE_LIMIT = 250_000
+"""Bytes of an entry: Cloud Logging refuses those over 256 KB."""
 DEPTH_LIMIT = 6
 
 _bound: ContextVar[Mapping[str, Any]] = ContextVar("bound", default=MappingProxyType({}))
@@ -64,8 +66,12 @@ _lock = threading.RLock()
 _MASKS = (
     (re.compile(r"://[^\s/@]+@"), "://…@"),
     (re.compile(r"(?i)\bbearer\s+[\w.~+/=-]+"), "Bearer …"),
-    # A service account is a name, not a person.
-    (re.compile(r"[\w.%+-]+@(?![\w.-]*\.gserviceaccount\.com)[\w-]+(?:\.[\w-]+)*"), "…@…"),
+    # A service account is a name, not a person. Matched from the start of a word only: from every
+    # letter of it, the time would grow with the square of a long word's length.
+    (
+        re.compile(r"(?<![\w.%+-])[\w.%+-]++@(?![\w.-]*\.gserviceaccount\.com)[\w-]+(?:\.[\w-]+)*"),
+        "…@…",
+    ),
 )
 
 
@@ -130,12 +136,18 @@ class _LibraryHandler(logging.Handler):
 def _log(severity: str, action: str, message: str, fields: Mapping[str, Any]) -> None:
     record = {"severity": severity, "message": message, "action": action}
     try:
-        entry = _plain({**_bound.get(), **fields, **record}, DEPTH_LIMIT)
+        line = _line({**_bound.get(), **fields, **record})
     except Exception:  # a mapping or a key that breaks when looked at
-        entry = _plain(record, DEPTH_LIMIT)
-    line = json.dumps(entry, ensure_ascii=False, allow_nan=False)
+        line = _line(record)
+    if len(line) > LINE_LIMIT:
+        line = _line({**record, "cut": len(line)})
+    _write(line)
+
+
+def _line(entry: Mapping[str, Any]) -> bytes:
+    text = json.dumps(_plain(entry, DEPTH_LIMIT), ensure_ascii=False, allow_nan=False)
     # A lone surrogate cannot be UTF-8; escaped like this it is legal JSON.
-    _write(line.encode("utf-8", "backslashreplace") + b"\n")
+    return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def _write(line: bytes) -> None:
