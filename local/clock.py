@@ -103,7 +103,9 @@ class Clock:
         if when is not None and self._frozen is None:
             timeout = (when - self.now()).total_seconds()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(changed.wait(), timeout)
+            # Not wait_for: before Python 3.12 it loses a cancellation that meets the event.
+            async with asyncio.timeout(timeout):
+                await changed.wait()
 
     def ahead(self) -> timedelta:
         """How far it is ahead of real time."""

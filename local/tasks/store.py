@@ -5,7 +5,7 @@ the file is opened belongs to an attempt nobody waits for any more: it is due ag
 """
 
 from collections.abc import Iterable
-from dataclasses import astuple, fields
+from dataclasses import fields
 from typing import Any
 
 from local.database import Database
@@ -104,7 +104,7 @@ class Store:
 
     def add(self, task: Task) -> None:
         """Store a new task, due at its schedule time, and give it its id."""
-        values = (None, *astuple(task)[1:], task.schedule_us)
+        values = (None, *(getattr(task, name) for name in _COLUMNS[1:]), task.schedule_us)
         task.id = int(self._database.execute(_INSERT, values).lastrowid or 0)
 
     def exists(self, queue: int, name: str) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import threading
+import time
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -105,7 +106,7 @@ class Cloud:
         self.target = Target(self.clock)
         await self.target.start()
         self.server = grpc.aio.server()
-        for service in (self.tasks, self.tasks.operations):
+        for service in (self.tasks, self.tasks.operations, self.tasks.locations):
             serve(self.server, service, self.faults)
         self.port = self.server.add_insecure_port("127.0.0.1:0")
         await self.server.start()
@@ -125,15 +126,10 @@ class Cloud:
 
     def until(self, true: Any, what: str) -> None:
         """Wait, in real time, until a condition holds."""
-
-        async def poll() -> None:
-            while not true():
-                await asyncio.sleep(0.005)
-
-        try:
-            self.do(asyncio.wait_for(poll(), 10))
-        except TimeoutError:
-            raise AssertionError(f"never: {what}") from None
+        end = time.monotonic() + 10
+        while not true():
+            assert time.monotonic() < end, f"never: {what}"
+            time.sleep(0.005)
 
     def queue(self, id_: str = "q", **config: Any) -> str:
         """Create a queue and return its name."""
