@@ -9,7 +9,8 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from cloudevents.http import CloudEvent
 from werkzeug.exceptions import Conflict, InternalServerError
 
 from common import dead_letters, events, idempotency, logs
-from common.errors import InProgressError, NotYetError, PermanentError
+from common.errors import InProgressError, MalformedError, NotYetError, PermanentError
 from common.events import Event, Fields
 from common.idempotency import Job, Outcome, Work
 
@@ -47,20 +48,14 @@ class On:
 def receive(cloud_event: CloudEvent, function: str, handlers: Mapping[str, On]) -> None:
     """Handle one delivery; returning acknowledges it, an HTTP exception does not."""
     message = unwrap(cloud_event)
+    event = None
     with logs.bound(function=function, message_id=message.message_id):
-        try:
-            _handle(message, function, handlers)
-        except InProgressError as error:
-            logs.info("in_progress", str(error))
-            raise Conflict(str(error)) from error
-        except PermanentError as error:
-            _bury(message, function, error)
-        except NotYetError as error:
-            logs.info("not_yet", str(error))
-            raise InternalServerError(str(error)) from error
-        except Exception as error:
-            logs.error("failed", str(error), exc=error)
-            raise InternalServerError from error
+        with _answering(message, function):
+            event = _parse(message, handlers)
+        if event is not None:
+            ids = {"event_id": event.event_id, "user_id": event.user_id}
+            with logs.bound(event_type=event.event_type, **ids), _answering(message, function):
+                _handle(event, function, handlers[event.event_type])
 
 
 def unwrap(cloud_event: CloudEvent) -> Message:
@@ -81,19 +76,38 @@ def unwrap(cloud_event: CloudEvent) -> Message:
     )
 
 
-def _handle(message: Message, function: str, handlers: Mapping[str, On]) -> None:
+@contextmanager
+def _answering(message: Message, function: str) -> Iterator[None]:
+    try:
+        yield
+    except InProgressError as error:
+        logs.info("in_progress", str(error))
+        raise Conflict(str(error)) from error
+    except PermanentError as error:
+        _bury(message, function, error)
+    except NotYetError as error:
+        logs.info("not_yet", str(error))
+        raise InternalServerError(str(error)) from error
+    except Exception as error:
+        logs.error("failed", str(error), exc=error)
+        raise InternalServerError from error
+
+
+def _parse(message: Message, handlers: Mapping[str, On]) -> Event | None:
     if message.problem:
-        raise PermanentError(message.problem)
+        raise MalformedError(message.problem)
     schemas = {name: on.fields for name, on in handlers.items()}
     event = events.parse(message.data, schemas, message.attributes.get(REPLAY_ATTRIBUTE))
     if event is None:
-        return logs.info("ignored", "an event of a type that is not ours")
-    on = handlers[event.event_type]
-    with logs.bound(event_id=event.event_id, event_type=event.event_type, user_id=event.user_id):
-        logs.info("received", f"{event.event_type} {event.event_id}")
-        answer = idempotency.run(_job(event, function), lambda work: on.handler(event, work))
-        if answer.status == "done":
-            logs.info("done", f"{event.event_type} {event.event_id}", result=answer.result)
+        logs.info("ignored", "an event of a type that is not ours")
+    return event
+
+
+def _handle(event: Event, function: str, on: On) -> None:
+    logs.info("received", f"{event.event_type} {event.event_id}")
+    answer = idempotency.run(_job(event, function), lambda work: on.handler(event, work))
+    if answer.status == "done":
+        logs.info("done", f"{event.event_type} {event.event_id}", result=answer.result)
 
 
 def _job(event: Event, function: str) -> Job:

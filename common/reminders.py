@@ -7,7 +7,8 @@
                       cancelled
 
 Scheduling enqueues first and commits the record with the event's mark afterwards, so a crash in
-between leaves an alarm without a record, never a record without an alarm.
+between leaves an alarm without a record, never a record without an alarm. `overdue_at` is there
+while a reminder is unsettled: a sweep rings again what is past it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,8 +16,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from common import documents, events, idempotency, logs, settings, tasks
-from common.documents import Snapshot, Write
+from common import documents, events, fencing, idempotency, logs, settings, tasks
+from common.documents import DELETE_FIELD, Snapshot, Write
 from common.errors import InProgressError, MalformedError, NothingToDoError
 from common.idempotency import Answer, Job, Outcome, Work
 from common.tasks import Task
@@ -29,7 +30,11 @@ HOP = timedelta(days=28)
 """The longest single delay: Cloud Tasks takes 30 days, and forgets a task after 31."""
 EARLY = timedelta(seconds=30)
 """An alarm that rings this early counts as due."""
+GRACE = timedelta(minutes=15)
+"""How long after its time an unsettled reminder is rung again; longer than a lease."""
 RETENTION = timedelta(days=90)
+SWEPT = 1000
+"""Overdue reminders that one sweep rings; the next one goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +70,7 @@ def schedule(
             "due_at": at,
             "generation": generation,
             "state": "pending",
+            "overdue_at": at + GRACE,
             "updated_at": work.now,
             "expire_at": at + RETENTION,
         }
@@ -77,7 +83,7 @@ def cancel(kind: str, subject: str) -> list[Write]:
     if found.data.get("state") != "pending":
         return []
     logs.info("cancelled", f"reminder {kind}:{subject}")
-    return [found.write({"state": "cancelled"})]
+    return [found.write({"state": "cancelled", "overdue_at": DELETE_FIELD})]
 
 
 def ring(call: Call, kinds: Mapping[str, Send]) -> Answer:
@@ -88,6 +94,24 @@ def ring(call: Call, kinds: Mapping[str, Send]) -> Answer:
     alarm = _Alarm(call, kinds)
     alarm.look()
     return idempotency.run(alarm.job(), alarm.send)
+
+
+def sweep(call: Call) -> Answer:
+    """Ring again what is overdue: an alarm was lost, or whoever was sending it vanished."""
+    tick = call.tick or call.task or fencing.token()
+    job = Job(scope="fanout", key=f"sweep:{tick}", identity="reminder_sweep", payload=call.raw)
+    return idempotency.run(job, lambda work: _ring_overdue(work, tick))
+
+
+def _ring_overdue(work: Work, tick: str) -> Outcome:
+    overdue = documents.query(COLLECTION, ("overdue_at", "<", work.now), limit=SWEPT)
+    alarms = [
+        _alarm(found.data["reminder_id"], found.data["generation"], work.now, setter=tick)
+        for found in overdue
+    ]
+    tasks.enqueue_all(alarms)
+    logs.info("enqueued", f"{len(alarms)} overdue reminders are rung again")
+    return Outcome(result="enqueued")
 
 
 class _Alarm:
@@ -144,13 +168,17 @@ class _Alarm:
     def _begin(self) -> Sequence[Write]:
         # Only the commit that moves it from pending (or, replayed, from dead) allows sending.
         found = self.look()
-        return [] if found.data["state"] == "sending" else [found.write({"state": "sending"})]
+        if found.data["state"] == "sending":
+            return []
+        # If nobody settles it by then, a sweep rings it again.
+        later = found.read_time + GRACE
+        return [found.write({"state": "sending", "overdue_at": later})]
 
     def _settle(self, state: str) -> list[Write]:
         found = documents.read(self._path)
         if found.data.get("generation") != self._generation:
             return []
-        return [found.write({"state": state})]
+        return [found.write({"state": state, "overdue_at": DELETE_FIELD})]
 
     def _miss(self, found: Snapshot) -> None:
         # The alarm is set before the record is committed.
@@ -170,18 +198,19 @@ class _Alarm:
 def _set_alarm(
     reminder_id: str, generation: int, *, now: datetime, due: datetime, setter: str
 ) -> None:
+    tasks.enqueue(_alarm(reminder_id, generation, min(due, now + HOP), setter))
+
+
+def _alarm(reminder_id: str, generation: int, at: datetime, setter: str) -> Task:
     # A name is used once: who sets the alarm is part of it.
-    at = min(due, now + HOP)
     here = settings.current()
-    tasks.enqueue(
-        Task(
-            queue=QUEUE,
-            url=here.reminder_url,
-            body={"reminder_id": reminder_id, "generation": generation},
-            identity=(QUEUE, reminder_id, str(generation), at.isoformat(), setter),
-            at=at,
-            audience=here.reminder_audience,
-        )
+    return Task(
+        queue=QUEUE,
+        url=here.reminder_url,
+        body={"reminder_id": reminder_id, "generation": generation},
+        identity=(QUEUE, reminder_id, str(generation), at.isoformat(), setter),
+        at=at,
+        audience=here.reminder_audience,
     )
 
 

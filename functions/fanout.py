@@ -9,7 +9,7 @@ Gives up: an unknown campaign at once, others after MAX_ATTEMPTS; both are in `d
 import functions_framework
 from flask import Request
 
-from common import campaigns, settings, web
+from common import campaigns, reminders, settings, web
 from common.campaigns import Campaign
 from common.idempotency import Answer
 from common.web import Call, Reply
@@ -24,7 +24,9 @@ def fanout(request: Request) -> Reply:
 
 
 def start(call: Call) -> Answer:
-    """Enqueue the campaign's tasks."""
+    """Enqueue the campaign's tasks; the sweep's are the alarms of overdue reminders."""
+    if call.body.get("campaign") == "reminder_sweep":
+        return reminders.sweep(call)
     return campaigns.start(call, CAMPAIGNS)
 
 

@@ -1,0 +1,66 @@
+"""The outside world of the demo: a mail provider and an inventory service, on one port.
+
+Both keep one effect per `Idempotency-Key`, as real providers do, and count what arrived.
+"""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class Provider:
+    """Serves until closed. `before_answer` sees every request before it is answered."""
+
+    def __init__(self) -> None:
+        self.mails: dict[str, dict[str, Any]] = {}
+        """By Idempotency-Key."""
+        self.orders: dict[str, dict[str, Any]] = {}
+        """What the inventory was told, by Idempotency-Key."""
+        self.requests: Counter[str] = Counter()
+        """Requests seen, by Idempotency-Key."""
+        self.before_answer: Callable[[dict[str, Any]], None] = lambda body: None
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        """Its address; mails go to `/mail`, orders to `/inventory`."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def receive(self, path: str, key: str, body: dict[str, Any]) -> None:
+        """Keep what is new."""
+        kept = self.mails if path == "/mail" else self.orders
+        with self._lock:
+            self.requests[key] += 1
+            kept.setdefault(key, body)
+        self.before_answer(body)
+
+    def repeats(self) -> int:
+        """Requests whose key was known already."""
+        return sum(self.requests.values()) - len(self.requests)
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            provider.receive(self.path, self.headers["Idempotency-Key"], body)
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """The timeline tells enough."""
+
+    return Handler

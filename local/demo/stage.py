@@ -1,0 +1,80 @@
+"""Where the demo plays: a local cloud of its own, set up by `./deploy.sh local` in a new folder."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import urllib.request
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+SET_UP = 120.0
+"""Seconds for the cloud to be ready."""
+
+
+class StageError(Exception):
+    """The cloud could not be set up."""
+
+
+class Stage:
+    """A running cloud. Close it."""
+
+    def __init__(self, **environment: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="pulsecart-"))
+        given = {"LOCAL_STATE": str(self.folder), "LOCAL_PORT": "0", **environment}
+        self._process = subprocess.Popen(
+            [str(ROOT / "deploy.sh"), "local"],
+            env={**os.environ, **given},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._read: dict[Path, int] = {}
+        self._await_ready()
+        lines = (self.folder / "env").read_text().splitlines()
+        self.env = dict(line.split("=", 1) for line in lines)
+
+    def post(self, verb: str, **body: Any) -> dict[str, Any]:
+        """One control call."""
+        url = f"{self.env['LOCAL_URL']}/local/v1/{verb}"
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(request, timeout=600) as response:
+            answer: dict[str, Any] = json.load(response)
+        return answer
+
+    def now(self) -> datetime:
+        """The cloud's time, once it is idle."""
+        return datetime.fromisoformat(self.post("idle")["now"])
+
+    def new_records(self) -> list[dict[str, Any]]:
+        """What the functions have logged since the last call, each function's in its order."""
+        found = []
+        for path in sorted((self.folder / "logs").glob("*.log")):
+            text = path.read_bytes()[self._read.get(path, 0) :]
+            text = text[: text.rfind(b"\n") + 1]
+            self._read[path] = self._read.get(path, 0) + len(text)
+            found += [json.loads(line) for line in text.splitlines() if line.startswith(b"{")]
+        return found
+
+    def close(self) -> None:
+        """Stop the cloud and remove its folder."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGINT)
+            self._process.wait(timeout=30)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _await_ready(self) -> None:
+        assert self._process.stdout is not None
+        printed = []
+        for line in self._process.stdout:
+            printed.append(line)
+            if line.startswith("ready"):
+                return
+        raise StageError(f"the local cloud did not become ready:\n{''.join(printed)}")

@@ -1,0 +1,44 @@
+"""Whether every effect happened once: what is there against what the story expects."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from google.cloud import firestore
+
+from local.demo.story import Story
+
+
+def problems(story: Story) -> list[str]:
+    """A sentence for each thing that is not as it must be."""
+    return [text for text, holds in _checks(story) if not holds]
+
+
+def _checks(story: Story) -> Iterator[tuple[str, bool]]:
+    os.environ["FIRESTORE_EMULATOR_HOST"] = story.stage.env["FIRESTORE_EMULATOR_HOST"]
+    client = firestore.Client(project=story.stage.env["GOOGLE_CLOUD_PROJECT"])
+    mails = Counter((m["template"], m["user_id"]) for m in story.provider.mails.values())
+    recorded = Counter(
+        (m.get("template"), m.get("user_id")) for m in _all(client.collection("messages"))
+    )
+    yield _differ("mails kept by the provider", mails, story.messages)
+    yield _differ("messages recorded", recorded, story.messages)
+    told = Counter(str(order["order_id"]) for order in story.provider.orders.values())
+    yield _differ("orders told to the inventory", told, Counter(story.orders))
+    placed = Counter(o["order_id"] for o in _all(client.collection_group("orders")))
+    yield _differ("orders recorded", placed, Counter(story.orders))
+    dead = len(_all(client.collection("dead_letters")))
+    yield f"{dead} dead letters, not {story.dead_letters}", dead == story.dead_letters
+    yield f"the function was killed {story.kills} times, not once", story.kills == 1
+    carts = {c["cart_id"]: c["state"] for c in _all(client.collection("carts"))}
+    yield f"carts are {carts}", carts == {"c-1": "purchased", "c-2": "abandoned"}
+
+
+def _all(collection: firestore.Query) -> list[dict[str, Any]]:
+    return [document.to_dict() for document in collection.stream()]
+
+
+def _differ(what: str, found: Counter[Any], expected: Counter[Any]) -> tuple[str, bool]:
+    more, less = found - expected, expected - found
+    return f"{what}: too many {dict(more)}, too few {dict(less)}", not more and not less
