@@ -26,8 +26,6 @@ Action = Literal[
     "received",  # a delivery came in
     "claimed",  # an attempt begins
     "uncertain",  # a write failed and may have been applied
-    "claimed",  # the work is ours, an attempt begins
-    "uncertain",  # a write's outcome had to be found out
     "done",  # its work is done and recorded
     "duplicate",  # it was done before
     "in_progress",  # another delivery is at it
