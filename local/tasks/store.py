@@ -57,7 +57,11 @@ class Store:
         self._database = database
         self.transaction = database.transaction
         database.script(_SCHEMA)
-        database.execute("UPDATE tasks_task SET due_us = schedule_us WHERE due_us IS NULL")
+        # Queue by queue, because the index is.
+        database.execute(
+            "UPDATE tasks_task SET due_us = schedule_us "
+            "WHERE queue IN (SELECT id FROM tasks_queue) AND due_us IS NULL"
+        )
 
     # Queues
 
