@@ -1,0 +1,91 @@
+"""Commits: waiting for the documents' locks, then everything at once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from google.rpc import code_pb2, status_pb2
+
+from local.firestore import limits, writes
+from local.firestore.documents import Documents, set_time
+from local.firestore.locks import Owner
+from local.firestore.messages import BatchWriteResponse, CommitResponse, WriteResult
+from local.firestore.refusals import contention, invalid
+from local.firestore.transactions import Transaction, Transactions
+from local.firestore.writes import Outcome
+from local.status import Status
+
+
+class Commits:
+    """Writing documents."""
+
+    def __init__(self, documents: Documents, transactions: Transactions) -> None:
+        self._documents = documents
+        self._transactions = transactions
+
+    async def commit(self, request: Any, database: str) -> Any:
+        """Answer a CommitRequest. Raises Status."""
+        limits.check_request(request.ByteSize())
+        if request.transaction:
+            transaction = self._transactions.find(request.transaction, database)
+            outcomes, time = await self._commit_transaction(transaction, request.writes)
+        else:
+            outcomes, time = await self.apply(request.writes)
+        response = CommitResponse(write_results=[_result(outcome) for outcome in outcomes])
+        set_time(response.commit_time, time)
+        return response
+
+    async def apply(self, given: Sequence[Any]) -> tuple[list[Outcome], int]:
+        """Commit writes outside of any transaction; outcomes and time. Raises Status."""
+        keys = [writes.target(write).key for write in given]
+        if not self._transactions.is_blocked(None, keys):
+            return self._documents.commit(given)
+        owner = Owner(is_transaction=False, busy=1)
+        try:
+            await self._transactions.lock_to_write(owner, keys)
+            return self._documents.commit(given)
+        finally:
+            self._transactions.locks.release_all(owner)
+
+    async def batch(self, request: Any) -> Any:
+        """Answer a BatchWriteRequest: each write by itself. Raises Status."""
+        limits.check_request(request.ByteSize())
+        names = [writes.target(write).name for write in request.writes]
+        if len(set(names)) < len(names):
+            raise invalid("the same document cannot be written more than once in a single request")
+        response = BatchWriteResponse()
+        for write in request.writes:
+            result, status = await self._one_of_batch(write)
+            response.write_results.append(result)
+            response.status.append(status)
+        return response
+
+    async def _one_of_batch(self, write: Any) -> tuple[Any, Any]:
+        try:
+            outcomes, _ = await self.apply([write])
+        except Status as status:
+            return WriteResult(), status.proto()
+        return _result(outcomes[0]), status_pb2.Status(code=code_pb2.OK)
+
+    async def _commit_transaction(
+        self, transaction: Transaction, given: Sequence[Any]
+    ) -> tuple[list[Outcome], int]:
+        if transaction.at is not None and given:
+            raise invalid("Cannot modify entities in a read-only transaction.")
+        try:
+            with self._transactions.in_use(transaction):
+                keys = [writes.target(write).key for write in given]
+                await self._transactions.lock_to_write(transaction.owner, keys)
+                if transaction.is_doomed:
+                    raise contention()
+                return self._documents.commit(given, transaction.reads)
+        finally:
+            self._transactions.close(transaction)
+
+
+def _result(outcome: Outcome) -> Any:
+    """The WriteResult of a write that was committed."""
+    result = WriteResult(transform_results=outcome.results)
+    state = outcome.state
+    if not outcome.deleted and state.current is not None:
+        set_time(result.update_time, state.updated)
+    return result

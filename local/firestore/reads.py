@@ -1,0 +1,92 @@
+"""Reads: as of which moment, in which transaction, and of what."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from local.firestore import scans
+from local.firestore.documents import Documents, Stored
+from local.firestore.paths import Path
+from local.firestore.queries import Query
+from local.firestore.scans import Match
+from local.firestore.transactions import Transaction, Transactions
+
+MAX_QUERY_TRIES = 5
+"""Runs of a transaction's query until its results are locked before anybody changes them."""
+
+
+@dataclass(frozen=True)
+class View:
+    """The moment and the transaction of one request's reads."""
+
+    at: int
+    transaction: Transaction | None = None
+    is_new: bool = False
+    """The request itself began the transaction, and its answer says so."""
+
+    @property
+    def new_id(self) -> bytes:
+        """The id to answer with."""
+        return self.transaction.id if self.transaction and self.is_new else b""
+
+
+class Reads:
+    """Reading documents and queries."""
+
+    def __init__(self, documents: Documents, transactions: Transactions) -> None:
+        self._documents = documents
+        self._transactions = transactions
+
+    def view(self, request: Any, database: str) -> View:
+        """The view a request's consistency selector asks for. Raises Status."""
+        kind = request.WhichOneof("consistency_selector")
+        if kind == "read_time":
+            return View(self._documents.checked_read_time(request.read_time))
+        if kind == "transaction":
+            return self._in(self._transactions.find(request.transaction, database), is_new=False)
+        if kind == "new_transaction":
+            begun = self._transactions.begin(database, request.new_transaction)
+            return self._in(begun, is_new=True)
+        return View(self._documents.read_time())
+
+    async def get(self, view: View, wanted: Sequence[Path]) -> tuple[list[Stored | None], int]:
+        """Documents, None where there is none, and the time at which they were so."""
+        transaction = view.transaction
+        if transaction is None or transaction.at is not None:
+            return [self._documents.get(path, view.at) for path in wanted], view.at
+        with self._transactions.in_use(transaction):
+            await self._transactions.lock_to_read(transaction, [path.key for path in wanted])
+            at = self._documents.read_time()
+            found = [self._documents.get(path) for path in wanted]
+            for path, stored in zip(wanted, found, strict=True):
+                transaction.reads.setdefault(path, stored.updated if stored else 0)
+            return found, at
+
+    async def query(self, view: View, query: Query) -> AsyncIterator[Match]:
+        """A query's matches, before offset and limit."""
+        transaction = view.transaction
+        if transaction is None or transaction.at is not None:
+            async for match in scans.run(self._documents, query, view.at):
+                yield match
+            return
+        with self._transactions.in_use(transaction):
+            for match in await self._locked(transaction, query):
+                yield match
+
+    async def _locked(self, transaction: Transaction, query: Query) -> list[Match]:
+        was_doomed = transaction.is_doomed
+        transaction.queries.append(query)
+        found: list[Match] = []
+        for _ in range(MAX_QUERY_TRIES):
+            transaction.is_doomed = was_doomed
+            at = self._documents.read_time()
+            found = [match async for match in scans.run(self._documents, query, at)]
+            keys = sorted(match.stored.key for match in found)
+            await self._transactions.lock_to_read(transaction, keys)
+            if was_doomed or not transaction.is_doomed:
+                break
+        return found
+
+    def _in(self, transaction: Transaction, *, is_new: bool) -> View:
+        at = self._documents.read_time() if transaction.at is None else transaction.at
+        return View(at, transaction, is_new)

@@ -1,0 +1,245 @@
+"""Firestore v1 as a table of methods: messages in, messages out; what they mean is elsewhere."""
+
+import secrets
+import string
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import grpc
+
+from local.clock import Clock
+from local.database import Database
+from local.firestore import aggregations, fields, messages, partitions, paths, queries, writes
+from local.firestore.commits import Commits
+from local.firestore.documents import Documents, set_time
+from local.firestore.expiry import Expiry
+from local.firestore.listings import Listings
+from local.firestore.reads import Reads
+from local.firestore.refusals import not_found
+from local.firestore.transactions import Transactions
+from local.rpc import Method
+from local.status import Status
+
+ID_LETTERS = string.ascii_letters + string.digits
+
+
+class Firestore:
+    """The service. `run()` is its collector of expired documents."""
+
+    name = "google.firestore.v1.Firestore"
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self.documents = Documents(database, clock)
+        self._transactions = Transactions(self.documents)
+        self._reads = Reads(self.documents, self._transactions)
+        self._commits = Commits(self.documents, self._transactions)
+        self._listings = Listings(self.documents, self._reads)
+        self._expiry = Expiry(database, clock, self.documents)
+
+    async def run(self) -> None:
+        """Delete expired documents in their time, until cancelled."""
+        await self._expiry.run()
+
+    def set_ttl(self, database_path: str, collection_group: str, field: str | None) -> None:
+        """Documents of a group expire by this timestamp field; None: no longer. Raises Status."""
+        self._expiry.set_field(paths.database(database_path), collection_group, field)
+
+    def methods(self) -> Mapping[str, Method]:
+        """The RPCs."""
+        unary = {
+            "GetDocument": (self.get_document, "Document"),
+            "ListDocuments": (self._listings.documents, None),
+            "CreateDocument": (self.create_document, "Document"),
+            "UpdateDocument": (self.update_document, "Document"),
+            "DeleteDocument": (self.delete_document, "Empty"),
+            "BeginTransaction": (self.begin_transaction, None),
+            "Commit": (self.commit, None),
+            "Rollback": (self.roll_back, "Empty"),
+            "PartitionQuery": (self.partition_query, None),
+            "ListCollectionIds": (self._listings.collection_ids, None),
+            "BatchWrite": (self.batch_write, None),
+        }
+        streams = {
+            "BatchGetDocuments": self.batch_get_documents,
+            "RunQuery": self.run_query,
+            "RunAggregationQuery": self.run_aggregation_query,
+            "ExecutePipeline": self._unimplemented("ExecutePipeline"),
+        }
+        table = {n: _method(n, call, answer) for n, (call, answer) in unary.items()}
+        table |= {n: _method(n, call, None, server_stream=True) for n, call in streams.items()}
+        for name in ("Write", "Listen"):
+            call = self._unimplemented(name)
+            table[name] = _method(name, call, None, server_stream=True, client_stream=True)
+        return table
+
+    async def get_document(self, request: Any) -> Any:
+        """One document."""
+        path = paths.document(request.name)
+        view = self._reads.view(request, path.collection.database)
+        (stored,), _ = await self._reads.get(view, [path])
+        if stored is None:
+            raise not_found(f"Document ({request.name}) not found.")
+        return _masked(stored.document(), request)
+
+    async def batch_get_documents(self, request: Any) -> AsyncIterator[Any]:
+        """Several documents, each once, whether they exist or not."""
+        wanted = [paths.document(name) for name in dict.fromkeys(request.documents)]
+        view = self._reads.view(request, paths.database(request.database))
+        if view.new_id:
+            yield messages.BatchGetDocumentsResponse(transaction=view.new_id)
+        found, at = await self._reads.get(view, wanted)
+        for path, stored in zip(wanted, found, strict=True):
+            response = messages.BatchGetDocumentsResponse()
+            if stored is None:
+                response.missing = path.name
+            else:
+                response.found.CopyFrom(_masked(stored.document(), request))
+            set_time(response.read_time, at)
+            yield response
+
+    async def create_document(self, request: Any) -> Any:
+        """Create a document, under an id of our own where none is given."""
+        document_id = request.document_id or _random_id()
+        name = f"{request.parent}/{request.collection_id}/{document_id}"
+        write = messages.Write(update=request.document)
+        write.update.name = name
+        write.current_document.exists = False
+        return await self._write_and_read(write, request)
+
+    async def update_document(self, request: Any) -> Any:
+        """Write a document."""
+        write = messages.Write(update=request.document)
+        if request.HasField("update_mask"):
+            write.update_mask.CopyFrom(request.update_mask)
+        if request.HasField("current_document"):
+            write.current_document.CopyFrom(request.current_document)
+        return await self._write_and_read(write, request)
+
+    async def delete_document(self, request: Any) -> Any:
+        """Delete a document, if it is there."""
+        write = messages.Write(delete=request.name)
+        if request.HasField("current_document"):
+            write.current_document.CopyFrom(request.current_document)
+        await self._commits.apply([write])
+        return messages.Empty()
+
+    async def begin_transaction(self, request: Any) -> Any:
+        """Open a transaction."""
+        database = paths.database(request.database)
+        begun = self._transactions.begin(database, request.options)
+        return messages.BeginTransactionResponse(transaction=begun.id)
+
+    async def commit(self, request: Any) -> Any:
+        """All of the writes, or none."""
+        return await self._commits.commit(request, paths.database(request.database))
+
+    async def batch_write(self, request: Any) -> Any:
+        """Every write by itself."""
+        paths.database(request.database)
+        return await self._commits.batch(request)
+
+    async def roll_back(self, request: Any) -> Any:
+        """Close a transaction."""
+        self._transactions.roll_back(request.transaction, paths.database(request.database))
+        return messages.Empty()
+
+    async def run_query(self, request: Any) -> AsyncIterator[Any]:
+        """The results of a query, one a message."""
+        query = queries.parse(request.parent, request.structured_query)
+        view = self._reads.view(request, paths.parent(request.parent)[0])
+        if view.new_id:
+            yield messages.RunQueryResponse(transaction=view.new_id)
+        skipped = sent = 0
+        async for match in self._reads.query(view, query):
+            if skipped < query.offset:
+                skipped += 1
+                continue
+            response = messages.RunQueryResponse(skipped_results=0 if sent else skipped)
+            response.document.CopyFrom(query.project(match.stored.document()))
+            set_time(response.read_time, view.at)
+            sent += 1
+            yield response
+        if not sent:
+            response = messages.RunQueryResponse(skipped_results=skipped)
+            set_time(response.read_time, view.at)
+            yield response
+
+    async def run_aggregation_query(self, request: Any) -> AsyncIterator[Any]:
+        """One result: the aggregations over a query."""
+        structured = request.structured_aggregation_query
+        query = queries.parse(request.parent, structured.structured_query)
+        wanted = aggregations.parse(structured.aggregations)
+        view = self._reads.view(request, paths.parent(request.parent)[0])
+        skipped = 0
+        async for match in self._reads.query(view, query):
+            if skipped < query.offset:
+                skipped += 1
+                continue
+            document_fields = match.stored.document().fields
+            for aggregator in wanted.values():
+                aggregator.add(document_fields)
+        response = messages.RunAggregationQueryResponse(transaction=view.new_id)
+        for alias, aggregator in wanted.items():
+            response.result.aggregate_fields[alias].CopyFrom(aggregator.result())
+        set_time(response.read_time, view.at)
+        yield response
+
+    async def partition_query(self, request: Any) -> Any:
+        """Cursors that cut a collection group into parts."""
+        return partitions.partition(self.documents, request)
+
+    async def _write_and_read(self, write: Any, request: Any) -> Any:
+        await self._commits.apply([write])
+        stored = self.documents.get(writes.target(write))
+        if stored is None:
+            raise not_found(f"Document ({write.update.name}) not found.")
+        return _masked(stored.document(), request)
+
+    def _unimplemented(self, name: str) -> Any:
+        async def refuse(request: Any) -> AsyncIterator[Any]:
+            text = f"{self.name}/{name} is not implemented by this server."
+            raise Status(grpc.StatusCode.UNIMPLEMENTED, text)
+            yield
+
+        return refuse
+
+
+def _method(
+    name: str,
+    call: Any,
+    answer: str | None,
+    *,
+    server_stream: bool = False,
+    client_stream: bool = False,
+) -> Method:
+    return Method(
+        call=call,
+        request=getattr(messages, f"{name}Request"),
+        response=getattr(messages, answer or f"{name}Response"),
+        server_stream=server_stream,
+        client_stream=client_stream,
+        subject=_subject,
+    )
+
+
+def _subject(request: Any) -> str:
+    """What a request is about, for deciding on a fault: the first document or parent in it."""
+    if getattr(request, "writes", None):
+        kind = request.writes[0].WhichOneof("operation")
+        write = getattr(request.writes[0], kind) if kind else ""
+        return str(getattr(write, "name", "") or getattr(write, "document", "") or write)
+    if getattr(request, "documents", None):
+        return str(request.documents[0])
+    if hasattr(request, "document") and hasattr(request.document, "name"):
+        return str(request.document.name)
+    return str(getattr(request, "name", "") or getattr(request, "parent", ""))
+
+
+def _masked(document: Any, request: Any) -> Any:
+    if not request.HasField("mask"):
+        return document
+    return fields.project(document, map(fields.parse, request.mask.field_paths))
+
+
+def _random_id() -> str:
+    return "".join(secrets.choice(ID_LETTERS) for _ in range(20))
