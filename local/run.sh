@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# The local cloud: the services on this machine, and the functions deployed to them by deploy.sh
+# itself through local/bin/gcloud.
+#
+#   ./deploy.sh local [OPTIONS]          everything up, in the foreground, until Ctrl-C
+#   ./deploy.sh local --demo             play the shop's story in a cloud of its own, then end
+#   ./deploy.sh local publish JSON|FILE|-     publish events
+#   ./deploy.sh local tick JOB [--at TIME]    fire a schedule now, or as the tick of that time
+#   ./deploy.sh local advance 2h|45d          move the clock through everything that falls due
+#   ./deploy.sh local idle                    wait until nothing is in flight
+#   ./deploy.sh local faults … | off          be nasty from now on: faults --help
+#   ./deploy.sh local status | down           what there is; stop
+#
+# OPTIONS: --port N, and --firestore, --pubsub, --tasks HOST:PORT for a server of somebody else's.
+# The state is in .local (or $LOCAL_STATE); $LOCAL_PORT is the port, 0: any free one. Needs Python
+# 3.11 or newer; what else it needs is installed in .venv (or $LOCAL_VENV).
+set -euo pipefail
+
+readonly PROJECT=local-project REGION=europe-west1
+
+fail() {
+  printf 'deploy.sh local: %s\n' "$*" >&2
+  exit 1
+}
+
+# module NAME ARGUMENTS…: runs a module of the project, wherever the caller stands.
+module() { PYTHONPATH=$root exec "$python" -P -m "$@"; }
+
+# start ARGUMENTS…: the cloud in the background. Sets $cloud, its process, and $LOCAL_URL; what it
+# prints can be read from file descriptor 3.
+start() {
+  local line word
+  mkfifo "$work/output"
+  (module local up --project "$PROJECT" "$@") >"$work/output" &
+  cloud=$!
+  trap 'stop' EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  exec 3<"$work/output"
+  while read -r line <&3; do
+    read -r _ _ word _ <<<"$line"
+    case $line in
+      'local cloud: http'*) LOCAL_URL=$word && export LOCAL_URL && return ;;
+      *) printf '%s\n' "$line" ;;
+    esac
+  done
+  wait "$cloud"
+}
+
+# Ends the cloud, if it runs, and waits for it; the state stays.
+stop() {
+  if kill "$cloud" 2>/dev/null; then
+    wait "$cloud" || fail "the cloud ended with code $?"
+  fi
+  rm -rf "$work"
+}
+
+# The same deployment as everywhere. Its gcloud is ours, run by our Python.
+deploy() {
+  PATH=$root/local/bin:$(dirname "$python"):$PATH PLATFORM_CHECKS_CALLERS=no \
+    "$root/deploy.sh" apply --project "$PROJECT" --region "$REGION"
+}
+
+up() {
+  start "$@"
+  deploy >"$work/deploy.log" || fail "$(<"$work/deploy.log")"
+  printf 'ready\n'
+  cat "$LOCAL_STATE/env"
+  cat <&3 &
+  wait "$cloud"
+}
+
+# A cloud nobody else sees, and nothing from outside that would change the story.
+demo() {
+  unset MESSAGING_URL SMTP_URL MESSAGE_FROM MESSAGE_ALLOW UNSUBSCRIBE_URL UNSUBSCRIBE_SECRET \
+    INVENTORY_URL CART_REMINDER_DELAY
+  export LOCAL_STATE=$work/state LOCAL_PORT=0
+  start "$@"
+  deploy >"$work/deploy.log" || fail "$(<"$work/deploy.log")"
+  (module local.demo)
+}
+
+main() {
+  local here
+  here=$(cd "$(dirname "$0")" && pwd)
+  root=$(dirname "$here")
+  export LOCAL_STATE=${LOCAL_STATE:-$root/.local}
+  case ${1-} in
+    help | -h | --help)
+      sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' "$0"
+      return
+      ;;
+    publish | tick | advance | idle | faults | status | down)
+      if [ ! -e "$LOCAL_STATE/env" ] && [[ " $* " != *' --help '* ]]; then
+        fail "no local cloud is running in $LOCAL_STATE; ./deploy.sh local starts one"
+      fi
+      python=$("$here/venv.sh" "$here/requirements.txt")
+      module local "$@"
+      ;;
+    '' | --*) ;;
+    *) fail "there is no $1; see ./deploy.sh local --help" ;;
+  esac
+  python=$("$here/venv.sh" "$here/requirements.txt")
+  work=$(mktemp -d)
+  if [ "${1-}" = --demo ]; then
+    shift
+    demo "$@"
+  else
+    up "$@"
+  fi
+}
+
+main "$@"
