@@ -137,6 +137,7 @@ class Deliverer:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_CONNECTION),
                 timeout=aiohttp.ClientTimeout(total=None),
+                cookie_jar=aiohttp.DummyCookieJar(),  # the platform sends none back
                 auto_decompress=False,
             )
         async with self._session.request(

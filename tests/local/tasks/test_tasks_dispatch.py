@@ -203,6 +203,15 @@ def test_google_only_headers_are_dropped_and_the_callers_kept(cloud):
     assert (hit.headers["X-Agent"], hit.headers["Content-Length"]) == ("me", "4")
 
 
+def test_a_cookie_is_not_sent_back(cloud):
+    queue = cloud.queue()
+    cloud.target.script["/"].append((500, {"Set-Cookie": "a=b"}))
+    url = cloud.target.url.replace("127.0.0.1", "localhost")
+    cloud.client.create_task(parent=queue, task={"http_request": {"url": url}})
+    cloud.advance(1)
+    assert ["Cookie" in hit.headers for hit in cloud.target.hits] == [False, False]
+
+
 def test_no_content_type_is_invented(cloud):
     queue = cloud.queue()
     cloud.task(queue, "/none", body=b"x")
