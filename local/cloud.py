@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from local import eventarc, ports
+from local import ports, process
 from local.addresses import Addresses
 from local.catalog import Catalog
 from local.clock import Clock
@@ -18,6 +18,7 @@ from local.control import Control, control_routes
 from local.crashes import Crashes
 from local.database import Database
 from local.delivery import Deliverer
+from local.eventarc import Eventarc
 from local.faults import Faults
 from local.functions import Functions
 from local.grpcserver import GrpcServers
@@ -52,6 +53,8 @@ class Settings:
     """HTTP; gRPC is the next one, functions begin ten further. 0: any free ones."""
     foreign: Mapping[str, str] = field(default_factory=dict)
     """`firestore`, `pubsub`, `tasks` → HOST:PORT of a server to use instead of ours."""
+    grace: float = process.GRACE
+    """Seconds that functions get to end by themselves when the cloud ends."""
 
 
 class PortTaken(Exception):
@@ -65,11 +68,12 @@ class Cloud:
         """`folder` must be locked already."""
         self._folder = folder
         self._settings = settings
+        self._closing = contextlib.AsyncExitStack()
         self._database = Database(folder.database)
+        self._closing.callback(self._database.close)
         self.clock = Clock(self._database)
         self.faults = Faults()
         self.deliverer = Deliverer(self.clock, self.faults)
-        self._pumps: list[asyncio.Task[None]] = []
         self.stopping = asyncio.Event()
         """Set when somebody asked it to end, or when a part of it failed."""
         self.failure: BaseException | None = None
@@ -77,44 +81,21 @@ class Cloud:
     async def start(self) -> None:
         """Serve, and begin to start what was deployed before. Raises PortTaken."""
         listening, grpc_port = self._listen()
-        self.addresses = Addresses(
-            project=self._settings.project,
-            url=f"http://{ports.HOST}:{listening.getsockname()[1]}",
-            foreign=self._settings.foreign,
-        )
-        self.issuer = open_issuer(self._database, self.addresses.url)
-        self.services = Services(
-            self._database, self.clock, self.deliverer, self.issuer, self._settings.foreign
-        )
-        self._servers = GrpcServers(self.services.served(), self.faults)
-        self.functions = self._functions()
-        self.crashes = Crashes(self.faults, self.functions)
-        self.deliverer.crashes = self.crashes
-        self.deliverer.targets = self.functions
-        try:
-            self.grpc_port = await self._servers.open(port=grpc_port)
-        except OSError as error:
-            raise _taken(grpc_port, "gRPC") from error
-        await self.functions.restore()
-        self._pump(self.services.our_firestore.run())
-        self._pump(self.services.our_tasks.run())
-        self._pump(self.services.our_pubsub.run())
-        self._pump(self.services.scheduler.run())
-        await self._serve_http(listening)
+        self._make(f"http://{ports.HOST}:{listening.getsockname()[1]}")
+        self.grpc_port = await self._serve_grpc(grpc_port)
+        runner = await self._http()
+        await self._start_functions()
+        self._closing.push_async_callback(self.deliverer.close)
+        services = self.services
+        for service in (services.firestore, services.tasks, services.pubsub, services.scheduler):
+            self._pump(service.run())
+        await web.SockSite(runner, listening).start()
         self.functions.on_change = self._write_env
         self._write_env()
 
     async def stop(self) -> None:
-        """End the pumps, the functions, the servers, in this order; the state stays."""
-        for pump in self._pumps:
-            pump.cancel()
-        await asyncio.gather(*self._pumps, return_exceptions=True)
-        await self.deliverer.close()
-        await self.functions.stop()
-        await self._runner.cleanup()
-        await self._servers.close()
-        await self.services.close()
-        self._database.close()
+        """End what was started, in reverse; the state stays."""
+        await self._closing.aclose()
 
     def env(self) -> dict[str, str]:
         """What another program needs to use it."""
@@ -133,22 +114,20 @@ class Cloud:
             listening = socket.create_server((ports.HOST, http))
         except OSError as error:
             raise _taken(http, "HTTP") from error
+        self._closing.callback(listening.close)
         for key, port in zip(CHOSEN, (http, grpc_port), strict=True):
             self._database.put(key, str(port))
         return listening, grpc_port
 
     def _functions(self) -> Functions:
-        pubsub = self.services.our_pubsub
-        if "pubsub" in self._settings.foreign:
-            subscribe = eventarc.foreign(self.services.publisher, self.services.subscriber)
-        else:
-            subscribe = eventarc.ours(pubsub)
+        services = self.services
+        ours = None if "pubsub" in self._settings.foreign else services.pubsub
         return Functions(
             Catalog(self._database),
             self.clock,
             self._folder,
             attach=self._attach,
-            subscribe=subscribe,
+            feeds=Eventarc(services.publisher, services.subscriber, ours),
             first_port=self._settings.port + FUNCTIONS if self._settings.port else 0,
         )
 
@@ -156,12 +135,37 @@ class Cloud:
         port = await self._servers.open(caller=function)
         return self.addresses.of_function(f"{ports.HOST}:{port}")
 
-    async def _serve_http(self, listening: socket.socket) -> None:
+    def _make(self, url: str) -> None:
+        """Everything that has to know where the HTTP side is."""
+        foreign = self._settings.foreign
+        self.addresses = Addresses(project=self._settings.project, url=url, foreign=foreign)
+        self.issuer = open_issuer(self._database, url)
+        self.services = Services(self._database, self.clock, self.deliverer, self.issuer, foreign)
+        self._closing.push_async_callback(self.services.close)
+        self._servers = GrpcServers(self.services.served(), self.faults)
+        self.functions = self._functions()
+        self.crashes = Crashes(self.faults, self.functions)
+        self.deliverer.crashes = self.crashes
+        self.deliverer.targets = self.functions
+
+    async def _serve_grpc(self, port: int) -> int:
+        self._closing.push_async_callback(self._servers.close)
+        try:
+            return await self._servers.open(port=port)
+        except OSError as error:
+            raise _taken(port, "gRPC") from error
+
+    async def _http(self) -> web.AppRunner:
         report = self._report()
         app = application(self._router(report), self.issuer, report)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN)
-        await self._runner.setup()
-        await web.SockSite(self._runner, listening).start()
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN)
+        await runner.setup()
+        self._closing.push_async_callback(runner.cleanup)
+        return runner
+
+    async def _start_functions(self) -> None:
+        self._closing.push_async_callback(self.functions.stop, self._settings.grace)
+        await self.functions.restore()
 
     def _report(self) -> Report:
         return Report(
@@ -170,9 +174,9 @@ class Cloud:
             faults=self.faults,
             deliverer=self.deliverer,
             functions=self.functions,
-            firestore=self.services.firestore,
-            tasks=self.services.our_tasks,
-            backlogs=self.services.our_pubsub,
+            firestore=self.services.documents,
+            tasks=self.services.tasks,
+            backlogs=self.services.pubsub,
             jobs=self.services.scheduler.list_jobs,
         )
 
@@ -194,11 +198,11 @@ class Cloud:
         return Router(
             [
                 *control_routes(self._control(report)),
-                *functions_routes(self.functions, eventarc.unsubscriber(services.subscriber)),
-                *tasks_routes(services.tasks),
+                *functions_routes(self.functions),
+                *tasks_routes(services.queues),
                 *pubsub_routes(services.publisher, services.subscriber),
                 *scheduler_routes(services.scheduler),
-                *firestore_routes(resources, services.our_firestore.set_ttl),
+                *firestore_routes(resources, services.firestore.set_ttl),
                 *resources_routes(resources),
             ]
         )
@@ -212,7 +216,12 @@ class Cloud:
                 self.failure = error
                 self.stopping.set()
 
-        self._pumps.append(asyncio.create_task(run()))
+        self._closing.push_async_callback(_cancel, asyncio.create_task(run()))
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _free(remembered: int) -> int:
@@ -229,8 +238,8 @@ async def running(folder: Folder, settings: Settings) -> AsyncIterator[Cloud]:
     folder.lock()
     try:
         cloud = Cloud(folder, settings)
-        await cloud.start()
         try:
+            await cloud.start()
             yield cloud
         finally:
             await cloud.stop()

@@ -60,8 +60,6 @@ class Crashes:
         self._faults = faults
         self._workers = workers
         self._traps: dict[str, list[Trap]] = {}
-        self.killed = 0
-        """How many traps have sprung."""
 
     def set(self, name: str, trap: Trap) -> Trap:
         """Set one for a function (full name); it stays until it springs."""
@@ -100,5 +98,5 @@ class Crashes:
         return look
 
     def _kill(self, name: str) -> None:
-        self.killed += 1
+        self._faults.injected["kills"] += 1
         self._workers.kill_workers(name)

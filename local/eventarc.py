@@ -1,7 +1,5 @@
-"""Feeds a function from its topic as Eventarc does, through a push subscription."""
+"""Feeds functions from their topics as Eventarc does, each through a push subscription."""
 
-import contextlib
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -15,16 +13,34 @@ from local.status import Status
 DEFAULT_ACCOUNT = "eventarc@{project}.iam.gserviceaccount.com"
 RETRY = "RETRY_POLICY_RETRY"
 ACK_DEADLINE = 600
+"""Seconds; what Eventarc's own subscriptions should have, set where the server is foreign."""
 
 
-def ours(pubsub: PubSub) -> Callable[[Entry], Awaitable[str]]:
-    """Subscribes with our Pub/Sub, which delivers CloudEvents."""
+class Eventarc:
+    """The triggers of event-driven functions."""
 
-    async def subscribe(entry: Entry) -> str:
+    def __init__(self, publisher: Service, subscriber: Service, ours: PubSub | None) -> None:
+        """`ours` delivers CloudEvents; without it the server is foreign and delivers plain pushes,
+        which the functions framework converts."""
+        self._publisher = publisher
+        self._subscriber = subscriber
+        self._ours = ours
+
+    async def subscribe(self, entry: Entry) -> str:
+        """Feed a function; returns the subscription's name. The topic is made if it is missing."""
+        topic = entry.body["eventTrigger"]["pubsubTopic"]
+        await _call(self._publisher, "CreateTopic", grpc.StatusCode.ALREADY_EXISTS, name=topic)
+        return self._subscribe(self._ours, entry) if self._ours else await self._push(entry, topic)
+
+    async def unsubscribe(self, subscription: str) -> None:
+        """Feed it no longer; that the subscription is gone already is fine."""
+        gone = grpc.StatusCode.NOT_FOUND
+        await _call(self._subscriber, "DeleteSubscription", gone, subscription=subscription)
+
+    def _subscribe(self, pubsub: PubSub, entry: Entry) -> str:
         project, region, function = runtime.parts(entry.name)
         trigger = entry.body["eventTrigger"]
         account = trigger.get("serviceAccountEmail") or DEFAULT_ACCOUNT.format(project=project)
-        await _create_topic(pubsub.publisher, trigger["pubsubTopic"])
         return pubsub.create_eventarc_subscription(
             project=project,
             region=region,
@@ -35,21 +51,12 @@ def ours(pubsub: PubSub) -> Callable[[Entry], Awaitable[str]]:
             retry=trigger.get("retryPolicy") == RETRY,
         )
 
-    return subscribe
-
-
-def foreign(publisher: Service, subscriber: Service) -> Callable[[Entry], Awaitable[str]]:
-    """Subscribes with somebody else's, which delivers plain pushes; the framework converts them."""
-
-    async def subscribe(entry: Entry) -> str:
+    async def _push(self, entry: Entry, topic: str) -> str:
         project, region, function = runtime.parts(entry.name)
         name = f"projects/{project}/subscriptions/eventarc-{region}-{function}-local"
-        topic = entry.body["eventTrigger"]["pubsubTopic"]
-        await _create_topic(publisher, topic)
-        with contextlib.suppress(Status):
-            await _call(subscriber, "DeleteSubscription", subscription=name)
+        await self.unsubscribe(name)
         await _call(
-            subscriber,
+            self._subscriber,
             "CreateSubscription",
             name=name,
             topic=topic,
@@ -58,30 +65,14 @@ def foreign(publisher: Service, subscriber: Service) -> Callable[[Entry], Awaita
         )
         return name
 
-    return subscribe
 
-
-def unsubscriber(subscriber: Service) -> Callable[[str], Awaitable[None]]:
-    """Deletes a subscription; that it is gone already is fine."""
-
-    async def unsubscribe(name: str) -> None:
-        try:
-            await _call(subscriber, "DeleteSubscription", subscription=name)
-        except Status as status:
-            if status.code != grpc.StatusCode.NOT_FOUND:
-                raise
-
-    return unsubscribe
-
-
-async def _create_topic(publisher: Service, topic: str) -> None:
-    try:
-        await _call(publisher, "CreateTopic", name=topic)
-    except Status as status:
-        if status.code != grpc.StatusCode.ALREADY_EXISTS:
-            raise
-
-
-async def _call(service: Service, rpc: str, **fields: Any) -> Any:
+async def _call(
+    service: Service, rpc: str, fine: grpc.StatusCode | None = None, **fields: Any
+) -> None:
+    """Call a method; an answer of `fine` is as good as success."""
     method = service.methods()[rpc]
-    return await method.call(method.request(**fields))  # type: ignore[misc]
+    try:
+        await method.call(method.request(**fields))  # type: ignore[misc]
+    except Status as status:
+        if status.code != fine:
+            raise

@@ -6,12 +6,12 @@ import zlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import grpc
 
-from local import ports, runtime
+from local import ports, process, runtime
 from local.catalog import Catalog, Entry
 from local.clock import Clock
 from local.logs import Log
@@ -26,8 +26,16 @@ PRINTED = 20
 
 Attach = Callable[[str], Awaitable[Mapping[str, str]]]
 """Function id → the variables that lead its process to the services."""
-Subscribe = Callable[[Entry], Awaitable[str]]
-"""Feeds an event-driven function from its topic; returns the subscription's name."""
+
+
+class Feeds(Protocol):
+    """Who feeds event-driven functions."""
+
+    async def subscribe(self, entry: Entry) -> str:
+        """Feed it from its topic; returns the subscription's name."""
+
+    async def unsubscribe(self, subscription: str) -> None:
+        """No longer."""
 
 
 class Functions:
@@ -40,7 +48,7 @@ class Functions:
         folder: Folder,
         *,
         attach: Attach,
-        subscribe: Subscribe,
+        feeds: Feeds,
         first_port: int,
     ) -> None:
         """`first_port`: where addresses begin; 0: any free port."""
@@ -48,7 +56,7 @@ class Functions:
         self._clock = clock
         self._folder = folder
         self._attach = attach
-        self._subscribe = subscribe
+        self._feeds = feeds
         self._first_port = first_port
         self._processes: dict[str, Process] = {}
         self._logs: dict[str, Log] = {}
@@ -59,6 +67,7 @@ class Functions:
 
     async def create(self, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Deploy a new function; returns its description once it takes requests."""
+        await self.restored()
         async with self._locks[name]:
             if self.catalog.find(name):
                 text = f"Could not create Cloud Function {name}. A resource with that name exists"
@@ -69,6 +78,7 @@ class Functions:
         self, name: str, body: Mapping[str, Any], mask: Iterable[str] = ()
     ) -> dict[str, Any]:
         """Change the fields of `mask` (empty: those given); starts anew if it has to."""
+        await self.restored()
         async with self._locks[name]:
             old = self.catalog.get(name)
             changed = list(mask) or [key for key in body if key != "name"]
@@ -79,14 +89,18 @@ class Functions:
             self.catalog.save(new)
             return new.body
 
-    async def delete(self, name: str) -> Entry:
-        """End and forget it; returns what it was."""
+    async def delete(self, name: str) -> None:
+        """End and forget it, and what fed it."""
+        await self.restored()
         async with self._locks[name]:
             entry = self.catalog.get(name)
-            await self._end(name)
+            if entry.subscription:
+                await self._feeds.unsubscribe(entry.subscription)
+            running = self._processes.pop(name, None)
+            if running:
+                await running.stop()
             self.catalog.delete(name)
         self.on_change()
-        return entry
 
     def state(self, name: str) -> str:
         """`ready`, `starting`, `failed` or `stopped`: its process, at this moment."""
@@ -124,12 +138,12 @@ class Functions:
         if self._restoring:
             await self._restoring
 
-    async def stop(self) -> None:
-        """End all processes; what is deployed stays remembered."""
+    async def stop(self, grace: float = process.GRACE) -> None:
+        """End all processes, killing them after `grace` seconds; the rest stays remembered."""
         if self._restoring:
             self._restoring.cancel()
             await asyncio.gather(self._restoring, return_exceptions=True)
-        await asyncio.gather(*(self._end(name) for name in list(self._processes)))
+        await asyncio.gather(*(running.stop(grace) for running in self._processes.values()))
         for log in self._logs.values():
             log.close()
 
@@ -148,9 +162,13 @@ class Functions:
             print(error.message, flush=True)
 
     async def _deploy(self, entry: Entry) -> dict[str, Any]:
+        """In between, deliveries wait: the new process counts as starting."""
         runtime.check(entry.body)
-        await self._end(entry.name)
-        return await self._start(await self._prepare(entry))
+        old = self._processes.get(entry.name)
+        entry = await self._prepare(entry)
+        if old:
+            await old.stop()
+        return await self._start(entry)
 
     async def _prepare(self, entry: Entry) -> Entry:
         """Give it an address and a process that is about to start."""
@@ -167,8 +185,7 @@ class Functions:
     async def _start(self, entry: Entry) -> dict[str, Any]:
         try:
             await self._processes[entry.name].start()
-            if entry.body.get("eventTrigger"):
-                entry = replace(entry, subscription=await self._subscribe(entry))
+            entry = replace(entry, subscription=await self._feed(entry))
             self._save(entry, "ACTIVE")
         except Status:
             self._save(entry, "FAILED")
@@ -179,6 +196,13 @@ class Functions:
             text = f"function {entry.id} does not start: {error}. It printed:\n{printed}"
             raise Status(grpc.StatusCode.FAILED_PRECONDITION, text) from error
         return self.catalog.get(entry.name).body
+
+    async def _feed(self, entry: Entry) -> str | None:
+        if entry.body.get("eventTrigger"):
+            return await self._feeds.subscribe(entry)
+        if entry.subscription:
+            await self._feeds.unsubscribe(entry.subscription)
+        return None
 
     def _save(self, entry: Entry, state: str) -> None:
         self.catalog.save(replace(entry, body={**entry.body, "state": state}))
@@ -206,7 +230,7 @@ class Functions:
         return self._logs[entry.name]
 
     def _port(self, entry: Entry) -> int:
-        if entry.port and ports.is_free(entry.port):
+        if entry.port and (entry.name in self._processes or ports.is_free(entry.port)):
             return entry.port
         taken = {other.port for other in self.catalog.all()}
         port = ports.choose(
@@ -215,11 +239,6 @@ class Functions:
         if entry.port:
             print(f"port {entry.port} of {entry.id} is taken; it moves to {port}", flush=True)
         return port
-
-    async def _end(self, name: str) -> None:
-        running = self._processes.pop(name, None)
-        if running:
-            await running.stop()
 
 
 def merged(old: Mapping[str, Any], new: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:

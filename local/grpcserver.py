@@ -6,7 +6,7 @@ import grpc
 
 from local import rpc
 from local.faults import Faults
-from local.ports import HOST
+from local.ports import HOST, is_free
 from local.rpc import Service
 
 OPTIONS = (
@@ -33,6 +33,8 @@ class GrpcServers:
         """
         if caller in self._ports:
             return self._ports[caller]
+        if port and not is_free(port):  # asked first, because gRPC prints an error of its own
+            raise OSError(f"port {port} is taken")
         server = grpc.aio.server(options=OPTIONS)
         for service in self._services:
             rpc.serve(server, service, self._faults, caller=caller)

@@ -76,15 +76,15 @@ class Process:
         """Return when it is no longer starting: ready, failed or stopped."""
         await self._settled.wait()
 
-    async def stop(self) -> None:
-        """End it and all it started: SIGTERM, then SIGKILL after the grace time."""
+    async def stop(self, grace: float = GRACE) -> None:
+        """End it and all it started: SIGTERM, then SIGKILL after `grace` seconds (0: at once)."""
         if self._keeper:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
-        if self._process and self._process.returncode is None:
+        if grace and self._process and self._process.returncode is None:
             self._process.terminate()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._process.wait(), GRACE)
+                await asyncio.wait_for(self._process.wait(), grace)
         await self._clear_away()
         self._become("stopped")
 
@@ -122,6 +122,8 @@ class Process:
             self._become("failed")
             if isinstance(error, TimeoutError):
                 raise StartFailed(f"answered nothing for {START_TIMEOUT:.0f} s") from error
+            if isinstance(error, OSError):
+                raise StartFailed(f"cannot be run: {error}") from error
             raise
         self._become("ready")
 

@@ -27,24 +27,25 @@ class Services:
         issuer: Issuer,
         foreign: Mapping[str, str],
     ) -> None:
-        self.our_firestore = Firestore(database, clock)
-        self.our_tasks = Tasks(database, clock, deliverer, issuer)
-        self.our_pubsub = PubSub(database, clock, deliverer, issuer)
+        self.firestore = Firestore(database, clock)
+        self.tasks = Tasks(database, clock, deliverer, issuer)
+        self.pubsub = PubSub(database, clock, deliverer, issuer)
         self.scheduler = Scheduler(database, clock, deliverer, issuer)
         self._channels = {
             name: grpc.aio.insecure_channel(address) for name, address in foreign.items()
         }
-        self.firestore = self._ours_or("firestore", self.our_firestore)
-        self.tasks = self._ours_or("tasks", self.our_tasks)
-        self.publisher = self._ours_or("pubsub", self.our_pubsub.publisher)
-        self.subscriber = self._ours_or("pubsub", self.our_pubsub.subscriber)
+        self.documents = self._ours_or("firestore", self.firestore)
+        """Whoever answers Firestore's methods."""
+        self.queues = self._ours_or("tasks", self.tasks)
+        self.publisher = self._ours_or("pubsub", self.pubsub.publisher)
+        self.subscriber = self._ours_or("pubsub", self.pubsub.subscriber)
 
     def served(self) -> Sequence[Service]:
         """What our gRPC ports answer."""
         ours: dict[str, Sequence[Service]] = {
-            "firestore": [self.our_firestore],
-            "tasks": [self.our_tasks, self.our_tasks.operations, self.our_tasks.locations],
-            "pubsub": [self.our_pubsub.publisher, self.our_pubsub.subscriber],
+            "firestore": [self.firestore],
+            "tasks": [self.tasks, self.tasks.operations, self.tasks.locations],
+            "pubsub": [self.pubsub.publisher, self.pubsub.subscriber],
         }
         return [s for name, group in ours.items() if name not in self._channels for s in group]
 

@@ -27,6 +27,7 @@ from urllib.parse import urlencode
 
 import grpc
 import pytest
+import requests
 from google.cloud import firestore, pubsub_v1, tasks_v2
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
 
@@ -37,6 +38,10 @@ from local.state import Folder
 
 __all__ = ["LocalCloud", "Refused", "cloud", "local_cloud"]
 REGION = "local"
+DEPLOYED = "buildConfig,serviceConfig,eventTrigger"
+"""All that `deploy` says of a function: what it does not say is taken away."""
+CALL_TIMEOUT = 60.0
+"""Seconds."""
 JSON = dict[str, Any]
 
 
@@ -170,6 +175,29 @@ class LocalCloud:
         """Kill a function's worker now; how many processes that were."""
         return int(self._control("crash", {"function": function, "now": True})["killed"])
 
+    def call(
+        self,
+        function: str,
+        body: Any = None,
+        *,
+        email: str | None = None,
+        method: str = "POST",
+        path: str = "/",
+        headers: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Call an HTTP function; a body that is not bytes is sent as JSON.
+
+        With `email` as that account, with a token for the function's audience.
+        """
+        prefix = function.upper().replace("-", "_")
+        sent = dict(headers or {})
+        if email:
+            token = self.token(email, self.env[f"{prefix}_AUDIENCE"])
+            sent["Authorization"] = f"Bearer {token}"
+        content = {"data": body} if isinstance(body, bytes) else {"json": body}
+        url = self.env[f"{prefix}_URL"] + path
+        return requests.request(method, url, headers=sent, timeout=CALL_TIMEOUT, **content)
+
     # Looking
 
     def status(self) -> JSON:
@@ -241,7 +269,7 @@ class LocalCloud:
         path = f"/v2/{self._location}/functions"
         try:
             self.request("GET", f"{path}/{name}")
-            done = self.request("PATCH", f"{path}/{name}", body)
+            done = self.request("PATCH", f"{path}/{name}", body, updateMask=DEPLOYED)
         except Refused as refused:
             if refused.code != 404:
                 raise
@@ -255,12 +283,13 @@ class LocalCloud:
 def local_cloud(path: Path | None = None, **settings: Any) -> Iterator[LocalCloud]:
     """A running cloud, ended at the end; its state in `path` (None: a folder that is removed).
 
-    `settings` are those of `local.cloud.Settings`. Started again in the same folder it goes on
-    where it was. Use it for fixtures of other scopes than `cloud`'s.
+    `settings` are those of `local.cloud.Settings`; functions are killed at the end. Started again
+    in the same folder it goes on where it was. Use it for fixtures of other scopes than `cloud`'s.
     """
+    chosen = Settings(**{"grace": 0, **settings})
     with contextlib.ExitStack() as stack:
         folder = path or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="local-")))
-        running_cloud = stack.enter_context(_in_thread(Folder(folder), Settings(**settings)))
+        running_cloud = stack.enter_context(_in_thread(Folder(folder), chosen))
         yield stack.enter_context(contextlib.closing(LocalCloud(running_cloud, folder)))
 
 

@@ -1,6 +1,6 @@
 """Cloud Functions v2 and the triggers Eventarc makes for them, REST."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Any
 
 import grpc
@@ -15,15 +15,16 @@ FUNCTION = "/v2/{name=projects/*/locations/*/functions/*}"
 TRIGGER = "/v1/{name=projects/*/locations/*/triggers/*}"
 JSON = dict[str, Any]
 
-Unsubscribe = Callable[[str], Awaitable[None]]
-"""Deletes a subscription."""
 
+def functions_routes(functions: Functions) -> list[Route]:
+    """Their routes. An operation is done when it is answered.
 
-def functions_routes(functions: Functions, unsubscribe: Unsubscribe) -> list[Route]:
-    """Their routes. An operation is done when it is answered."""
+    What was deployed before is shown once it is started again, so that nobody deploys it anew.
+    """
     catalog = functions.catalog
 
     async def list_functions(call: Call) -> JSON:
+        await functions.restored()
         bodies = [entry.body for entry in catalog.all()]
         prefix = call.path["parent"] + "/"
         return {"functions": [body for body in bodies if body["name"].startswith(prefix)]}
@@ -33,6 +34,7 @@ def functions_routes(functions: Functions, unsubscribe: Unsubscribe) -> list[Rou
         return await _operation(name, functions.create(name, call.body))
 
     async def get(call: Call) -> JSON:
+        await functions.restored()
         return _named(catalog.find(call.path["name"]), call.path["name"]).body
 
     async def update(call: Call) -> JSON:
@@ -41,10 +43,8 @@ def functions_routes(functions: Functions, unsubscribe: Unsubscribe) -> list[Rou
         return await _operation(name, functions.update(name, call.body, mask))
 
     async def delete(call: Call) -> JSON:
-        entry = await functions.delete(call.path["name"])
-        if entry.subscription:
-            await unsubscribe(entry.subscription)
-        return _done(entry.name, {"response": {}})
+        await functions.delete(call.path["name"])
+        return _done(call.path["name"], {"response": {}})
 
     async def trigger(call: Call) -> JSON:
         name = call.path["name"]

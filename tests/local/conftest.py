@@ -1,0 +1,80 @@
+"""What the tests of the running cloud share: functions to deploy, a wait with a deadline."""
+
+import time
+
+import pytest
+
+MAIN = '''
+import os
+import time
+
+import functions_framework
+from google.cloud import firestore
+
+_client = None
+
+
+def counted(name):
+    """Two calls to Firestore: a Commit, then a BatchGetDocuments."""
+    global _client
+    _client = _client or firestore.Client()
+    document = _client.document("counts", name)
+    document.set({"n": firestore.Increment(1)}, merge=True)
+    document.get()
+
+
+@functions_framework.cloud_event
+def consumer(event):
+    counted(event.data["message"]["messageId"])
+
+
+@functions_framework.http
+def target(request):
+    print("asked\\n", end="")
+    counted(request.headers.get("X-CloudTasks-TaskName", "plain"))
+    return "ok"
+
+
+@functions_framework.http
+def environment(request):
+    return dict(os.environ)
+
+
+@functions_framework.http
+def slow(request):
+    time.sleep(float(request.get_data() or 0))
+    return "ok"
+'''
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A directory with functions that count in Firestore how often they were called."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    (folder / "main.py").write_text(MAIN)
+    return folder
+
+
+@pytest.fixture
+def counts():
+    """Reads what those functions counted: name → number."""
+
+    def read(cloud):
+        found = cloud.firestore().collection("counts").stream()
+        return {document.id: document.get("n") for document in found}
+
+    return read
+
+
+@pytest.fixture
+def until():
+    """Waits for what another process or thread does by itself."""
+
+    def wait(true, seconds=10):
+        deadline = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < deadline, "it did not happen in time"
+            time.sleep(0.02)
+
+    return wait
