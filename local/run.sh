@@ -17,6 +17,10 @@
 set -euo pipefail
 
 readonly PROJECT=local-project REGION=europe-west1
+readonly SETTINGS=(
+  MESSAGING_URL SMTP_URL MESSAGE_FROM MESSAGE_ALLOW UNSUBSCRIBE_URL UNSUBSCRIBE_SECRET
+  INVENTORY_URL CART_REMINDER_DELAY
+)
 
 fail() {
   printf 'deploy.sh local: %s\n' "$*" >&2
@@ -26,21 +30,34 @@ fail() {
 # module NAME ARGUMENTS…: runs a module of the project, wherever the caller stands.
 module() { PYTHONPATH=$root exec "$python" -P -m "$@"; }
 
-# start ARGUMENTS…: the cloud in the background. Sets $cloud, its process, and $LOCAL_URL; what it
-# prints can be read from file descriptor 3.
+# up OPTIONS…: the cloud in the background until it answers, the functions deployed to it, and then
+# nothing but what the cloud prints, until it ends.
+up() {
+  start "$@"
+  deploy >"$work/deploy.log" || fail "$(<"$work/deploy.log")"
+  printf 'ready\n'
+  cat "$LOCAL_STATE/env"
+  trap 'exit 0' INT TERM
+  cat <&3 &
+  wait "$cloud"
+}
+
+# start OPTIONS…: sets $cloud, its process, and $LOCAL_URL; what it prints is on file descriptor 3.
 start() {
-  local line word
+  local line
   mkfifo "$work/output"
   (module local up --project "$PROJECT" "$@") >"$work/output" &
   cloud=$!
-  trap 'stop' EXIT
-  trap 'exit 130' INT
-  trap 'exit 143' TERM
+  trap stop EXIT
+  trap 'exit 130' INT TERM
   exec 3<"$work/output"
-  while read -r line <&3; do
-    read -r _ _ word _ <<<"$line"
+  while IFS= read -r line <&3; do
     case $line in
-      'local cloud: http'*) LOCAL_URL=$word && export LOCAL_URL && return ;;
+      'local cloud: http'*)
+        line=${line#local cloud: }
+        export LOCAL_URL=${line%% *}
+        return
+        ;;
       *) printf '%s\n' "$line" ;;
     esac
   done
@@ -59,25 +76,6 @@ stop() {
 deploy() {
   PATH=$root/local/bin:$(dirname "$python"):$PATH PLATFORM_CHECKS_CALLERS=no \
     "$root/deploy.sh" apply --project "$PROJECT" --region "$REGION"
-}
-
-up() {
-  start "$@"
-  deploy >"$work/deploy.log" || fail "$(<"$work/deploy.log")"
-  printf 'ready\n'
-  cat "$LOCAL_STATE/env"
-  cat <&3 &
-  wait "$cloud"
-}
-
-# A cloud nobody else sees, and nothing from outside that would change the story.
-demo() {
-  unset MESSAGING_URL SMTP_URL MESSAGE_FROM MESSAGE_ALLOW UNSUBSCRIBE_URL UNSUBSCRIBE_SECRET \
-    INVENTORY_URL CART_REMINDER_DELAY
-  export LOCAL_STATE=$work/state LOCAL_PORT=0
-  start "$@"
-  deploy >"$work/deploy.log" || fail "$(<"$work/deploy.log")"
-  (module local.demo)
 }
 
 main() {
@@ -101,13 +99,13 @@ main() {
     *) fail "there is no $1; see ./deploy.sh local --help" ;;
   esac
   python=$("$here/venv.sh" "$here/requirements.txt")
-  work=$(mktemp -d)
   if [ "${1-}" = --demo ]; then
-    shift
-    demo "$@"
-  else
-    up "$@"
+    [ $# -eq 1 ] || fail "--demo takes nothing else"
+    unset "${SETTINGS[@]}" # nothing from outside changes the story
+    module local.demo
   fi
+  work=$(mktemp -d)
+  up "$@"
 }
 
 main "$@"
