@@ -196,8 +196,7 @@ class SmtpTransport:
             raise PermanentError(f"This cannot be written as a mail: {error}.") from error
 
     def _composed(self, message: Message) -> EmailMessage:
-        # An address beyond ASCII travels as it is, to servers that know SMTPUTF8.
-        mail = EmailMessage(policy=POLICY.clone(utf8=not message.to.isascii()))
+        mail = EmailMessage(policy=POLICY)
         mail["From"] = self._sender
         mail["To"] = _address(message.to)
         mail["Subject"] = message.subject

@@ -4,6 +4,7 @@ A template sees the context it is given and nothing else; a name it uses without
 is there is an error, not an empty place in a customer's mail.
 """
 
+import contextlib
 import functools
 import re
 import unicodedata
@@ -13,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from jinja2.exceptions import TemplateNotFound
 
 from common.errors import PermanentError
@@ -49,7 +50,7 @@ def render(template: str, context: Mapping[str, Any]) -> Rendering:
         )
     except TemplateNotFound as error:
         raise PermanentError(f"There is no message template {template!r} ({error}).") from error
-    except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
+    except Exception as error:  # nothing but the data plays a part: it would fail again
         raise PermanentError(f"Template {template!r} does not fit its data: {error}.") from error
 
 
@@ -65,17 +66,11 @@ def _breaks(character: str) -> bool:
 
 def money(value: object, currency: object = "") -> str:
     """An amount with two decimals and thousands separated; what is no number stays as it is."""
-    text = one_line(str(value))
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        amount = Decimal("nan")
-    shown = (
-        f"{amount:,.2f}"
-        if not amount.is_nan() and abs(amount) < AMOUNT_LIMIT
-        else text[:LINE_LIMIT]
-    )
-    return f"{shown} {one_line(str(currency))[:10]}".strip()
+    shown = one_line(value)[:LINE_LIMIT]
+    with contextlib.suppress(InvalidOperation):  # no number, or NaN
+        if -AMOUNT_LIMIT < Decimal(shown) < AMOUNT_LIMIT:
+            shown = f"{Decimal(shown):,.2f}"
+    return f"{shown} {one_line(currency)[:10]}".strip()
 
 
 def lines(items: object) -> list[str]:

@@ -42,8 +42,9 @@ class Google:
             "/.well-known/openid-configuration": self.issuer.discovery(),
             "/jwks": self.issuer.jwks(),
         }
-        usual = Answer(body=json.dumps(documents[asked.path]).encode())
-        return self.answers.get(asked.path, usual)
+        if asked.path in self.answers:
+            return self.answers[asked.path]
+        return Answer(body=json.dumps(documents[asked.path]).encode())
 
     def token(self, **changes: Any) -> str:
         """A token of the caller for us."""
@@ -204,9 +205,16 @@ def _decoded(token: str) -> dict[str, Any]:
 
 
 def test_nobody_may_call_where_nobody_is_named(google: Google, check: Any):
-    for emails in ([], [""]):
-        with pytest.raises(ForbiddenError):
-            check(google.token(), emails=emails)
+    with pytest.raises(ForbiddenError):
+        check(google.token(), emails=[])
+    with pytest.raises(ForbiddenError):
+        check(google.token(email=""), emails=[""])
+
+
+def test_a_token_longer_than_any_real_one_is_not_looked_at(google: Google, check: Any):
+    with pytest.raises(UnauthorizedError):
+        check(google.token(extra="x" * 20_000))
+    assert google.asked == []
 
 
 def test_a_token_signed_with_a_foreign_key_is_unauthorized(
@@ -392,6 +400,18 @@ def test_another_issuers_discovery_document_is_not_believed(google: Google, chec
     google.answers[path] = Answer(body=json.dumps(other).encode())
     with pytest.raises(TransientError):
         check(google.token())
+
+
+def test_keys_are_not_fetched_from_wherever_a_redirect_leads(google: Google, check: Any):
+    elsewhere = Answer(status=302, headers={"Location": f"{google.issuer.url}/jwks"})
+    google.issuer.discovery = lambda: {  # type: ignore[method-assign]
+        "issuer": google.issuer.url,
+        "jwks_uri": f"{google.issuer.url}/moved",
+    }
+    google.answers["/moved"] = elsewhere
+    with pytest.raises(TransientError):
+        check(google.token())
+    assert "/jwks" not in google.asked
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,19 @@ def test_a_missing_required_value_is_permanent_and_named():
         render("order_confirmation", {})
 
 
+class Broken:
+    """A value that cannot be shown."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("broken")
+
+
+def test_whatever_a_template_stumbles_over_is_permanent():
+    """Rendering the same data again would fail again."""
+    with pytest.raises(PermanentError, match="broken"):
+        render("order_confirmation", {"order_id": Broken()})
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
