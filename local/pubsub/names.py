@@ -6,7 +6,7 @@ import grpc
 
 from local.status import Status
 
-DELETED_TOPIC = "_deleted_topic_"
+DELETED_TOPIC = "_deleted-topic_"
 """What a subscription's `topic` says once its topic was deleted."""
 
 _RESOURCE = re.compile(r"projects/([^/]+)/(topics|subscriptions)/([A-Za-z][\w.~+%-]{2,254})", re.A)

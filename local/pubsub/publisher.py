@@ -7,10 +7,9 @@ from typing import Any
 from google.protobuf import empty_pb2
 from google.pubsub_v1 import types
 
-from local.pubsub import names, paging
+from local.pubsub import masks, names, paging
 from local.pubsub.deliveries import Deliveries
 from local.pubsub.registry import Registry, Topic
-from local.pubsub.subscription import replace
 from local.rpc import Method
 
 MAX_MESSAGES = 1000
@@ -19,7 +18,7 @@ MAX_ATTRIBUTES = 100
 MAX_KEY_BYTES = 256
 MAX_VALUE_BYTES = 1024
 
-_IMMUTABLE = frozenset(("name", "kms_key_name", "satisfies_pzs", "state"))
+_IMMUTABLE = frozenset(("name", "satisfies_pzs", "state"))
 
 
 class Publisher:
@@ -87,17 +86,7 @@ class Publisher:
     async def update_topic(self, request: Any) -> Any:
         """UpdateTopic: only what the mask names."""
         current = self._registry.topic(request.topic.name)
-        if not request.update_mask.paths:
-            raise names.invalid("The update_mask in the UpdateTopicRequest must not be empty.")
-        topic = Topic()
-        topic.CopyFrom(current)
-        for path in request.update_mask.paths:
-            if path.split(".")[0] in _IMMUTABLE:
-                raise names.invalid(
-                    f"Invalid update_mask provided in the UpdateTopicRequest: '{path}' "
-                    "is not a known or mutable Topic field."
-                )
-            replace(topic, request.topic, path)
+        topic = masks.merged(current, request.topic, request.update_mask.paths, _IMMUTABLE)
         self._registry.put_topic(topic)
         return topic
 
@@ -165,7 +154,7 @@ def _publish_subject(request: Any) -> str:
 def _check(request: Any) -> None:
     count = len(request.messages)
     if not count:
-        raise names.invalid("The request must contain at least one message.")
+        raise names.invalid("No messages to publish.")
     if count > MAX_MESSAGES:
         raise names.invalid(
             "The value for message_count is too large. You passed "
@@ -190,7 +179,7 @@ def _check_message(message: Any) -> None:
     if len(message.attributes) > MAX_ATTRIBUTES:
         raise names.invalid(f"A message has more than {MAX_ATTRIBUTES} attributes.")
     for key, value in message.attributes.items():
-        if not key or len(key.encode()) > MAX_KEY_BYTES or key.startswith("goog"):
+        if len(key.encode()) > MAX_KEY_BYTES or key.startswith("goog"):
             raise names.invalid(f"Invalid attribute key: {key[:MAX_KEY_BYTES]!r}.")
         if len(value.encode()) > MAX_VALUE_BYTES:
             raise names.invalid(f"The value of attribute {key!r} exceeds {MAX_VALUE_BYTES} bytes.")

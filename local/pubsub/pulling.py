@@ -7,7 +7,7 @@ newer delivery.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 from google.protobuf import empty_pb2
@@ -81,12 +81,14 @@ class Puller:
     async def acknowledge(self, request: Any) -> Any:
         """Acknowledge: ids of deliveries that are over are ignored."""
         subscription = self._pullable(request.subscription)
+        _check_given(request.ack_ids)
         self._acknowledge(subscription, request.ack_ids)
         return empty_pb2.Empty()
 
     async def modify_ack_deadline(self, request: Any) -> Any:
         """ModifyAckDeadline; 0 gives the message back at once."""
         subscription = self._pullable(request.subscription)
+        _check_given(request.ack_ids)
         self._modify(subscription, request.ack_ids, request.ack_deadline_seconds)
         return empty_pb2.Empty()
 
@@ -97,7 +99,7 @@ class Puller:
             if remaining <= 0:
                 break
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._change(subscription), remaining)
+                await asyncio.wait_for(self._change(subscription, pull), remaining)
         return messages
 
     async def _messages(
@@ -109,12 +111,13 @@ class Puller:
             if messages:
                 yield messages
                 continue
-            change = asyncio.create_task(self._change(subscription))
+            change = asyncio.create_task(self._change(subscription, pull))
             await asyncio.wait((change, listener), return_when=asyncio.FIRST_COMPLETED)
             change.cancel()
 
-    async def _change(self, subscription: Subscription) -> None:
-        first = self._deliveries.backlog.first(subscription.number, READY)
+    async def _change(self, subscription: Subscription, pull: Pull) -> None:
+        room = pull.room() > 0
+        first = self._deliveries.backlog.first(subscription.number, READY) if room else None
         await self._clock.wait_until(None if first is None else moment(first))
 
     async def _listen(
@@ -214,6 +217,11 @@ def _response(subscription: Subscription, messages: list[Any]) -> Any:
     properties = response.subscription_properties
     properties.message_ordering_enabled = subscription.proto.enable_message_ordering
     return response
+
+
+def _check_given(ack_ids: Sequence[str]) -> None:
+    if not ack_ids:
+        raise names.invalid("No ack ids specified.")
 
 
 def _check_deadline(seconds: int, low: int) -> None:

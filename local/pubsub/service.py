@@ -88,20 +88,29 @@ class PubSub:
                 self._deliveries.sweep_due()
                 for subscription in list(self._registry.subscriptions.values()):
                     self._push(subscription)
-                await self._clock.wait_until(self.next_due())
+                await self._clock.wait_until(_earliest(self._own_dues()))
         finally:
             await self._stop()
 
     def next_due(self) -> datetime | None:
         """The earliest push, end of a lease, or message for somebody who waits for one."""
-        moments = [m for s in self._registry.subscriptions.values() for m in self._dues(s)]
-        return moment(min(moments)) if moments else None
+        return _earliest(self._own_dues() + self._awaited())
 
-    def _dues(self, subscription: Subscription) -> list[int]:
-        backlog, number = self._deliveries.backlog, subscription.number
-        dues = [backlog.first(number, LEASED), self._deliveries.next_sweep(subscription)]
-        if self._slots(subscription) > 0 or self._deliveries.pulls.waiting(number):
-            dues.append(backlog.first(number, READY))
+    def _own_dues(self) -> list[int]:
+        """What the pump itself has to do."""
+        backlog, dues = self._deliveries.backlog, []
+        for subscription in self._registry.subscriptions.values():
+            dues += [backlog.first(subscription.number, LEASED)]
+            dues += [self._deliveries.next_sweep(subscription)]
+            if self._slots(subscription) > 0:
+                dues += [backlog.first(subscription.number, READY)]
+        return [due for due in dues if due is not None]
+
+    def _awaited(self) -> list[int]:
+        """What those who pull are about to take."""
+        backlog, pulls = self._deliveries.backlog, self._deliveries.pulls
+        numbers = [s.number for s in self._registry.subscriptions.values()]
+        dues = [backlog.first(number, READY) for number in numbers if pulls.waiting(number)]
         return [due for due in dues if due is not None]
 
     def _slots(self, subscription: Subscription) -> int:
@@ -139,6 +148,10 @@ class PubSub:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _earliest(dues: list[int]) -> datetime | None:
+    return moment(min(dues)) if dues else None
 
 
 def _eventarc_id(region: str, function: str) -> str:

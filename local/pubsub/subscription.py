@@ -5,7 +5,7 @@ from typing import Any
 
 from google.pubsub_v1 import types
 
-from local.pubsub import filters, names
+from local.pubsub import filters, masks, names
 from local.pubsub.moments import SECOND
 
 Proto = types.Subscription.pb()
@@ -15,6 +15,7 @@ DEFAULT_ACK_DEADLINE = 10
 DEFAULT_RETENTION = 7 * DAY
 DEFAULT_EXPIRATION = 31 * DAY
 DEFAULT_BACKOFF = (10, 600)
+MAX_BACKOFF = 600
 DEFAULT_ATTEMPTS = 5
 PUSH_BACKOFF = (0.1, 60)
 """Seconds a push subscription without a retry policy waits, from the first failure to the worst."""
@@ -23,18 +24,17 @@ EVENTARC_MODE = "__GCP_CloudEventsMode=CUSTOM_PUBSUB_"
 """In a push endpoint's query: deliver as a CloudEvent. The topic's quoted name follows."""
 
 _FOREIGN = ("bigquery_config", "cloud_storage_config", "bigtable_config", "message_transforms")
-_MUTABLE = (
-    "push_config",
-    "ack_deadline_seconds",
-    "retain_acked_messages",
-    "message_retention_duration",
-    "labels",
-    "expiration_policy",
-    "dead_letter_policy",
-    "retry_policy",
-    "enable_exactly_once_delivery",
-    "tags",
-    *_FOREIGN,
+_IMMUTABLE = frozenset(
+    (
+        "name",
+        "topic",
+        "filter",
+        "enable_message_ordering",
+        "detached",
+        "state",
+        "topic_message_retention_duration",
+        "analytics_hub_subscription_info",
+    )
 )
 
 
@@ -99,6 +99,7 @@ def completed(proto: Any) -> Any:
         _complete_backoff(proto.retry_policy)
     if proto.HasField("dead_letter_policy"):
         _complete_dead_letters(proto.dead_letter_policy)
+    proto.push_config.SetInParent()
     proto.state = types.Subscription.State.ACTIVE
     _check(proto)
     return proto
@@ -106,35 +107,7 @@ def completed(proto: Any) -> Any:
 
 def updated(current: Any, change: Any, paths: list[str]) -> Any:
     """`current` with the fields `paths` name taken from `change`."""
-    if not paths:
-        raise names.invalid("The update_mask in the UpdateSubscriptionRequest must not be empty.")
-    result = Proto()
-    result.CopyFrom(current)
-    for path in paths:
-        if path.split(".")[0] not in _MUTABLE:
-            raise names.invalid(
-                f"Invalid update_mask provided in the UpdateSubscriptionRequest: '{path}' "
-                "is not a known or mutable Subscription field."
-            )
-        replace(result, change, path)
-    return completed(result)
-
-
-def replace(target: Any, source: Any, path: str) -> None:
-    """Make the field at a mask's path in `target` what it is in `source`."""
-    first, _, rest = path.partition(".")
-    field = target.DESCRIPTOR.fields_by_name.get(first)
-    if field is None:
-        raise names.invalid(f"Invalid update_mask: no field '{first}'.")
-    if rest and field.message_type is not None:
-        return replace(getattr(target, first), getattr(source, first), rest)
-    target.ClearField(first)
-    part = type(target)()
-    part.CopyFrom(source)
-    for other in part.DESCRIPTOR.fields_by_name:
-        if other != first:
-            part.ClearField(other)
-    target.MergeFrom(part)
+    return completed(masks.merged(current, change, paths, _IMMUTABLE))
 
 
 def _check_foreign(proto: Any) -> None:
@@ -166,23 +139,19 @@ def _check(proto: Any) -> None:
         attempts = proto.dead_letter_policy.max_delivery_attempts
         _in_range("max_delivery_attempts", attempts, 5, 100)
     if proto.HasField("retry_policy"):
-        low = proto.retry_policy.minimum_backoff.ToMicroseconds()
-        high = proto.retry_policy.maximum_backoff.ToMicroseconds()
-        _in_range("minimum_backoff", low / SECOND, 0, 600)
-        _in_range("maximum_backoff", high / SECOND, 0, 600)
-        if low > high:
-            raise names.invalid("minimum_backoff must not be longer than maximum_backoff.")
+        low = proto.retry_policy.minimum_backoff.ToMicroseconds() / SECOND
+        high = proto.retry_policy.maximum_backoff.ToMicroseconds() / SECOND
+        _in_range("minimum_backoff", low, 0, MAX_BACKOFF)
+        _in_range("maximum_backoff", high, low, MAX_BACKOFF)
     endpoint = proto.push_config.push_endpoint
     if endpoint and not endpoint.startswith(("https://", "http://")):
-        raise names.invalid(
-            f"Invalid push endpoint given (endpoint={endpoint}). Refer to "
-            "https://cloud.google.com/pubsub/docs/push for more information."
-        )
+        raise names.invalid(f"Unsupported push_endpoint: {endpoint}")
     filters.compiled(proto.filter)
 
 
-def _in_range(field: str, value: float, low: int, high: int) -> None:
+def _in_range(field: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         raise names.invalid(
-            f"Invalid {field} given: {value:g}. It must be between {low} and {high} (inclusive)."
+            f"The value for {field} is out of bounds. You passed {value:.10g} in the request, "
+            f"but the value must be between {low:.10g} and {high:.10g}."
         )
