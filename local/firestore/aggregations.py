@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from local.firestore import fields as field_paths
 from local.firestore.fields import FieldPath
 from local.firestore.messages import Value
+from local.firestore.paths import is_reserved
 from local.firestore.refusals import invalid
 from local.firestore.transforms import MAX_INTEGER, MIN_INTEGER
 
@@ -32,8 +33,13 @@ class Count:
 
     def add(self, fields: Any) -> None:
         """Count one."""
-        if self.up_to is None or self.seen < self.up_to:
-            self.seen += 1
+        self.add_many(1)
+
+    def add_many(self, count: int) -> None:
+        """Count so many."""
+        self.seen += count
+        if self.up_to is not None:
+            self.seen = min(self.seen, self.up_to)
 
     def result(self) -> Any:
         """An integer."""
@@ -91,10 +97,38 @@ class Average:
         return Value(double_value=total / self.sum.seen if math.isfinite(total) else total)
 
 
-def parse(messages: Any) -> dict[str, Aggregator]:
-    """Aggregators by alias, from Aggregation messages. Raises Status."""
-    if not 1 <= len(messages) <= MAX_AGGREGATIONS:
-        raise invalid("The number of aggregations must be between 1 and 5.")
+@dataclass
+class Aggregations:
+    """The aggregations of one query, by alias."""
+
+    by_alias: dict[str, Aggregator]
+    paths: set[FieldPath]
+    """Documents that lack one of these count for none of them."""
+
+    @property
+    def counts_only(self) -> bool:
+        """Whether it does not matter what is in the documents."""
+        return all(isinstance(aggregator, Count) for aggregator in self.by_alias.values())
+
+    def add_many(self, count: int) -> None:
+        """Take so many documents into account, where `counts_only`."""
+        for aggregator in self.by_alias.values():
+            if isinstance(aggregator, Count):
+                aggregator.add_many(count)
+
+    def add(self, fields: Any) -> None:
+        """Take a document's fields into account."""
+        if all(field_paths.get(fields, path) is not None for path in self.paths):
+            for aggregator in self.by_alias.values():
+                aggregator.add(fields)
+
+
+def parse(messages: Any) -> Aggregations:
+    """From Aggregation messages. Raises Status."""
+    if not messages:
+        raise invalid("Aggregations can not be empty.")
+    if len(messages) > MAX_AGGREGATIONS:
+        raise invalid(f"The maximum number of aggregations is {MAX_AGGREGATIONS}.")
     found: dict[str, Aggregator] = {}
     unnamed = 0
     for message in messages:
@@ -103,9 +137,13 @@ def parse(messages: Any) -> dict[str, Aggregator]:
             unnamed += 1
             alias = f"field_{unnamed}"
         if alias in found:
-            raise invalid(f"Duplicate aggregation alias '{alias}'.")
+            raise invalid(f"Aggregation aliases contain duplicate alias: {alias}.")
+        if is_reserved(alias):
+            raise invalid(f'The property.name "{alias}" is reserved.')
         found[alias] = _aggregator(message)
-    return found
+    aggregators = found.values()
+    paths = {a.path for a in aggregators if isinstance(a, Sum)}
+    return Aggregations(found, paths | {a.sum.path for a in aggregators if isinstance(a, Average)})
 
 
 def _aggregator(message: Any) -> Aggregator:
@@ -116,7 +154,14 @@ def _aggregator(message: Any) -> Aggregator:
             raise invalid("up_to must be greater than zero.")
         return Count(up_to)
     if kind == "sum":
-        return Sum(field_paths.parse(message.sum.field.field_path))
+        return Sum(_path(message.sum))
     if kind == "avg":
-        return Average(Sum(field_paths.parse(message.avg.field.field_path)))
-    raise invalid("Aggregation operator must be specified.")
+        return Average(Sum(_path(message.avg)))
+    raise invalid("Operator field in Aggregation is not set.")
+
+
+def _path(message: Any) -> FieldPath:
+    path = field_paths.parse_queried(message.field.field_path)
+    if path == field_paths.NAME:
+        raise invalid("Aggregations are not supported for the property: __key__")
+    return path

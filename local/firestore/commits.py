@@ -6,10 +6,11 @@ from typing import Any
 from google.rpc import code_pb2, status_pb2
 
 from local.firestore import limits, writes
-from local.firestore.documents import Documents, set_time
+from local.firestore.documents import Documents
 from local.firestore.locks import Owner
 from local.firestore.messages import BatchWriteResponse, CommitResponse, WriteResult
 from local.firestore.refusals import contention, invalid
+from local.firestore.stored import set_time
 from local.firestore.transactions import Transaction, Transactions
 from local.firestore.writes import Outcome
 from local.status import Status

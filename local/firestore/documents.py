@@ -1,108 +1,35 @@
 """Where documents live: rows in SQLite, changed by atomic commits, readable as of the past hour.
 
-    firestore_documents   what is: one row a document, in the order of its key
-    firestore_history     what was: every version that was replaced or deleted, until when
-
-A read as of T takes the rows not changed since T, and of the others the version that T fell into.
-Times are integers: microseconds since 1970. A message is stored with its map keys sorted, so equal
-documents are equal bytes.
+A read as of T takes the rows not changed since T, and of the others the version in the history
+that T falls into. Times are integers: microseconds since 1970.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
-from local.clock import MICROSECOND, Clock
+from local.clock import Clock
 from local.database import Database
 from local.firestore import limits, writes
+from local.firestore.hierarchy import Hierarchy
+from local.firestore.history import History
 from local.firestore.messages import Document
-from local.firestore.paths import AFTER, Collection, Path, first_segment, segment
+from local.firestore.paths import Path
 from local.firestore.refusals import contention, failed_precondition, invalid
+from local.firestore.stored import Change, Scope, Stored, micros
 from local.firestore.writes import Outcome, State
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-HOUR_US = 3600 * 1_000_000
-MAX_HISTORY = 100_000
-"""Versions kept; reads reach back an hour or to the oldest of these."""
-PRUNE_EVERY = 256
-"""Commits between two looks for history that nobody may read any more."""
-
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS firestore_collections (
-    id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS firestore_documents (
     collection INTEGER NOT NULL, grp TEXT NOT NULL, path BLOB NOT NULL,
     created INTEGER NOT NULL, updated INTEGER NOT NULL, data BLOB NOT NULL);
 CREATE UNIQUE INDEX IF NOT EXISTS firestore_by_collection
     ON firestore_documents (collection, path);
 CREATE INDEX IF NOT EXISTS firestore_by_group ON firestore_documents (grp, path);
-CREATE TABLE IF NOT EXISTS firestore_history (
-    id INTEGER PRIMARY KEY, collection INTEGER NOT NULL, grp TEXT NOT NULL, path BLOB NOT NULL,
-    created INTEGER NOT NULL, updated INTEGER NOT NULL, data BLOB NOT NULL,
-    until INTEGER NOT NULL);
-CREATE INDEX IF NOT EXISTS firestore_history_by_group ON firestore_history (grp, until);
 """
+CHUNK = 500
+"""Rows read at once where all are wanted."""
 
-
-class Stored(NamedTuple):
-    """A document as it is stored."""
-
-    key: bytes
-    created: int
-    updated: int
-    data: bytes
-
-    def document(self) -> Any:
-        """The Document message, times included."""
-        document = Document.FromString(self.data)
-        set_time(document.create_time, self.created)
-        set_time(document.update_time, self.updated)
-        return document
-
-
-class Change(NamedTuple):
-    """What a commit did to one document."""
-
-    path: Path
-    before: Stored | None
-    after: Stored | None
-    fields: Any
-    """The fields of `after`; None where it was deleted."""
-
-
-@dataclass(frozen=True)
-class Scope:
-    """Which documents a scan looks at."""
-
-    parent: bytes
-    """The key of the document, or of the database, they are under."""
-    collection: Collection | None
-    """The one collection; None: see group."""
-    group: str = ""
-    """All collections of this name under the parent; empty: all collections whatsoever."""
-
-    def contains(self, path: Path) -> bool:
-        """Whether a document is among them."""
-        if self.collection is not None:
-            return path.collection.key == self.collection.key
-        return path.key.startswith(self.parent) and self.group in ("", path.collection.group)
-
-
-def micros(moment: datetime) -> int:
-    """A moment in microseconds since 1970."""
-    return (moment - EPOCH) // MICROSECOND
-
-
-def moment(us: int) -> datetime:
-    """The inverse of `micros`."""
-    return EPOCH + timedelta(microseconds=us)
-
-
-def set_time(stamp: Any, us: int) -> None:
-    """Fill a Timestamp message."""
-    stamp.seconds, rest = divmod(us, 1_000_000)
-    stamp.nanos = rest * 1000
+Watcher = Callable[[Sequence[Change], int], None]
 
 
 class Documents:
@@ -111,12 +38,10 @@ class Documents:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._collections: dict[str, int] = {}
-        self._new_collections: list[str] = []
+        self.hierarchy = Hierarchy(database)
+        self.history = History(database, self.hierarchy)
         self._last_commit = micros(clock.read_time())
-        self._commits = 0
-        self._horizon = int(database.get("firestore.horizon") or 0)
-        self.watchers: list[Callable[[Sequence[Change], int], None]] = []
+        self.watchers: list[Watcher] = []
         """Called with the changes and the time of every commit, inside its transaction."""
         database.script(SCHEMA)
 
@@ -128,10 +53,6 @@ class Documents:
         """The clock's time."""
         return micros(self._clock.now())
 
-    def oldest_read_time(self) -> int:
-        """Reads as of an earlier time are not possible."""
-        return max(self.now() - HOUR_US, self._horizon)
-
     def checked_read_time(self, stamp: Any) -> int:
         """A caller's `read_time` (a Timestamp message). Raises Status."""
         if stamp.nanos % 1000:
@@ -139,23 +60,24 @@ class Documents:
         at = int(stamp.seconds * 1_000_000 + stamp.nanos // 1000)
         if at > self.read_time():
             raise invalid("The requested 'read_time' cannot be in the future.")
-        if at < self.oldest_read_time():
+        if at < self.history.oldest(self.now()):
             raise failed_precondition("The requested snapshot version is too old.")
         return at
 
+    def is_present(self, at: int) -> bool:
+        """Whether nothing was committed since a time."""
+        return at >= self._last_commit
+
     def get(self, path: Path, at: int | None = None) -> Stored | None:
         """A document as of a time; None: as it is."""
-        collection = self._collection(path.collection)
-        if collection is None:
-            return None
         row = self._database.execute(
             "SELECT path, created, updated, data FROM firestore_documents"
             " WHERE collection = ? AND path = ?",
-            (collection, path.key),
+            (self.hierarchy.number(path.collection), path.key),
         ).fetchone()
         if at is None or at >= self._last_commit or (row and row[2] <= at):
             return Stored._make(row) if row else None
-        return self._past(path, collection, at)
+        return self.history.get(path, at)
 
     def commit(
         self, given: Sequence[Any], expected: Mapping[Path, int] | None = None
@@ -175,74 +97,68 @@ class Documents:
                 for watcher in self.watchers:
                     watcher(changes, now)
         except BaseException:
-            self._forget_new_collections()
+            self.hierarchy.forget()
             raise
-        self._new_collections.clear()
+        self.hierarchy.keep()
         self._last_commit = now
-        self._prune_now_and_then(now)
+        self.history.committed(now)
         return outcomes, now
 
     def page(
         self, scope: Scope, low: bytes, high: bytes, *, count: int, backwards: bool, at: int
     ) -> list[Stored]:
         """Up to `count` documents with low <= key < high as of a time, in the order of keys."""
-        low, high = max(low, scope.parent), min(high, scope.parent + AFTER)
-        source, where, parameters = self._where(scope, "firestore_documents")
-        live = self._select(source, where, (*parameters, low, high), count, backwards, at)
-        if at >= self._last_commit:
-            return live
-        rows = live + self._past_page(scope, low, high, count, backwards, at)
-        rows.sort(reverse=backwards)
-        return rows[:count]
+        bounds = scope.bounds
+        low, high = max(low, bounds[0]), min(high, bounds[1])
+        source, where, parameters = self.hierarchy.where(scope, "firestore_documents")
+        rows = self._database.execute(
+            f"SELECT d.path, d.created, d.updated, d.data FROM {source}"
+            f" WHERE {where} AND d.path >= ? AND d.path < ? AND d.updated <= ?"
+            f" ORDER BY d.path {'DESC' if backwards else 'ASC'} LIMIT ?",
+            (*parameters, low, high, at, count),
+        )
+        page = [Stored._make(row) for row in rows]
+        if not self.is_present(at):
+            page += self.history.changed_since(
+                scope, at, low, high, count=count, backwards=backwards
+            )
+            page.sort(reverse=backwards)
+        return page[:count]
 
-    def collection_ids(self, parent: bytes, after: bytes, count: int) -> list[bytes]:
-        """Keys of up to `count` collections directly under a parent with anything in them."""
-        found: list[bytes] = []
-        while len(found) < count and (key := self._next_child(parent, after)):
-            after = key + AFTER
-            if self._is_inhabited(key):
-                found.append(key)
-        return found
-
-    def missing(self, collection: Collection, low: bytes, high: bytes, count: int) -> list[bytes]:
-        """Keys between low and high of documents that are not there but have some under them."""
-        found: list[bytes] = []
-        while len(found) < count and (key := self._next_child(collection.key, low)):
-            if key >= high:
-                break
-            low = key + AFTER
-            if self._is_inhabited(key) and not self._exists(collection, key):
-                found.append(key)
-        return found
-
-    def all_of_group(self, home: str, group: str) -> Iterator[Stored]:
-        """Every document of a collection group, in the order of keys."""
-        scope = Scope(segment(home), None, group)
-        low, high = scope.parent, scope.parent + AFTER
-        while page := self.page(scope, low, high, count=500, backwards=False, at=self.read_time()):
+    def all_of(self, scope: Scope) -> Iterator[Stored]:
+        """Every document of a scope as it is, in the order of keys."""
+        low, high = scope.bounds
+        while True:
+            at = self.read_time()
+            page = self.page(scope, low, high, count=CHUNK, backwards=False, at=at)
             yield from page
+            if len(page) < CHUNK:
+                return
             low = page[-1].key + b"\0"
 
+    def count(self, scope: Scope, up_to: int | None = None) -> int:
+        """How many documents a scope has, counting no further than a number."""
+        sql, parameters = self._rows(scope)
+        sql = f"SELECT count(*) FROM (SELECT 1 {sql} LIMIT ?)"
+        limit = -1 if up_to is None else up_to
+        return int(self._database.execute(sql, (*parameters, limit)).fetchone()[0])
+
     def cut(self, scope: Scope, most: int, at_least: int) -> list[bytes]:
-        """Keys at which to cut a scope into parts of about one size, of so many documents."""
-        source, where, parameters = self._where(scope, "firestore_documents")
-        bounds = f"FROM {source} WHERE {where} AND d.path >= ? AND d.path < ?"
-        parameters = (*parameters, scope.parent, scope.parent + AFTER)
-        total = self._database.execute(f"SELECT count(*) {bounds}", parameters).fetchone()[0]
-        step = max(total // (most + 1), at_least)
+        """Up to `most` keys that cut a scope into parts of one size, `at_least` documents each."""
+        step = max(self.count(scope) // (most + 1), at_least)
+        sql, parameters = self._rows(scope)
         rows = self._database.execute(
-            f"SELECT path FROM (SELECT d.path, row_number() OVER (ORDER BY d.path) - 1 AS place"
-            f" {bounds}) WHERE place % ? = 0 AND place > 0 ORDER BY path LIMIT ?",
+            "SELECT path FROM"
+            f" (SELECT d.path, row_number() OVER (ORDER BY d.path) - 1 AS place {sql})"
+            " WHERE place > 0 AND place % ? = 0 ORDER BY path LIMIT ?",
             (*parameters, step, most),
         )
         return [row[0] for row in rows]
 
-    def has_more_than(self, scope: Scope, count: int) -> bool:
-        """Whether there are more documents than this to look at."""
-        source, where, parameters = self._where(scope, "firestore_documents")
-        sql = f"SELECT 1 FROM {source} WHERE {where} AND d.path >= ? AND d.path < ? LIMIT ?"
-        bounds = (scope.parent, scope.parent + AFTER, count + 1)
-        return len(self._database.execute(sql, (*parameters, *bounds)).fetchall()) > count
+    def _rows(self, scope: Scope) -> tuple[str, tuple[Any, ...]]:
+        source, where, parameters = self.hierarchy.where(scope, "firestore_documents")
+        sql = f"FROM {source} WHERE {where} AND d.path >= ? AND d.path < ?"
+        return sql, (*parameters, *scope.bounds)
 
     def _apply(self, write: Any, states: dict[bytes, State], now: int) -> Outcome:
         path = writes.target(write)
@@ -286,147 +202,23 @@ class Documents:
         self._database.execute(
             "INSERT INTO firestore_documents (collection, grp, path, created, updated, data)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            (self._make_collection(path.collection), path.collection.group, *after),
+            (self.hierarchy.make(path.collection), path.collection.group, *after),
         )
 
     def _replace(self, path: Path, before: Stored, after: Stored) -> None:
-        collection = self._make_collection(path.collection)
-        self._remember(path, collection, before, after.updated)
+        collection = self.hierarchy.number(path.collection)
+        self.history.remember(path, collection, before, after.updated)
         self._database.execute(
-            "UPDATE firestore_documents SET created = ?, updated = ?, data = ?"
+            "UPDATE firestore_documents SET updated = ?, data = ?"
             " WHERE collection = ? AND path = ?",
-            (after.created, after.updated, after.data, collection, path.key),
+            (after.updated, after.data, collection, path.key),
         )
 
     def _delete(self, path: Path, before: Stored, now: int) -> Change:
-        collection = self._make_collection(path.collection)
-        self._remember(path, collection, before, now)
+        collection = self.hierarchy.number(path.collection)
+        self.history.remember(path, collection, before, now)
         self._database.execute(
             "DELETE FROM firestore_documents WHERE collection = ? AND path = ?",
             (collection, path.key),
         )
         return Change(path, before, None, None)
-
-    def _remember(self, path: Path, collection: int, before: Stored, until: int) -> None:
-        self._database.execute(
-            "INSERT INTO firestore_history (collection, grp, path, created, updated, data, until)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (collection, path.collection.group, *before, until),
-        )
-
-    def _collection(self, collection: Collection) -> int | None:
-        number = self._collections.get(collection.name)
-        if number is None:
-            row = self._database.execute(
-                "SELECT id FROM firestore_collections WHERE path = ?", (collection.key,)
-            ).fetchone()
-            if row is None:
-                return None
-            if len(self._collections) > 10_000:
-                self._collections.clear()
-            number = self._collections[collection.name] = row[0]
-        return number
-
-    def _make_collection(self, collection: Collection) -> int:
-        number = self._collection(collection)
-        if number is None:
-            cursor = self._database.execute(
-                "INSERT INTO firestore_collections (path, name) VALUES (?, ?)",
-                (collection.key, collection.name),
-            )
-            number = self._collections[collection.name] = int(cursor.lastrowid or 0)
-            self._new_collections.append(collection.name)
-        return number
-
-    def _forget_new_collections(self) -> None:
-        for name in self._new_collections:
-            self._collections.pop(name, None)
-        self._new_collections.clear()
-
-    def _where(self, scope: Scope, table: str) -> tuple[str, str, tuple[Any, ...]]:
-        if scope.collection is not None:
-            return f"{table} d", "d.collection = ?", (self._collection(scope.collection) or 0,)
-        if scope.group:
-            return f"{table} d", "d.grp = ?", (scope.group,)
-        source = f"firestore_collections c CROSS JOIN {table} d ON d.collection = c.id"
-        return source, "c.path >= ? AND c.path < ?", (scope.parent, scope.parent + AFTER)
-
-    def _select(
-        self,
-        source: str,
-        where: str,
-        parameters: tuple[Any, ...],
-        count: int,
-        backwards: bool,
-        at: int,
-    ) -> list[Stored]:
-        rows = self._database.execute(
-            f"SELECT d.path, d.created, d.updated, d.data FROM {source}"
-            f" WHERE {where} AND d.path >= ? AND d.path < ? AND d.updated <= ?"
-            f" ORDER BY d.path {'DESC' if backwards else 'ASC'} LIMIT ?",
-            (*parameters, at, count),
-        )
-        return [Stored._make(row) for row in rows]
-
-    def _past_page(
-        self, scope: Scope, low: bytes, high: bytes, count: int, backwards: bool, at: int
-    ) -> list[Stored]:
-        source, where, parameters = self._where(scope, "firestore_history")
-        if scope.collection is not None:
-            where, parameters = f"d.grp = ? AND {where}", (scope.collection.group, *parameters)
-        where += " AND d.until > ?"
-        return self._select(source, where, (*parameters, at, low, high), count, backwards, at)
-
-    def _past(self, path: Path, collection: int, at: int) -> Stored | None:
-        row = self._database.execute(
-            "SELECT path, created, updated, data FROM firestore_history"
-            " WHERE grp = ? AND until > ? AND updated <= ? AND collection = ? AND path = ?",
-            (path.collection.group, at, at, collection, path.key),
-        ).fetchone()
-        return Stored._make(row) if row else None
-
-    def _next_child(self, parent: bytes, after: bytes) -> bytes | None:
-        """The key one segment below a parent of the first collection path behind `after`."""
-        row = self._database.execute(
-            "SELECT path FROM firestore_collections WHERE path > ? AND path < ?"
-            " ORDER BY path LIMIT 1",
-            (max(after, parent), parent + AFTER),
-        ).fetchone()
-        return _child(parent, row[0]) if row else None
-
-    def _is_inhabited(self, key: bytes) -> bool:
-        sql = (
-            "SELECT 1 FROM firestore_collections c WHERE c.path >= ? AND c.path < ? AND EXISTS"
-            " (SELECT 1 FROM firestore_documents d WHERE d.collection = c.id) LIMIT 1"
-        )
-        return self._database.execute(sql, (key, key + AFTER)).fetchone() is not None
-
-    def _exists(self, collection: Collection, key: bytes) -> bool:
-        row = self._database.execute(
-            "SELECT 1 FROM firestore_documents WHERE collection = ? AND path = ?",
-            (self._collection(collection) or 0, key),
-        ).fetchone()
-        return row is not None
-
-    def _prune_now_and_then(self, now: int) -> None:
-        self._commits += 1
-        if self._commits % PRUNE_EVERY == 0:
-            self._prune(now - HOUR_US)
-
-    def _prune(self, before: int) -> None:
-        sql = "SELECT id, until, (SELECT max(id) FROM firestore_history) FROM firestore_history"
-        row = self._database.execute(f"{sql} ORDER BY id LIMIT 1").fetchone()
-        if row is None or (row[1] > before and row[2] - row[0] < MAX_HISTORY):
-            return
-        last, self._horizon = self._database.execute(
-            "SELECT max(id), max(until) FROM firestore_history"
-            " WHERE id < ? AND (until <= ? OR id <= ?)",
-            (row[0] + 8 * PRUNE_EVERY, before, row[2] - MAX_HISTORY),
-        ).fetchone()
-        with self._database.transaction():
-            self._database.put("firestore.horizon", str(self._horizon))
-            self._database.execute("DELETE FROM firestore_history WHERE id <= ?", (last,))
-
-
-def _child(parent: bytes, key: bytes) -> bytes:
-    return key[: len(parent) + first_segment(key[len(parent) :])[1]]

@@ -8,10 +8,11 @@ from typing import Any
 from local.clock import Clock
 from local.database import Database
 from local.firestore import fields as field_paths
-from local.firestore.documents import Change, Documents, micros, moment
+from local.firestore.documents import Documents
 from local.firestore.fields import FieldPath
-from local.firestore.messages import Document, Write
+from local.firestore.messages import Write
 from local.firestore.paths import AFTER, name_of, segment
+from local.firestore.stored import Change, Scope, micros, moment
 
 LAG_US = 12 * 3600 * 1_000_000
 """From expiry to deletion. The platform says: within 24 hours, and visible until then."""
@@ -113,8 +114,8 @@ class Expiry:
 
     def _remember_all(self, home: str, group: str, path: FieldPath) -> None:
         now = micros(self._clock.now())
-        for stored in self._documents.all_of_group(home, group):
-            due = _due(Document.FromString(stored.data).fields, path, now)
+        for stored in self._documents.all_of(Scope(segment(home), None, group)):
+            due = _due(stored.fields(), path, now)
             if due is not None:
                 self._put(stored.key, due, group)
 

@@ -47,6 +47,13 @@ def parse_own(text: str) -> FieldPath:
     return path
 
 
+@lru_cache(maxsize=4096)
+def parse_queried(text: str) -> FieldPath:
+    """Like `parse_own`, of a field a query goes by, which may be the name. Raises Status."""
+    path = parse(text)
+    return path if path == NAME else parse_own(text)
+
+
 def get(fields: Any, path: FieldPath) -> Any:
     """The value at a path of a field map; None if it is not there."""
     *outer, last = path

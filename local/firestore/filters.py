@@ -4,14 +4,16 @@ Values are compared by their encodings (`values.encode`); a document that lacks 
 nothing, and `<` and its kin compare only what is of one type.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from local.firestore import fields as field_paths
-from local.firestore import values
+from local.firestore import paths, values
 from local.firestore.fields import NAME, FieldPath
 from local.firestore.messages import StructuredQuery
+from local.firestore.paths import AFTER
 from local.firestore.refusals import invalid
 
 Fields = Any
@@ -33,9 +35,16 @@ INEQUALITIES = frozenset(
         "IS_NOT_NAN",
     }
 )
+RANGES = frozenset(
+    {"EQUAL", "LESS_THAN", "LESS_THAN_OR_EQUAL", "GREATER_THAN", "GREATER_THAN_OR_EQUAL"}
+)
 _NEGATIVE = frozenset({"NOT_EQUAL", "NOT_IN", "IS_NOT_NULL", "IS_NOT_NAN"})
 MAX_NOT_IN = 10
 MAX_DISJUNCTIONS = 30
+MAX_OPERAND_BYTES = 1500
+_VALUES = {"IS_NULL": values.NULL, "IS_NAN": values.NAN}
+_DISJOINING = frozenset({"IN", "ARRAY_CONTAINS_ANY"})
+_LISTING = _DISJOINING | {"NOT_IN"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,10 @@ class Condition:
     operands: tuple[bytes, ...] = ()
     """Of IN, NOT_IN and ARRAY_CONTAINS_ANY."""
     has_null: bool = False
+
+    def the_value(self) -> bytes | None:
+        """The one encoded value the field can have; None: it can have several."""
+        return self.operand if self.operator == "EQUAL" else _VALUES.get(self.operator)
 
 
 @dataclass(frozen=True)
@@ -71,7 +84,7 @@ def parse(message: Any) -> Filter:
         return _field(message.field_filter)
     if kind == "unary_filter":
         return _unary(message.unary_filter)
-    raise invalid("Filter type must be specified.")
+    raise invalid("Unknown Filter type.")
 
 
 def conditions(given: Filter | None) -> Iterator[Condition]:
@@ -92,6 +105,24 @@ def required(given: Filter | None) -> Iterator[Condition]:
             yield from required(member)
 
 
+def bounds(condition: Condition) -> tuple[bytes, bytes]:
+    """Encodings between which all values lie that pass a condition (one of RANGES).
+
+    For the name they are those of a position: key + END.
+    """
+    operand = condition.operand
+    if condition.path == NAME:
+        first, operand, last = b"", operand[1:], AFTER
+    else:
+        # No two tags are next to each other but those of the booleans.
+        first, last = values.bracket(operand), bytes([operand[0] + 2])
+    if condition.operator in ("EQUAL", "GREATER_THAN", "GREATER_THAN_OR_EQUAL"):
+        first = operand
+    if condition.operator in ("EQUAL", "LESS_THAN", "LESS_THAN_OR_EQUAL"):
+        last = operand + AFTER
+    return first, last
+
+
 def predicate(given: Filter | None) -> Predicate:
     """The filter as a function."""
     if given is None:
@@ -106,14 +137,53 @@ def predicate(given: Filter | None) -> Predicate:
 
 def check(given: Filter | None) -> None:
     """Refuse combinations the platform refuses. Raises Status."""
-    negative = [c for c in conditions(given) if c.operator in _NEGATIVE]
-    if len(negative) > 1:
-        raise invalid("Cannot have more than one NOT_IN, NOT_EQUAL, IS_NOT_NULL or IS_NOT_NAN.")
+    if given is None:
+        return
+    operators = [condition.operator for condition in conditions(given)]
+    if sum(operator in _NEGATIVE for operator in operators) > 1:
+        raise invalid(
+            "Only a single 'NOT_EQUAL', 'NOT_IN', 'IS_NOT_NAN', or 'IS_NOT_NULL' filter allowed"
+            " per query."
+        )
+    if "NOT_IN" in operators and (_has_or(given) or not _DISJOINING.isdisjoint(operators)):
+        raise invalid(
+            "'NOT_IN' cannot be used in the same query with 'IN', 'ARRAY_CONTAINS_ANY' or 'OR'."
+        )
+    if _most_array_tests(given) > 1:
+        raise invalid("A maximum of 1 'ARRAY_CONTAINS' filter is allowed per disjunction.")
+    count = _disjunctions(given)
+    if count > MAX_DISJUNCTIONS:
+        raise invalid(
+            f"Too many disjunctions after normalization. Result had {count} disjunctions which is"
+            f" more than the maximum of {MAX_DISJUNCTIONS}"
+        )
+
+
+def _has_or(given: Filter) -> bool:
+    if isinstance(given, Condition):
+        return False
+    return not given.is_and or any(map(_has_or, given.members))
+
+
+def _most_array_tests(given: Filter) -> int:
+    """How many array tests the disjunction with the most of them has."""
+    if isinstance(given, Condition):
+        return int(given.operator.startswith("ARRAY"))
+    counts = map(_most_array_tests, given.members)
+    return sum(counts) if given.is_and else max(counts)
+
+
+def _disjunctions(given: Filter) -> int:
+    """How many ORs of ANDs the filter comes to."""
+    if isinstance(given, Condition):
+        return len(given.operands) if given.operator in _DISJOINING else 1
+    counts = map(_disjunctions, given.members)
+    return math.prod(counts) if given.is_and else sum(counts)
 
 
 def _composite(message: Any) -> Filter:
     if message.op not in (_COMPOSITE.AND, _COMPOSITE.OR):
-        raise invalid("Composite filter operator must be specified.")
+        raise invalid("Unsupported CompositeFilter operator.")
     if not message.filters:
         raise invalid("Composite filter must have at least one filter.")
     return Group(message.op == _COMPOSITE.AND, tuple(map(parse, message.filters)))
@@ -121,18 +191,25 @@ def _composite(message: Any) -> Filter:
 
 def _unary(message: Any) -> Condition:
     if not message.op:
-        raise invalid("Unary filter operator must be specified.")
-    return Condition(field_paths.parse(message.field.field_path), _UNARY.Name(message.op))
+        raise invalid("Unknown UnaryFilter operator.")
+    if not message.HasField("field"):
+        raise invalid("Unsupported UnaryFilter operand type (non-FIELD).")
+    path = field_paths.parse_queried(message.field.field_path)
+    if path == NAME:
+        raise invalid("__key__ filter value must be a Key")
+    return Condition(path, _UNARY.Name(message.op))
 
 
 def _field(message: Any) -> Condition:
     if not message.op:
-        raise invalid("Field filter operator must be specified.")
-    path, operator = field_paths.parse(message.field.field_path), _OPERATORS.Name(message.op)
-    if operator in ("IN", "NOT_IN", "ARRAY_CONTAINS_ANY"):
+        raise invalid("Unknown FieldFilter operator.")
+    path = field_paths.parse_queried(message.field.field_path)
+    operator = _OPERATORS.Name(message.op)
+    if path == NAME and operator.startswith("ARRAY"):
+        raise invalid("the name __key__ is reserved")
+    if operator in _LISTING:
         return _several(path, operator, message.value)
-    _check_operand(path, operator, message.value)
-    encoded = values.encode(message.value)
+    encoded = _operand(path, message.value)
     if operator in ("EQUAL", "NOT_EQUAL") and encoded in (values.NULL, values.NAN):
         unary = "IS_" if operator == "EQUAL" else "IS_NOT_"
         return Condition(path, unary + ("NULL" if encoded == values.NULL else "NAN"))
@@ -140,24 +217,30 @@ def _field(message: Any) -> Condition:
 
 
 def _several(path: FieldPath, operator: str, value: Any) -> Condition:
+    if value.WhichOneof("value_type") != "array_value":
+        raise invalid(f"'{operator}' requires an ArrayValue.")
     given = value.array_value.values
-    if value.WhichOneof("value_type") != "array_value" or not given:
+    if not given:
         raise invalid(f"'{operator}' requires an non-empty ArrayValue.")
     most = MAX_NOT_IN if operator == "NOT_IN" else MAX_DISJUNCTIONS
     if len(given) > most:
         raise invalid(f"'{operator}' supports up to {most} comparison values.")
-    if operator != "ARRAY_CONTAINS_ANY":
-        for element in given:
-            _check_operand(path, operator, element)
-    encoded = tuple(map(values.encode, given))
+    encoded = tuple(_operand(path, element) for element in given)
     return Condition(path, operator, operands=encoded, has_null=values.NULL in encoded)
 
 
-def _check_operand(path: FieldPath, operator: str, value: Any) -> None:
-    if value.WhichOneof("value_type") is None:
+def _operand(path: FieldPath, value: Any) -> bytes:
+    kind = value.WhichOneof("value_type")
+    if kind is None:
         raise invalid("Cannot convert firestore.v1.Value with type unset.")
-    if path == NAME and value.WhichOneof("value_type") != "reference_value":
-        raise invalid("__key__ filter value must be a Key")
+    if path == NAME:
+        if kind != "reference_value":
+            raise invalid("__key__ filter value must be a Key")
+        return values.reference(paths.document(value.reference_value).key)
+    encoded = values.encode(value)
+    if kind in ("string_value", "bytes_value") and len(encoded) > MAX_OPERAND_BYTES + 2:
+        raise invalid(f"value for {'.'.join(path)} is too large to be used in a query")
+    return encoded
 
 
 def _test(condition: Condition) -> Predicate:
@@ -195,7 +278,7 @@ def _in(condition: Condition) -> Test:
 
 
 def _not_in(condition: Condition) -> Test:
-    unwanted = frozenset((*condition.operands, values.NULL))
+    unwanted = frozenset((*condition.operands, values.NULL)) - {values.NAN}
     return lambda value, _: not condition.has_null and value not in unwanted
 
 
@@ -204,7 +287,7 @@ def _contains(condition: Condition) -> Test:
 
 
 def _contains_any(condition: Condition) -> Test:
-    wanted = frozenset(condition.operands)
+    wanted = frozenset(condition.operands) - {values.NULL}
     return lambda _, value: not wanted.isdisjoint(values.elements(value))
 
 

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from local.firestore import fields, paths, queries
-from local.firestore.documents import Documents, Stored
+from local.firestore.documents import Documents
 from local.firestore.messages import (
     Document,
     ListCollectionIdsResponse,
@@ -18,6 +18,7 @@ from local.firestore.queries import Query
 from local.firestore.reads import Reads
 from local.firestore.refusals import invalid
 from local.firestore.scans import Match
+from local.firestore.stored import Stored
 from local.firestore.values import END
 
 DOCUMENTS_PAGE = 300
@@ -54,7 +55,7 @@ class Listings:
         _, parent = paths.parent(request.parent)
         size = _page_size(request.page_size, COLLECTIONS_PAGE)
         after = _position(request.page_token) if request.page_token else parent
-        keys = self._documents.collection_ids(parent, after, size + 1)
+        keys = self._documents.hierarchy.collections_under(parent, after, size + 1)
         ids = [paths.first_segment(key[len(parent) :])[0] for key in keys[:size]]
         response = ListCollectionIdsResponse(collection_ids=ids)
         if len(keys) > size:
@@ -66,32 +67,28 @@ class Listings:
         if query.scope.collection is None:
             return matches
         low = max(query.scope.collection.key, query.low.rstrip(END))
-        high = matches[-1].stored.key if len(matches) == count else low[:0] + _end(query)
-        keys = self._documents.missing(query.scope.collection, low, high, count)
+        high = matches[-1].stored.key if len(matches) == count else query.scope.bounds[1]
+        keys = self._documents.hierarchy.missing(query.scope.collection, low, high, count)
         missing = [Match(key + END, Stored(key, 0, 0, b"")) for key in keys]
-        return sorted(matches + missing)[:count]
-
-
-def _end(query: Query) -> bytes:
-    return query.scope.parent + AFTER
+        return sorted(matches + missing, key=lambda match: match.position)[:count]
 
 
 def _page_size(asked: int, most: int) -> int:
     if asked < 0:
-        raise invalid("Page size must not be negative.")
+        raise invalid("Page size must be nonnegative.")
     return min(asked or most, most)
 
 
 def _structured(request: Any) -> Any:
     """The StructuredQuery that lists the same documents."""
     if request.show_missing and request.order_by:
-        raise invalid("order_by may not be used with show_missing.")
+        raise invalid("cannot specify an order when show_missing is true")
     query = StructuredQuery()
     query.from_.add(collection_id=request.collection_id)
     for part in request.order_by.split(",") if request.order_by else ():
         match = _ORDER.fullmatch(part)
         if not match:
-            raise invalid(f'Invalid order_by "{request.order_by}".')
+            raise invalid(f'Invalid order by clause "{request.order_by}".')
         order = query.order_by.add()
         order.field.field_path = match[1]
         order.direction = 2 if (match[2] or "").lower() == "desc" else 1
@@ -101,7 +98,7 @@ def _structured(request: Any) -> Any:
 def _document(match: Match, request: Any) -> Any:
     if not match.stored.data:
         return Document(name=paths.name_of(match.stored.key))
-    document = match.stored.document()
+    document = match.document()
     if not request.HasField("mask"):
         return document
     return fields.project(document, map(fields.parse, request.mask.field_paths))

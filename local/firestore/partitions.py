@@ -8,7 +8,7 @@ from local.firestore.messages import PartitionQueryResponse
 from local.firestore.queries import Query
 from local.firestore.refusals import invalid
 
-MIN_PART = 128
+MIN_PART = 10
 """Parts of fewer documents are not worth a query of their own."""
 
 

@@ -28,6 +28,8 @@ class Collection(NamedTuple):
 
     name: str
     key: bytes
+    parent: bytes
+    """The key of the document, or of the database, it is under."""
     group: str
     """Its last segment, which collection group queries go by."""
     database: str
@@ -58,7 +60,8 @@ def collection(name: str) -> Collection:
     if len(ids) % 2 == 0:
         raise invalid(f'Collection name "{name}" names a document.')
     home = "/".join(parts[:4])
-    return Collection(name, key(home, ids), ids[-1], home)
+    above = key(home, ids[:-1])
+    return Collection(name, above + segment(ids[-1]), above, ids[-1], home)
 
 
 def document(name: str) -> Path:

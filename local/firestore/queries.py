@@ -12,11 +12,11 @@ import grpc
 
 from local.firestore import fields as field_paths
 from local.firestore import filters, paths, values
-from local.firestore.documents import Change, Scope, Stored
 from local.firestore.fields import NAME, FieldPath
-from local.firestore.messages import Document, StructuredQuery
+from local.firestore.messages import StructuredQuery
 from local.firestore.paths import AFTER
 from local.firestore.refusals import invalid
+from local.firestore.stored import Change, Scope, Stored
 from local.status import Status
 
 DESCENDING = StructuredQuery.Direction.DESCENDING
@@ -51,28 +51,39 @@ class Query:
         """Whether results come in the order of names."""
         return self.orders[0].path == NAME
 
-    def position(self, fields: Any, key: bytes) -> bytes | None:
-        """Where a document stands; None: it lacks a field it would be ordered by."""
-        parts = []
-        for order in self.orders:
-            if order.path == NAME:
-                encoded = key + values.END
-            else:
-                value = field_paths.get(fields, order.path)
-                if value is None:
-                    return None
-                encoded = values.encode(value)
-            parts.append(values.descending(encoded) if order.descending else encoded)
-        return b"".join(parts)
+    @property
+    def is_whole(self) -> bool:
+        """Whether every document of the scope is a result."""
+        return self.filter is None and self.is_by_name and not (self.low or self.high)
+
+    def cut(self, count: int) -> int:
+        """How many of so many results are left by offset and limit."""
+        left = max(count - self.offset, 0)
+        return left if self.limit is None else min(left, self.limit)
+
+    @property
+    def equal(self) -> dict[FieldPath, bytes]:
+        """The fields that have one value in all results, and that value, encoded."""
+        found: dict[FieldPath, bytes] = {}
+        for condition in filters.required(self.filter):
+            value = condition.the_value()
+            if value is not None and condition.path != NAME:
+                found.setdefault(condition.path, value)
+        return found
+
+    def equal_values(self) -> bytes:
+        """Those values in the order of their fields."""
+        equal = self.equal
+        return b"".join(equal[path] for path in sorted(equal))
 
     def place(self, fields: Any, key: bytes) -> bytes | None:
         """The position of a document that is a result (before offset and limit); else None."""
         if not self.matches(fields, key):
             return None
-        position = self.position(fields, key)
-        if position is None or position < self.low or (self.high and position >= self.high):
+        found = position(self.orders, fields, key)
+        if found is None or found < self.low or (self.high and found >= self.high):
             return None
-        return position
+        return found
 
     def is_touched_by(self, change: Change) -> bool:
         """Whether a change could alter the results."""
@@ -91,9 +102,22 @@ class Query:
         return field_paths.project(document, self.projection)
 
     def _selects(self, stored: Stored | None) -> bool:
-        if stored is None:
-            return False
-        return self.place(Document.FromString(stored.data).fields, stored.key) is not None
+        return stored is not None and self.place(stored.fields(), stored.key) is not None
+
+
+def position(orders: tuple[Order, ...], fields: Any, key: bytes) -> bytes | None:
+    """Where a document stands; None: it lacks a field it would be ordered by."""
+    parts = []
+    for order in orders:
+        if order.path == NAME:
+            encoded = key + values.END
+        else:
+            value = field_paths.get(fields, order.path)
+            if value is None:
+                return None
+            encoded = values.encode(value)
+        parts.append(values.descending(encoded) if order.descending else encoded)
+    return b"".join(parts)
 
 
 def parse(parent: str, message: Any) -> Query:
@@ -109,7 +133,8 @@ def parse(parent: str, message: Any) -> Query:
         raise invalid("limit is negative")
     if message.HasField("find_nearest"):
         raise Status(grpc.StatusCode.UNIMPLEMENTED, "Vector search is not implemented here.")
-    low, high = _bounds(parent, message, orders)
+    low, high = _bounds(message, orders)
+    low, high = _narrowed(low, high, orders[0], wanted)
     return Query(
         scope,
         wanted,
@@ -125,12 +150,15 @@ def parse(parent: str, message: Any) -> Query:
 
 def _scope(parent: str, message: Any) -> Scope:
     key = paths.parent(parent)[1]
-    selectors = message.from_
-    if len(selectors) != 1:
-        raise invalid("A query must have exactly one collection selector.")
-    selector = selectors[0]
+    if len(message.from_) > 1:
+        raise invalid("StructuredQuery.from cannot have more than one collection selector.")
+    selector = message.from_[0] if message.from_ else StructuredQuery.CollectionSelector()
     if not selector.collection_id:
-        return Scope(key, None)
+        return Scope(key, None, children_only=not selector.all_descendants)
+    if "/" in selector.collection_id:
+        raise invalid(
+            f'Collection id "{selector.collection_id}" is invalid because it contains "/".'
+        )
     collection = paths.collection(f"{parent}/{selector.collection_id}")
     if selector.all_descendants:
         return Scope(key, None, selector.collection_id)
@@ -139,20 +167,24 @@ def _scope(parent: str, message: Any) -> Scope:
 
 def _orders(message: Any, wanted: filters.Filter | None) -> tuple[Order, ...]:
     orders = [
-        Order(field_paths.parse(order.field.field_path), order.direction == DESCENDING)
+        Order(field_paths.parse_queried(order.field.field_path), order.direction == DESCENDING)
         for order in message.order_by
     ]
-    present = {order.path for order in orders}
-    if len(present) < len(orders):
-        raise invalid("order by clause cannot contain duplicate fields")
+    named = [order.path for order in orders]
+    present = set(named)
+    for path in present:
+        if named.count(path) > 1:
+            raise invalid(f"order by clause cannot contain duplicate fields {'.'.join(path)}")
+    if NAME in named[:-1]:
+        raise invalid("order by clause cannot contain more fields after the key")
     last = orders[-1].descending if orders else False
     unequal = {c.path for c in filters.conditions(wanted) if c.operator in filters.INEQUALITIES}
-    for path in sorted(unequal - present - {NAME}):
-        orders.append(Order(path, last))
+    by_name = [orders.pop()] if NAME in present else []
+    orders += [Order(path, last) for path in sorted(unequal - present - {NAME})]
+    orders += by_name
     if NAME not in present:
         orders.append(Order(NAME, last))
-    names = [order.path for order in orders]
-    return tuple(orders[: names.index(NAME) + 1])
+    return tuple(orders)
 
 
 def _projection(message: Any) -> tuple[FieldPath, ...] | None:
@@ -162,18 +194,32 @@ def _projection(message: Any) -> tuple[FieldPath, ...] | None:
     return tuple(path for path in found if path != NAME)
 
 
-def _bounds(parent: str, message: Any, orders: tuple[Order, ...]) -> tuple[bytes, bytes]:
+def _bounds(message: Any, orders: tuple[Order, ...]) -> tuple[bytes, bytes]:
     low, high = b"", b""
     if message.HasField("start_at"):
-        low = _cursor(parent, message.start_at, orders)
+        low = _cursor(message.start_at, orders, len(message.order_by))
     if message.HasField("end_at"):
-        high = _cursor(parent, message.end_at, orders)
+        high = _cursor(message.end_at, orders, len(message.order_by))
         high = high or b"\0"
     return low, high
 
 
-def _cursor(parent: str, cursor: Any, orders: tuple[Order, ...]) -> bytes:
-    if len(cursor.values) > len(orders):
+def _narrowed(
+    low: bytes, high: bytes, order: Order, wanted: filters.Filter | None
+) -> tuple[bytes, bytes]:
+    """The bounds, as tight as what is asked of the first field of the order makes them."""
+    for condition in filters.required(wanted):
+        if condition.path != order.path or condition.operator not in filters.RANGES:
+            continue
+        first, last = filters.bounds(condition)
+        if order.descending:
+            first, last = values.descending(last), values.descending(first) + AFTER
+        low, high = max(low, first), min(high or last, last)
+    return low, high
+
+
+def _cursor(cursor: Any, orders: tuple[Order, ...], explicit: int) -> bytes:
+    if len(cursor.values) > explicit:
         raise invalid("Cursor has too many values.")
     position = b""
     for value, order in zip(cursor.values, orders, strict=False):

@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from local.firestore import scans
-from local.firestore.documents import Documents, Stored
+from local.firestore.aggregations import Aggregations
+from local.firestore.documents import Documents
 from local.firestore.paths import Path
 from local.firestore.queries import Query
-from local.firestore.scans import Match
+from local.firestore.scans import Match, Scans
+from local.firestore.stored import Stored
 from local.firestore.transactions import Transaction, Transactions
 
 MAX_QUERY_TRIES = 5
@@ -33,8 +34,9 @@ class View:
 class Reads:
     """Reading documents and queries."""
 
-    def __init__(self, documents: Documents, transactions: Transactions) -> None:
+    def __init__(self, documents: Documents, scans: Scans, transactions: Transactions) -> None:
         self._documents = documents
+        self._scans = scans
         self._transactions = transactions
 
     def view(self, request: Any, database: str) -> View:
@@ -66,12 +68,27 @@ class Reads:
         """A query's matches, before offset and limit."""
         transaction = view.transaction
         if transaction is None or transaction.at is not None:
-            async for match in scans.run(self._documents, query, view.at):
+            async for match in self._scans.run(query, view.at):
                 yield match
             return
         with self._transactions.in_use(transaction):
             for match in await self._locked(transaction, query):
                 yield match
+
+    async def aggregate(self, view: View, query: Query, wanted: Aggregations) -> None:
+        """Take a query's results, after offset and up to the limit, into account."""
+        if wanted.counts_only and query.is_whole and self._is_free(view):
+            wanted.add_many(query.cut(self._documents.count(query.scope)))
+            return
+        skipped = 0
+        async for match in self.query(view, query):
+            if skipped < query.offset:
+                skipped += 1
+            else:
+                wanted.add(match.document().fields)
+
+    def _is_free(self, view: View) -> bool:
+        return view.transaction is None and self._documents.is_present(view.at)
 
     async def _locked(self, transaction: Transaction, query: Query) -> list[Match]:
         was_doomed = transaction.is_doomed
@@ -80,7 +97,7 @@ class Reads:
         for _ in range(MAX_QUERY_TRIES):
             transaction.is_doomed = was_doomed
             at = self._documents.read_time()
-            found = [match async for match in scans.run(self._documents, query, at)]
+            found = [match async for match in self._scans.run(query, at)]
             keys = sorted(match.stored.key for match in found)
             await self._transactions.lock_to_read(transaction, keys)
             if was_doomed or not transaction.is_doomed:

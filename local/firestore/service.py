@@ -11,11 +11,14 @@ from local.clock import Clock
 from local.database import Database
 from local.firestore import aggregations, fields, messages, partitions, paths, queries, writes
 from local.firestore.commits import Commits
-from local.firestore.documents import Documents, set_time
+from local.firestore.documents import Documents
 from local.firestore.expiry import Expiry
+from local.firestore.indexes import Indexes
 from local.firestore.listings import Listings
 from local.firestore.reads import Reads
-from local.firestore.refusals import not_found
+from local.firestore.refusals import invalid, not_found
+from local.firestore.scans import Scans
+from local.firestore.stored import set_time
 from local.firestore.transactions import Transactions
 from local.rpc import Method
 from local.status import Status
@@ -31,7 +34,8 @@ class Firestore:
     def __init__(self, database: Database, clock: Clock) -> None:
         self.documents = Documents(database, clock)
         self._transactions = Transactions(self.documents)
-        self._reads = Reads(self.documents, self._transactions)
+        scans = Scans(self.documents, Indexes(database, self.documents))
+        self._reads = Reads(self.documents, scans, self._transactions)
         self._commits = Commits(self.documents, self._transactions)
         self._listings = Listings(self.documents, self._reads)
         self._expiry = Expiry(database, clock, self.documents)
@@ -99,8 +103,7 @@ class Firestore:
 
     async def create_document(self, request: Any) -> Any:
         """Create a document, under an id of our own where none is given."""
-        document_id = request.document_id or _random_id()
-        name = f"{request.parent}/{request.collection_id}/{document_id}"
+        name = _new_name(request)
         write = messages.Write(update=request.document)
         write.update.name = name
         write.current_document.exists = False
@@ -149,20 +152,21 @@ class Firestore:
         view = self._reads.view(request, paths.parent(request.parent)[0])
         if view.new_id:
             yield messages.RunQueryResponse(transaction=view.new_id)
-        skipped = sent = 0
+        skipped, response = 0, None
         async for match in self._reads.query(view, query):
             if skipped < query.offset:
                 skipped += 1
                 continue
-            response = messages.RunQueryResponse(skipped_results=0 if sent else skipped)
-            response.document.CopyFrom(query.project(match.stored.document()))
+            if response is not None:
+                yield response
+            response = messages.RunQueryResponse(skipped_results=0 if response else skipped)
+            response.document.CopyFrom(query.project(match.document()))
             set_time(response.read_time, view.at)
-            sent += 1
-            yield response
-        if not sent:
+        if response is None:
             response = messages.RunQueryResponse(skipped_results=skipped)
             set_time(response.read_time, view.at)
-            yield response
+        response.done = True
+        yield response
 
     async def run_aggregation_query(self, request: Any) -> AsyncIterator[Any]:
         """One result: the aggregations over a query."""
@@ -170,16 +174,9 @@ class Firestore:
         query = queries.parse(request.parent, structured.structured_query)
         wanted = aggregations.parse(structured.aggregations)
         view = self._reads.view(request, paths.parent(request.parent)[0])
-        skipped = 0
-        async for match in self._reads.query(view, query):
-            if skipped < query.offset:
-                skipped += 1
-                continue
-            document_fields = match.stored.document().fields
-            for aggregator in wanted.values():
-                aggregator.add(document_fields)
+        await self._reads.aggregate(view, query, wanted)
         response = messages.RunAggregationQueryResponse(transaction=view.new_id)
-        for alias, aggregator in wanted.items():
+        for alias, aggregator in wanted.by_alias.items():
             response.result.aggregate_fields[alias].CopyFrom(aggregator.result())
         set_time(response.read_time, view.at)
         yield response
@@ -239,6 +236,18 @@ def _masked(document: Any, request: Any) -> Any:
     if not request.HasField("mask"):
         return document
     return fields.project(document, map(fields.parse, request.mask.field_paths))
+
+
+def _new_name(request: Any) -> str:
+    """The name a CreateDocumentRequest asks for. Raises Status."""
+    if request.document.name:
+        raise invalid("document.name must not be set")
+    if not request.collection_id:
+        raise invalid("collectionId is the empty string.")
+    for kind, text in (("Collection", request.collection_id), ("Resource", request.document_id)):
+        if "/" in text:
+            raise invalid(f'{kind} id "{text}" is invalid because it contains "/".')
+    return f"{request.parent}/{request.collection_id}/{request.document_id or _random_id()}"
 
 
 def _random_id() -> str:

@@ -14,10 +14,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from local.firestore.documents import Change, Documents
+from local.firestore.documents import Documents
 from local.firestore.locks import Locks, Owner
 from local.firestore.paths import Path
 from local.firestore.refusals import contention, invalid
+from local.firestore.stored import Change
 
 LIFETIME_US = 270 * 1_000_000
 IDLE_US = 60 * 1_000_000

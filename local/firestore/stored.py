@@ -1,0 +1,86 @@
+"""A stored document, a change of one, and the part of a database a scan looks at."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from local.clock import MICROSECOND
+from local.firestore.messages import Document
+from local.firestore.paths import AFTER, Collection, Path
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Stored(NamedTuple):
+    """A document as it is stored. Times are microseconds since 1970."""
+
+    key: bytes
+    created: int
+    updated: int
+    data: bytes
+    """The Document message without its times, map keys sorted: equal documents, equal bytes."""
+
+    def fields(self) -> Any:
+        """The field map."""
+        return Document.FromString(self.data).fields
+
+    def document(self) -> Any:
+        """The Document message, times included."""
+        document = Document.FromString(self.data)
+        set_time(document.create_time, self.created)
+        set_time(document.update_time, self.updated)
+        return document
+
+
+class Change(NamedTuple):
+    """What a commit did to one document."""
+
+    path: Path
+    before: Stored | None
+    after: Stored | None
+    fields: Any
+    """The fields of `after`; None where it was deleted."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which documents a scan looks at."""
+
+    parent: bytes
+    """The key of the document, or of the database, they are under."""
+    collection: Collection | None
+    """The one collection; None: see group."""
+    group: str = ""
+    """All collections of this name under the parent; empty: all collections whatsoever."""
+    children_only: bool = False
+    """Of all collections, only those directly under the parent."""
+
+    @property
+    def bounds(self) -> tuple[bytes, bytes]:
+        """All keys are at low <= key < high."""
+        above = self.parent if self.collection is None else self.collection.key
+        return above, above + AFTER
+
+    def contains(self, path: Path) -> bool:
+        """Whether a document is among them."""
+        if self.collection is not None:
+            return path.collection.key == self.collection.key
+        if self.children_only and path.collection.parent != self.parent:
+            return False
+        return path.key.startswith(self.parent) and self.group in ("", path.collection.group)
+
+
+def micros(moment: datetime) -> int:
+    """A moment in microseconds since 1970."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+def moment(us: int) -> datetime:
+    """The inverse of `micros`."""
+    return EPOCH + timedelta(microseconds=us)
+
+
+def set_time(stamp: Any, us: int) -> None:
+    """Fill a Timestamp message."""
+    stamp.seconds, rest = divmod(us, 1_000_000)
+    stamp.nanos = rest * 1000
