@@ -433,10 +433,16 @@ ensure_functions() {
 
 ensure_callers() { function_bindings ensure_binding; }
 
-# look_at FUNCTION: keeps `state|what is deployed|address|trigger` in the file function-NAME.
+# look_at FUNCTION: keeps `state|what is deployed|address|trigger` in the file function-NAME. A
+# deployment that goes on, because its answer was lost or it is somebody else's, is waited for.
 look_at() {
+  local keys=state,labels.deployed,serviceConfig.uri,eventTrigger.trigger
   list "function-$1" functions describe "$1" --region="$region" \
-    --format='value[separator="|"](state,labels.deployed,serviceConfig.uri,eventTrigger.trigger)'
+    --format="value[separator=\"|\"]($keys)"
+  if [ "$mode" = apply ] && listed "function-$1" 'DEPLOYING|'; then
+    sleep 5
+    look_at "$1"
+  fi
 }
 
 url_of() {
