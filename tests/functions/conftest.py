@@ -58,10 +58,10 @@ class Shop:
         return sorted(message["template"] for message in self.message_documents(user))
 
     def message_documents(self, user: str) -> list[dict[str, Any]]:
-        """The records of the messages to a user."""
+        """The records of the messages to a user, oldest first."""
         of_user = FieldFilter("user_id", "==", user)
         found = self.db.collection("messages").where(filter=of_user).stream()
-        return [message.to_dict() for message in found]
+        return sorted((m.to_dict() for m in found), key=lambda message: message["sent_at"])
 
     def document(self, path: str) -> dict[str, Any] | None:
         """A document's fields."""
@@ -90,6 +90,16 @@ class Shop:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, json.load(error), error.headers
+
+    def get(self, url: str) -> tuple[int, dict[str, Any]]:
+        """GET, as anybody."""
+        with urllib.request.urlopen(url, timeout=30) as response:
+            return response.status, json.load(response)
+
+    def rpcs(self) -> int:
+        """How many calls all functions together have made to any service."""
+        self.cloud.idle()
+        return int(sum(self.cloud.status()["calls"].values()))
 
     def actions(self, function: str, **fields: Any) -> list[str]:
         """What the function logged for this event or task, as machine-readable actions."""
@@ -126,7 +136,8 @@ def _deploy(shop: Shop) -> None:
     for name in ("reminder", "fanout"):
         shop.urls[name] = shop.cloud.deploy(ROOT, name, env=environment)
         environment[f"{name.upper()}_URL"] = shop.urls[name]
-    shop.urls["fanout"] = shop.cloud.deploy(ROOT, "fanout", env=environment)
+    for name in ("reminder", "fanout"):  # again, knowing their own addresses
+        shop.cloud.deploy(ROOT, name, env=environment)
     shop.urls["consumer"] = shop.cloud.deploy(
         ROOT, "consumer", topic="commerce-events", env=environment
     )
