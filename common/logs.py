@@ -113,8 +113,7 @@ def error(action: Action, message: str, *, exc: BaseException | None = None, **f
 def install(level: int = logging.WARNING) -> None:
     """Send what libraries log, from `level` up, through here as well. Repeating it is harmless."""
     root = logging.getLogger()
-    if not any(isinstance(handler, _LibraryHandler) for handler in root.handlers):
-        root.handlers = [_LibraryHandler()]
+    root.handlers = [_LibraryHandler()]
     root.setLevel(level)
 
 

@@ -237,6 +237,12 @@ def test_a_refusal_says_what_the_server_said():
         mail(MailServer(answers={"RCPT": b"550 5.1.1 no such mailbox"}))
 
 
+def test_what_a_mail_server_says_at_length_is_cut():
+    with pytest.raises(PermanentError) as refused:
+        mail(MailServer(answers={"RCPT": b"550 " + b"x" * 5000}))
+    assert len(str(refused.value)) < 600
+
+
 @pytest.mark.parametrize("reply", [b"", b"421 too late", b"550 never"])
 def test_what_follows_the_servers_yes_does_not_matter(reply: bytes):
     """A failing goodbye after the message was accepted must not send it again."""

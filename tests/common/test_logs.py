@@ -181,6 +181,21 @@ def test_whatever_is_logged_is_one_json_line(capfd: Captured, message: str, valu
     assert "\n" not in out[:-1]
 
 
+def test_half_a_character_does_not_lose_the_entry(capfd: Captured):
+    """JSON can hold a lone surrogate, UTF-8 cannot."""
+    logs.info("done", "\ud83d", **{"\udc0e": "\udc0e"})
+    assert entry(capfd)["\udc0e"] == "\udc0e"
+
+
+def test_lines_bypass_whatever_stands_in_for_standard_output(
+    capfd: Captured, monkeypatch: pytest.MonkeyPatch
+):
+    """With LOG_EXECUTION_ID the framework puts a stream there that writes lines in two pieces."""
+    monkeypatch.setattr("sys.stdout", None)
+    logs.info("done", "a")
+    assert entry(capfd)["message"] == "a"
+
+
 def test_a_huge_entry_is_cut(capfd: Captured):
     logs.info("done", "x" * 1_000_000, payload="y" * 1_000_000)
     assert len(capfd.readouterr().out) < 100_000
