@@ -66,6 +66,7 @@ class Backlog:
         self._database = database
         self._held: dict[int, set[int]] = defaultdict(set)
         self._firsts: dict[tuple[int, int], int | None] = {}
+        self._oldest: dict[int, int | None] = {}
         database.script(_TABLE)
 
     def add(self, subscription: int, published: int, messages: Iterable[tuple[str, bytes]]) -> None:
@@ -81,21 +82,23 @@ class Backlog:
 
     def take(self, subscription: int, now: int, limit: int) -> list[Entry]:
         """Up to `limit` entries that are ready now and not held, oldest due first."""
-        held = self._held[subscription]
-        if limit <= 0:
+        first = self.first(subscription, READY)
+        if limit <= 0 or first is None or first > now:
             return []
+        held = self._held[subscription]
         rows = self._database.execute(
             "SELECT row FROM pubsub_backlog WHERE subscription = ? AND state = ? AND due <= ? "
             "ORDER BY due, row LIMIT ?",
             (subscription, READY, now, limit + len(held)),
         ).fetchall()
         free = [row for (row,) in rows if row not in held][:limit]
-        return [entry for row in free if (entry := self.get(row))]
+        return [entry for row in free if (entry := self.get(subscription, row))]
 
-    def get(self, row: int) -> Entry | None:
+    def get(self, subscription: int, row: int) -> Entry | None:
         """One entry."""
         found = self._database.execute(
-            f"SELECT {_COLUMNS} FROM pubsub_backlog WHERE row = ?", (row,)
+            f"SELECT {_COLUMNS} FROM pubsub_backlog WHERE row = ? AND subscription = ?",
+            (row, subscription),
         ).fetchone()
         return Entry(*found) if found else None
 
@@ -210,10 +213,12 @@ class Backlog:
 
     def oldest(self, subscription: int) -> int | None:
         """When the oldest entry was published."""
-        found: tuple[int | None] = self._database.execute(
-            "SELECT MIN(published) FROM pubsub_backlog WHERE subscription = ?", (subscription,)
-        ).fetchone()
-        return found[0]
+        if subscription not in self._oldest:
+            found: tuple[int | None] = self._database.execute(
+                "SELECT MIN(published) FROM pubsub_backlog WHERE subscription = ?", (subscription,)
+            ).fetchone()
+            self._oldest[subscription] = found[0]
+        return self._oldest[subscription]
 
     def count(self, subscription: int) -> int:
         """How many messages are not acknowledged."""
@@ -265,3 +270,4 @@ class Backlog:
     def _forget(self, subscription: int) -> None:
         for state in (READY, LEASED):
             self._firsts.pop((subscription, state), None)
+        self._oldest.pop(subscription, None)

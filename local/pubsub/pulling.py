@@ -10,8 +10,10 @@ import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
+import grpc
 from google.protobuf import empty_pb2
 from google.pubsub_v1 import types
+from google.rpc import error_details_pb2
 
 from local.clock import Clock
 from local.pubsub import names
@@ -21,6 +23,7 @@ from local.pubsub.moments import SECOND, micros, moment
 from local.pubsub.pulls import Pull
 from local.pubsub.registry import Registry
 from local.pubsub.subscription import Subscription
+from local.status import Status
 
 PULL_WAIT = 5.0
 """Seconds of real time an empty Pull waits for a message."""
@@ -79,17 +82,18 @@ class Puller:
                 listener.cancel()
 
     async def acknowledge(self, request: Any) -> Any:
-        """Acknowledge: ids of deliveries that are over are ignored."""
+        """Acknowledge: late ids are ignored, or named where delivery is exactly once."""
         subscription = self._pullable(request.subscription)
         _check_given(request.ack_ids)
-        self._acknowledge(subscription, request.ack_ids)
+        _check_late(subscription, self._acknowledge(subscription, request.ack_ids))
         return empty_pb2.Empty()
 
     async def modify_ack_deadline(self, request: Any) -> Any:
         """ModifyAckDeadline; 0 gives the message back at once."""
         subscription = self._pullable(request.subscription)
         _check_given(request.ack_ids)
-        self._modify(subscription, request.ack_ids, request.ack_deadline_seconds)
+        late = self._modify(subscription, request.ack_ids, request.ack_deadline_seconds)
+        _check_late(subscription, late)
         return empty_pb2.Empty()
 
     async def _first(self, subscription: Subscription, pull: Pull, wait: float) -> list[Any]:
@@ -177,30 +181,51 @@ class Puller:
             self._clock.changed()
         return taken
 
-    def _acknowledge(self, subscription: Subscription, ack_ids: Iterable[str]) -> None:
-        for entry in self._leased(subscription, ack_ids):
-            self._deliveries.acknowledge(subscription, entry)
+    def _acknowledge(self, subscription: Subscription, ack_ids: Iterable[str]) -> list[str]:
+        """Acknowledge; return the ids that were too late.
 
-    def _modify(self, subscription: Subscription, ack_ids: Iterable[str], seconds: int) -> None:
+        Late is what was delivered again; without exactly-once delivery the end of the lease alone
+        does not matter.
+        """
+        strict = subscription.proto.enable_exactly_once_delivery
+        states = (LEASED,) if strict else (LEASED, READY)
+        late = []
+        for ack_id, entry in self._delivered(subscription, ack_ids):
+            if entry and entry.state in states:
+                self._deliveries.acknowledge(subscription, entry)
+            else:
+                late.append(ack_id)
+        return late
+
+    def _modify(
+        self, subscription: Subscription, ack_ids: Iterable[str], seconds: int
+    ) -> list[str]:
+        """Move the ends of leases; return the ids that were too late."""
         _check_deadline(seconds, 0)
         until = micros(self._clock.now()) + seconds * SECOND
-        for entry in self._leased(subscription, ack_ids):
-            if seconds:
+        late = []
+        for ack_id, entry in self._delivered(subscription, ack_ids):
+            if not entry or entry.state != LEASED:
+                late.append(ack_id)
+            elif seconds:
                 self._deliveries.backlog.extend(subscription.number, entry.row, until)
             else:
                 self._deliveries.fail(subscription, entry)
         self._clock.changed()
+        return late
 
-    def _leased(self, subscription: Subscription, ack_ids: Iterable[str]) -> Iterable[Entry]:
+    def _delivered(
+        self, subscription: Subscription, ack_ids: Iterable[str]
+    ) -> Iterable[tuple[str, Entry | None]]:
+        """Each id with its entry; None where it was acknowledged, or delivered again."""
         for ack_id in ack_ids:
             row, _, lease = ack_id.partition("-")
             if not (row.isdigit() and lease.isdigit()):
                 raise names.invalid(
                     f"You have passed an invalid ack ID to the service (ack_id={ack_id})."
                 )
-            entry = self._deliveries.backlog.get(int(row))
-            if entry and entry.state == LEASED and entry.lease == int(lease):
-                yield entry
+            entry = self._deliveries.backlog.get(subscription.number, int(row))
+            yield ack_id, entry if entry and entry.lease == int(lease) else None
 
 
 def _received(subscription: Subscription, entry: Entry) -> Any:
@@ -216,7 +241,25 @@ def _response(subscription: Subscription, messages: list[Any]) -> Any:
     response = _Response(received_messages=messages)
     properties = response.subscription_properties
     properties.message_ordering_enabled = subscription.proto.enable_message_ordering
+    properties.exactly_once_delivery_enabled = subscription.proto.enable_exactly_once_delivery
     return response
+
+
+def _check_late(subscription: Subscription, late: list[str]) -> None:
+    """Exactly-once delivery tells a client for which ids it came too late."""
+    if not late or not subscription.proto.enable_exactly_once_delivery:
+        return
+    info = error_details_pb2.ErrorInfo(
+        reason="EXACTLY_ONCE_ACKID_FAILURE",
+        domain="pubsub.googleapis.com",
+        metadata=dict.fromkeys(late, "PERMANENT_FAILURE_INVALID_ACK_ID"),
+    )
+    raise Status(
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "Some acknowledgement ids in the request were invalid. This could be because the "
+        "acknowledgement ids have expired or the acknowledgement ids were malformed.",
+        info,
+    )
 
 
 def _check_given(ack_ids: Sequence[str]) -> None:

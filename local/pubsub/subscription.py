@@ -146,6 +146,8 @@ def _check(proto: Any) -> None:
     endpoint = proto.push_config.push_endpoint
     if endpoint and not endpoint.startswith(("https://", "http://")):
         raise names.invalid(f"Unsupported push_endpoint: {endpoint}")
+    if endpoint and proto.enable_exactly_once_delivery:
+        raise names.invalid("Exactly-once delivery is not supported for push subscriptions.")
     filters.compiled(proto.filter)
 
 

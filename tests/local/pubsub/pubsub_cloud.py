@@ -1,6 +1,7 @@
 """The local Pub/Sub on a free port, in a thread of its own, and an endpoint to push to."""
 
 import asyncio
+import functools
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -32,6 +33,14 @@ def eventually(condition: Callable[[], Any], what: str, seconds: float = 10) -> 
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.01)
     return found
+
+
+@functools.cache
+def signing_key() -> str:
+    """One key for all tests: making one takes longer than most of them."""
+    database = Database(":memory:")
+    open_issuer(database, "http://issuer.test")
+    return str(database.get("identity.key"))
 
 
 class Endpoint:
@@ -169,6 +178,7 @@ class Local:
 
     async def _start(self, state: Path) -> None:
         self.database = Database(state)
+        self.database.put("identity.key", signing_key())
         self.clock = Clock(self.database)
         self.deliverer = Deliverer(self.clock, Faults())
         self.issuer = open_issuer(self.database, "http://issuer.test")

@@ -1,5 +1,7 @@
 """Pulling in virtual time, and what survives a restart."""
 
+import subprocess
+import sys
 import threading
 import time
 from datetime import UTC, datetime
@@ -8,7 +10,8 @@ from typing import Any
 
 import pytest
 from google.api_core import exceptions
-from pubsub_cloud import Endpoint, Local
+from google.cloud.pubsub_v1.subscriber.exceptions import AcknowledgeStatus
+from pubsub_cloud import PROJECT, Endpoint, Local, eventually
 
 
 def nack(local: Local, subscription: str, *received: Any) -> None:
@@ -33,6 +36,58 @@ def test_lease_ends_with_the_ack_deadline(local: Local) -> None:
     local.subscriber.acknowledge(subscription=name, ack_ids=[first.ack_id])
     nack(local, name, second)
     assert len(local.pull(name)) == 1
+
+
+def test_late_acknowledgement_counts_until_the_message_is_sent_again(local: Local) -> None:
+    """The lease is over, but nobody else has got it yet."""
+    local.topic()
+    name = local.subscription()
+    local.publish(b"x")
+    [received] = local.pull(name)
+    local.advance(seconds=11)
+    local.subscriber.acknowledge(subscription=name, ack_ids=[received.ack_id])
+    assert local.pull(name) == []
+
+
+def test_ack_id_is_good_for_its_own_subscription_only(local: Local) -> None:
+    """Another one's message is not touched."""
+    local.topic()
+    mine, other = local.subscription(), local.subscription("other")
+    local.publish(b"x")
+    [received] = local.pull(mine)
+    local.subscriber.acknowledge(subscription=other, ack_ids=[received.ack_id])
+    nack(local, mine, received)
+    assert len(local.pull(mine)) == len(local.pull(other)) == 1
+
+
+def test_exactly_once_delivery_tells_who_came_too_late(local: Local) -> None:
+    """The error names the ack id, as the stock client reads it."""
+    local.topic()
+    name = local.subscription(enable_exactly_once_delivery=True)
+    local.publish(b"x")
+    [received] = local.pull(name)
+    local.advance(seconds=11)
+    with pytest.raises(exceptions.FailedPrecondition) as refused:
+        local.subscriber.acknowledge(subscription=name, ack_ids=[received.ack_id])
+    [info] = refused.value.details
+    assert info.metadata == {received.ack_id: "PERMANENT_FAILURE_INVALID_ACK_ID"}
+
+
+def test_stock_subscriber_learns_that_its_acknowledgement_counted(local: Local) -> None:
+    """With exactly-once delivery, through `ack_with_response()`."""
+    local.topic()
+    name = local.subscription(enable_exactly_once_delivery=True)
+    answers: list[Any] = []
+
+    def receive(message: Any) -> None:
+        answers.append(message.ack_with_response())
+
+    future = local.subscriber.subscribe(name, receive)
+    local.publish(b"x")
+    eventually(lambda: answers, "a message")
+    assert answers[0].result(10) == AcknowledgeStatus.SUCCESS
+    future.cancel()
+    future.result(10)
 
 
 def test_lease_can_be_extended(local: Local) -> None:
@@ -193,6 +248,22 @@ def test_accepted_messages_survive(tmp_path: Path, endpoint: Endpoint) -> None:
     again.advance(seconds=11)
     assert {one.message.data for one in again.pull(name)} == {b"leased", b"pending"}
     again.stop()
+
+
+def test_kill_loses_no_accepted_message(tmp_path: Path) -> None:
+    """SIGKILL right after the answer; the next process has them all."""
+    state = tmp_path / "state.db"
+    command = [sys.executable, str(Path(__file__).with_name("pubsub_process.py")), str(state)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        accepted = process.stdout.readline()
+        process.kill()
+    assert accepted == "accepted\n"
+    again = Local(state)
+    again.advance(seconds=11)
+    data = {one.message.data for one in again.pull(f"{PROJECT}/subscriptions/reader", 100)}
+    again.stop()
+    assert data == {b"%d" % number for number in range(100)}
 
 
 def test_idle_days_cost_nothing(local: Local) -> None:

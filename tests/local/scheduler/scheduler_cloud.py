@@ -1,9 +1,11 @@
 """The local Cloud Scheduler and a target it calls, both in one event loop of their own."""
 
 import asyncio
+import functools
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +24,14 @@ Start = Callable[..., "Local"]
 """Starts the scheduler, again on the same state file and port; `at=` sets its clock."""
 
 PARENT = "projects/shop/locations/europe-west1"
+
+
+@functools.cache
+def signing_key() -> str:
+    """One key for all tests: making one takes longer than most of them."""
+    database = Database(":memory:")
+    open_issuer(database, "http://issuer.test")
+    return str(database.get("identity.key"))
 
 
 @dataclass
@@ -90,6 +100,11 @@ class Local:
         """Move the clock."""
         self.call(self.clock.advance(timedelta(**delta)))
 
+    def begin_to_advance(self, **delta: float) -> Future[None]:
+        """Move the clock, not waiting until it is there."""
+        moving = self.clock.advance(timedelta(**delta))
+        return asyncio.run_coroutine_threadsafe(moving, self._loop)
+
     def idle(self) -> None:
         """Wait until nothing is in flight or due."""
         self.call(self.clock.idle())
@@ -110,6 +125,7 @@ class Local:
 
     async def _start(self, state: Path, at: datetime | None, port: int) -> None:
         self.database = Database(state)
+        self.database.put("identity.key", signing_key())
         if at:
             offset = at - datetime.now(UTC)
             self.database.put("clock.offset_us", str(offset // timedelta(microseconds=1)))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import jwt
 import pytest
-from scheduler_cloud import PARENT, Local, Start
+from scheduler_cloud import Local, Start
 
 
 def test_tick_sends_the_platforms_request(local: Local) -> None:
@@ -104,16 +104,16 @@ def test_both_retry_limits_must_be_spent(local: Local) -> None:
     assert len(local.target.requests) == 4
 
 
-def test_next_tick_waits_for_a_run_under_way(start: Start) -> None:
+def test_next_tick_waits_for_a_run_under_way(local: Local) -> None:
     """Two executions of one job are never outstanding at once."""
-    local = start(datetime(2027, 1, 4, 8, 0, 59, 900_000, tzinfo=UTC))
+    name = local.create("* * * * *")
     local.target.gate.clear()
-    local.create("* * * * *")
+    moving = local.begin_to_advance(minutes=1)
     local.wait_for(1)
-    assert local.get(f"{PARENT}/jobs/digest")["scheduleTime"] == "2027-01-04T08:02:00Z"
+    assert local.get(name)["scheduleTime"] == "2027-01-04T08:02:00Z"
     assert local.do(local.scheduler.next_due) is None
     local.do(local.target.gate.set)
-    local.idle()
+    moving.result(10)
     assert local.do(local.scheduler.next_due) == datetime(2027, 1, 4, 8, 2, tzinfo=UTC)
 
 
@@ -178,12 +178,13 @@ def test_every_recent_missed_tick_fires(start: Start) -> None:
     assert local.target.ticks() == [f"2027-01-04T08:0{minute}:00Z" for minute in (1, 2, 3)]
 
 
-def test_run_under_way_when_the_process_dies_is_made_again(start: Start) -> None:
+def test_run_under_way_when_the_process_ends_is_made_again(local: Local, start: Start) -> None:
     """The tick is attempted again, with the same scheduled time."""
-    local = start(datetime(2027, 1, 4, 8, 59, 59, 900_000, tzinfo=UTC))
-    local.target.gate.clear()
     local.create()
+    local.target.gate.clear()
+    moving = local.begin_to_advance(hours=2)
     local.wait_for(1)
+    moving.cancel()
     local.stop()
     again = start()
     again.idle()
