@@ -54,7 +54,8 @@ def start(call: Call, campaigns: Mapping[str, Campaign]) -> Answer:
     if name not in campaigns:
         raise MalformedError(f"{name!r:.100} is no campaign")
     part = _Slice(call, name, campaigns[name])
-    return idempotency.run(part.job(), part.enqueue)
+    with logs.bound(campaign=name):
+        return idempotency.run(part.job(), part.enqueue)
 
 
 def ring(call: Call, send: Mapping[str, Callable[[str, Work], Outcome]]) -> Answer:
@@ -72,7 +73,8 @@ def ring(call: Call, send: Mapping[str, Callable[[str, Work], Outcome]]) -> Answ
         payload=call.raw,
         replay_of=call.replay_of,
     )
-    return idempotency.run(job, lambda work: send[name](user_id, work))
+    with logs.bound(campaign=name, period=period, user_id=user_id):
+        return idempotency.run(job, lambda work: send[name](user_id, work))
 
 
 class _Slice:

@@ -100,7 +100,8 @@ def sweep(call: Call) -> Answer:
     """Ring again what is overdue: an alarm was lost, or whoever was sending it vanished."""
     tick = call.tick or call.task or fencing.token()
     job = Job(scope="fanout", key=f"sweep:{tick}", identity="reminder_sweep", payload=call.raw)
-    return idempotency.run(job, lambda work: _ring_overdue(work, tick))
+    with logs.bound(campaign="reminder_sweep"):
+        return idempotency.run(job, lambda work: _ring_overdue(work, tick))
 
 
 def _ring_overdue(work: Work, tick: str) -> Outcome:

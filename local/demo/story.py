@@ -23,6 +23,7 @@ class Story:
     messages: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Expected: (template, user) → how many."""
     orders: set[str] = field(default_factory=set)
+    signed_up: dict[str, datetime] = field(default_factory=dict)
     dead_letters: int = 0
     events: int = 0
     kills: int = 0
@@ -84,10 +85,11 @@ class Story:
     def monday(self) -> None:
         now = self.stage.now()
         tick = next_monday(now)
+        day = timedelta(days=1)
         self.stage.post("advance", seconds=(tick - now).total_seconds() + 1)
         self.stage.post("tick", job="weekly-digest", at=tick.isoformat())
-        for name in [*PEOPLE, "eve"]:
-            self.messages["onboarding_day_1", name] += 1
+        for name, signed_up in self.signed_up.items():
+            self.messages["onboarding_day_1", name] += signed_up + day <= tick
         for name in ("ada", "ben", "cleo", "eve"):
             self.messages["weekly_digest", name] += 1
 
@@ -102,6 +104,7 @@ class Story:
         payload = {"email": email, "name": name.title(), "digest_opt_in": digest}
         self._publish(_event("user.signed_up", name, **payload))
         self.messages["welcome", name] += 1
+        self.signed_up[name] = self.stage.now()
 
     def _order(self, user: str, order_id: str, total: float, **more: str) -> dict[str, Any]:
         self.orders.add(order_id)
@@ -114,9 +117,10 @@ class Story:
 
 
 def next_monday(now: datetime) -> datetime:
-    """The first Monday, 08:00 UTC, that is more than two days away."""
-    at = (now + timedelta(days=2)).replace(hour=8, minute=0, second=0, microsecond=0)
-    return at + timedelta(days=(MONDAY - at.weekday()) % 7 or 7)
+    """The next Monday, 08:00 UTC."""
+    at = now.replace(hour=8, minute=0, second=0, microsecond=0)
+    at += timedelta(days=(MONDAY - at.weekday()) % 7)
+    return at if at > now else at + timedelta(days=7)
 
 
 def _event(event_type: str, user: str, **payload: Any) -> dict[str, Any]:

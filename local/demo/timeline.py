@@ -32,6 +32,8 @@ class Timeline:
 
 
 def _sentence(record: Record) -> str | None:
+    if record.get("campaign") == "reminder_sweep" or _is_busy_tick(record):
+        return None  # every quarter of an hour
     who = record.get("user_id", "")
     match record.get("action"):
         case "message":
@@ -51,5 +53,11 @@ def _sentence(record: Record) -> str | None:
     return None
 
 
+def _is_busy_tick(record: Record) -> bool:
+    return record.get("function") == "fanout" and record.get("action") == "in_progress"
+
+
 def _what(record: Record) -> str:
-    return str(record.get("event_id") or f"{record.get('function')} task")
+    if event := record.get("event_id"):
+        return str(event)
+    return f"the {record.get('campaign', 'reminder')} {'tick' if 'tick' in record else 'task'}"
