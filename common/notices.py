@@ -27,7 +27,7 @@ def notify(
     user's address is not known, and what the delivery raises.
     """
     user = documents.read(f"users/{documents.document_id(user_id)}").data
-    if not payload.get("email") and not user.get("email"):
+    if not (payload.get("email") or user.get("email") or user.get("unsubscribed")):
         raise NotYetError(f"no address of user {user_id} is known yet")
     sent = messages.send(
         template=template,

@@ -84,7 +84,12 @@ def _answer(
     emails: Collection[str],
 ) -> Reply:
     try:
-        callers.check(request.headers.get("Authorization"), audience=audience, emails=emails)
+        callers.check(
+            request.headers.get("Authorization"),
+            audience=audience,
+            emails=emails,
+            serverless_header=request.headers.get("X-Serverless-Authorization"),
+        )
         return _done(handle(_call(request)))
     except CallerRefusedError as error:
         logs.warning("refused", str(error))
