@@ -22,6 +22,11 @@ def _counts(cloud, path="/"):
     ]
 
 
+def _patient(cloud):
+    """A queue that tries again after ten minutes, so that a slow machine changes nothing."""
+    return cloud.queue(retry_config=tasks_v2.RetryConfig(min_backoff=timedelta(minutes=10)))
+
+
 async def _reset(request: web.Request) -> web.Response:
     assert request.transport
     request.transport.abort()
@@ -90,12 +95,12 @@ def test_the_counters_of_the_recorded_sequence(cloud):
 
 def test_no_response_counts_as_no_execution(cloud):
     cloud.target.script["/"].append(_reset)
-    task = cloud.task(cloud.queue(), later=5)
-    cloud.advance(5.05)
+    task = cloud.task(_patient(cloud), later=60)
+    cloud.advance(60)
     seen = cloud.client.get_task(name=task.name)
     assert (seen.dispatch_count, seen.response_count) == (1, 0)
     assert seen.last_attempt.response_status.code == code_pb2.UNAVAILABLE
-    cloud.advance(1)
+    cloud.advance(3600)
     assert _counts(cloud) == [(0, 0, None), (1, 0, None)]
 
 
@@ -126,9 +131,8 @@ def test_a_passed_deadline_is_a_504_and_no_execution(cloud):
         await asyncio.sleep(30)
         return web.Response()
 
-    queue = cloud.queue()
     cloud.target.script["/"].append(stall)
-    task = cloud.task(queue, dispatch_deadline=timedelta(seconds=15), later=3600)
+    task = cloud.task(_patient(cloud), dispatch_deadline=timedelta(seconds=15), later=3600)
     # Nobody waits 15 seconds in a test: the shortest deadline the platform has is made shorter.
     row = cloud.database.execute("SELECT spec FROM tasks_task").fetchone()[0]
     spec = tasks_v2.Task.pb().FromString(row)
@@ -138,7 +142,7 @@ def test_a_passed_deadline_is_a_504_and_no_execution(cloud):
     seen = cloud.client.get_task(name=task.name)
     assert seen.last_attempt.response_status.code == code_pb2.DEADLINE_EXCEEDED
     assert (seen.dispatch_count, seen.response_count) == (1, 0)
-    cloud.advance(1)
+    cloud.advance(3600)
     assert _counts(cloud) == [(0, 0, None), (1, 0, "504")]
 
 
@@ -147,18 +151,17 @@ async def _store(cloud, spec: bytes) -> None:
 
 
 def test_attempts_are_recorded(cloud):
-    queue = cloud.queue(retry_config=tasks_v2.RetryConfig(min_backoff=timedelta(seconds=60)))
     cloud.target.script["/"].extend([404, 500])
-    task = cloud.task(queue, later=10)
-    cloud.advance(15)
+    task = cloud.task(_patient(cloud), later=60)
+    cloud.advance(60)
     first = cloud.client.get_task(name=task.name)
     assert first.first_attempt.dispatch_time == task.schedule_time
     assert "response_time" not in first.first_attempt
     assert first.last_attempt.schedule_time == task.schedule_time
     assert first.last_attempt.response_time == task.schedule_time
     assert first.last_attempt.response_status.code == code_pb2.NOT_FOUND
-    assert first.schedule_time == task.schedule_time + timedelta(seconds=60)
-    cloud.advance(60)
+    assert first.schedule_time == task.schedule_time + timedelta(seconds=600)
+    cloud.advance(600)
     second = cloud.client.get_task(name=task.name)
     assert second.first_attempt == first.first_attempt
     assert second.last_attempt.dispatch_time == first.schedule_time
@@ -166,13 +169,12 @@ def test_attempts_are_recorded(cloud):
 
 
 def test_the_eta_of_a_retry_is_the_time_it_was_scheduled_for(cloud):
-    queue = cloud.queue(retry_config=tasks_v2.RetryConfig(min_backoff=timedelta(seconds=60)))
     cloud.target.script["/"].append(404)
-    task = cloud.task(queue, later=10)
-    cloud.advance(120)
+    task = cloud.task(_patient(cloud), later=60)
+    cloud.advance(3600)
     etas = [float(hit.headers[f"{X}TaskETA"]) for hit in cloud.target.hits]
     start = task.schedule_time.timestamp()
-    assert etas == [pytest.approx(start, abs=1e-5), pytest.approx(start + 60, abs=1e-5)]
+    assert etas == [pytest.approx(start, abs=1e-5), pytest.approx(start + 600, abs=1e-5)]
 
 
 def test_google_only_headers_are_dropped_and_the_callers_kept(cloud):
@@ -223,9 +225,9 @@ def test_no_content_type_is_invented(cloud):
 
 def test_a_scheduled_task_fires_at_its_time_and_not_before(cloud):
     task = cloud.task(cloud.queue(), later=3600)
-    cloud.advance(3590)
+    cloud.advance(3000)
     assert not cloud.target.hits
-    cloud.advance(20)
+    cloud.advance(600)
     assert cloud.target.hits[0].at == task.schedule_time
 
 
@@ -233,7 +235,7 @@ def test_a_scheduled_task_fires_in_real_time_too(cloud):
     task = cloud.task(cloud.queue(), later=0.2)
     cloud.until(lambda: cloud.target.hits, "the request")
     late = cloud.target.hits[0].at - task.schedule_time
-    assert timedelta(0) <= late < timedelta(seconds=1)
+    assert timedelta(0) <= late < timedelta(seconds=5)
 
 
 def test_tasks_fire_in_the_order_of_their_times(cloud):

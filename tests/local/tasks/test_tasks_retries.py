@@ -85,12 +85,12 @@ def test_a_tasks_own_retry_configuration_wins_where_it_says_something(cloud):
 
 
 def test_a_changed_queue_changes_the_retries_of_its_tasks(cloud):
-    queue = _failing(cloud, 9, _retry(max_attempts=8, min_backoff=10))
-    cloud.advance(65)
+    queue = _failing(cloud, 9, _retry(max_attempts=8, min_backoff=600))
+    cloud.advance(60)
     retry = _retry(max_attempts=2)
     cloud.client.update_queue(queue={"name": queue, "retry_config": retry})
     cloud.advance(86400)
-    assert cloud.gaps() == [10]
+    assert cloud.gaps() == [600]
 
 
 def test_503_waits_longer_than_500(cloud):
@@ -126,6 +126,16 @@ def test_a_queue_that_keeps_refusing_is_held_longer_and_longer(cloud):
     cloud.task(cloud.queue(), later=60)
     cloud.advance(600)
     assert cloud.gaps() == [1, 2, 4, 8, 16]
+
+
+def test_a_success_makes_the_next_hold_short_again(cloud):
+    queue = cloud.queue()
+    cloud.target.script["/"].extend([503, 503, 200, 503])
+    cloud.task(queue, later=60)
+    cloud.task(queue, later=600)
+    cloud.advance(3600)
+    gaps = cloud.gaps()
+    assert (gaps[0], gaps[1], gaps[3]) == (1, 2, 1)
 
 
 def test_a_409_with_retry_after_slows_nothing_down(cloud):

@@ -117,6 +117,20 @@ def test_the_eta_has_six_decimals():
     assert sent["X-CloudTasks-TaskETA"] == "1700000000.000042"
 
 
+def test_a_token_takes_the_place_of_the_callers_authorization():
+    sent = headers.sent(
+        {"authorization": "mine"},
+        queue="q",
+        task="t",
+        eta=0,
+        retries=0,
+        executions=0,
+        previous=None,
+        authorization="Bearer x",
+    )
+    assert [v for n, v in sent.items() if n.lower() == "authorization"] == ["Bearer x"]
+
+
 @pytest.mark.parametrize("given", ["nonsense", "ÄÖ", "bm8=", "fHg="])
 def test_a_page_token_nobody_gave_is_refused(given):
     with pytest.raises(Status):
