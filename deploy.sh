@@ -87,6 +87,8 @@ account_bindings() {
   "$@" project  "$project"        roles/cloudtasks.enqueuer         functions-runtime
   "$@" project  "$project"        roles/cloudbuild.builds.builder   functions-builder
   "$@" account  tasks-caller      roles/iam.serviceAccountUser      functions-runtime
+  # Projects that had Pub/Sub before April 2021 do not let it make tokens otherwise.
+  "$@" account  events-trigger    roles/iam.serviceAccountTokenCreator  pubsub
 }
 topic_bindings() {
   "$@" topic    "$TOPIC-dead"     roles/pubsub.publisher            pubsub
@@ -158,23 +160,23 @@ found() {
   fail "gcloud $1 $2 $3: $complaint"
 }
 
-# list NAME ARGUMENTS…: what there is of a kind, a line each, is kept in the file NAME.
+# list NAME ARGUMENTS…: what there is of a kind is kept in the file NAME, `word|word|` a line.
 list() {
   local name=$1
   shift
-  if found "$@"; then
-    printf '%s\n' "$answer" >"$work/$name"
+  if found "$@" && [ -n "$answer" ]; then
+    printf '%s\n' "$answer" | sed 's/$/|/' >"$work/$name"
   else
     : >"$work/$name"
   fi
 }
 
-# listed NAME BEGINNING: whether a line of the list begins so; sets $answer to it.
+# listed NAME BEGINNING: whether a line of the list begins so, and a word ends there; sets $answer.
 listed() {
   local line
   while IFS= read -r line; do
-    if [ "${line#"$2"}" != "$line" ]; then
-      answer=$line
+    if [ "${line#"$2|"}" != "$line" ]; then
+      answer=${line%|}
       return 0
     fi
   done <"$work/$1"
@@ -335,7 +337,7 @@ ensure_expiry() {
 # --- Topics, queues, schedules ----------------------------------------------------------------
 
 ensure_topics() {
-  list topics pubsub topics list --format='value[separator="|"](name.basename(),name)'
+  list topics pubsub topics list --format='value(name.basename())'
   topics ensure_topic
   topic_bindings ensure_binding
   list subscriptions pubsub subscriptions list \
@@ -344,11 +346,11 @@ ensure_topics() {
 }
 
 ensure_topic() {
-  listed topics "$1|" || create "topic $1" pubsub topics create "$1"
+  listed topics "$1" || create "topic $1" pubsub topics create "$1"
 }
 
 ensure_dead_subscription() {
-  if ! listed subscriptions "$1|"; then
+  if ! listed subscriptions "$1"; then
     create "subscription $1" pubsub subscriptions create "$@" --topic="$TOPIC-dead" \
       --ack-deadline=60 --expiration-period=never
   elif differs "subscription $1" "$answer" "$1|${DEAD_RETENTION}s"; then
@@ -371,7 +373,7 @@ ensure_queue() {
     --location="$region" --max-dispatches-per-second="$3" --max-concurrent-dispatches="$4"
     --max-attempts="$5" --min-backoff="$6s" --max-backoff="$7s" --max-doublings="$8"
   )
-  if ! listed queues "$1|"; then
+  if ! listed queues "$1"; then
     create "queue $1" tasks queues create "$1" "${settings[@]}"
     return
   fi
@@ -409,7 +411,7 @@ ensure_schedule() {
     --message-body="$body" --oidc-service-account-email="$caller" --oidc-token-audience="$url"
     --attempt-deadline="$deadline" --max-retry-attempts="$5" --max-retry-duration="$6s"
   )
-  if ! listed jobs "$1|"; then
+  if ! listed jobs "$1"; then
     create "schedule $1" scheduler jobs create http "$1" "${settings[@]}" --headers="$header"
   elif differs "schedule $1" "${answer/s||/s|0|}" "$wanted"; then # a count of 0 may be left out
     change "schedule $1" scheduler jobs update http "$1" "${settings[@]}" --update-headers="$header"
@@ -439,7 +441,7 @@ look_at() {
   local keys=state,labels.deployed,serviceConfig.uri,eventTrigger.trigger
   list "function-$1" functions describe "$1" --region="$region" \
     --format="value[separator=\"|\"]($keys)"
-  if [ "$mode" = apply ] && listed "function-$1" 'DEPLOYING|'; then
+  if [ "$mode" = apply ] && listed "function-$1" DEPLOYING; then
     sleep 5
     look_at "$1"
   fi
@@ -463,7 +465,7 @@ ensure_function() {
   function_environment "$@" >"$scratch/environment.yaml"
   function_flags "$@"
   deployed=$(printf '%s\n' "${flags[@]}" | cat - "$scratch/environment.yaml" "$work/source" | digest)
-  if listed "function-$1" "ACTIVE|$deployed|"; then
+  if listed "function-$1" "ACTIVE|$deployed"; then
     return
   fi
   [ -s "$work/function-$1" ] || sign=create
@@ -726,8 +728,8 @@ remove_topic() {
 # What an account may do goes with the thing it may do it on, and what is left with the account.
 remove_binding() {
   local member
-  member=serviceAccount:$(email "$4")
   [ "$1" = project ] || return 0
+  member=serviceAccount:$(email "$4")
   policy_of "$1" "$2"
   if listed "policy-$1-$2" "$3|$member|"; then
     remove "$4 may ${3#roles/} on $1 $2" projects remove-iam-policy-binding "$2" \
@@ -742,7 +744,7 @@ remove_account() {
 }
 
 remove_queue() {
-  listed queues "$1|" || return 0
+  listed queues "$1" || return 0
   if [ -n "$with_queues" ]; then
     remove "queue $1" tasks queues delete "$1" --location="$region"
   elif [ "${answer##*|}" = RUNNING ]; then
@@ -752,11 +754,12 @@ remove_queue() {
 
 summary() {
   local count
-  count=$(wc -l <"$work/changes")
-  case $mode in
-    plan) printf '%d changes to make\n' "$count" ;;
-    *) printf '%d changes made\n' "$count" ;;
-  esac
+  count=$(($(wc -l <"$work/changes")))
+  if [ "$mode" = plan ]; then
+    printf '%d to change\n' "$count"
+  else
+    printf '%d changed\n' "$count"
+  fi
 }
 
 usage() {
@@ -788,6 +791,8 @@ check_arguments() {
     fail "--project is '$project', but must be a project's id, like my-shop-123"
   [[ $region =~ ^[a-z]+-[a-z]+[0-9]+$ ]] ||
     fail "--region is '$region', but must be a region, like europe-west1"
+  [[ $DATABASE =~ ^(\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9])$ ]] ||
+    fail "FIRESTORE_DATABASE is '$DATABASE', but must be a database's id, like my-shop"
   [ "$mode" = destroy ] || [ -z "$yes$with_queues" ] ||
     fail "--yes and --with-queues are for destroy"
   for name in "${SETTINGS[@]}"; do

@@ -224,7 +224,7 @@ def test_a_setting_survives_whatever_is_in_it(story):
 
 def test_a_second_apply_changes_nothing(story):
     done, _ = story["again"]
-    assert done.stdout == "0 changes made\n"
+    assert done.stdout == "0 changed\n"
     assert not [call for call in done.calls if MUTATING.search(call)]
 
 
@@ -270,7 +270,7 @@ def test_destroy_pauses_the_queues_and_leaves_the_database(story):
 def test_destroying_again_changes_nothing(story):
     done, _ = story["gone"]
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "0 changes made"
+    assert done.stdout.splitlines()[-1] == "0 changed"
 
 
 def test_queues_go_only_when_that_is_said(story):
