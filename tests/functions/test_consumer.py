@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from conftest import Shop
+from shop_cloud import Shop
 
 
 def fresh(prefix: str) -> str:

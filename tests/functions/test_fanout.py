@@ -3,7 +3,7 @@
 import uuid
 from datetime import timedelta
 
-from conftest import Shop
+from shop_cloud import Shop
 
 TICK = "2027-03-01T08:00:00Z"
 """A Monday."""

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from conftest import FANOUT, REMINDER, SCHEDULER, TASKS, Shop
+from shop_cloud import FANOUT, REMINDER, SCHEDULER, TASKS, Shop
 
 
 def abandon(shop: Shop, **payload: Any) -> tuple[str, str]:

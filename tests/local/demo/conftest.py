@@ -1,0 +1,5 @@
+"""A cloud for the verdict to look at."""
+
+from local.testing import cloud
+
+__all__ = ["cloud"]
