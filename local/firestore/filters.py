@@ -42,6 +42,8 @@ _NEGATIVE = frozenset({"NOT_EQUAL", "NOT_IN", "IS_NOT_NULL", "IS_NOT_NAN"})
 MAX_NOT_IN = 10
 MAX_DISJUNCTIONS = 30
 MAX_OPERAND_BYTES = 1500
+_INCOMPARABLE = (values.NULL, values.NAN)
+"""Not equal to anything, nor less; IS_NULL and IS_NAN find them."""
 _VALUES = {"IS_NULL": values.NULL, "IS_NAN": values.NAN}
 _DISJOINING = frozenset({"IN", "ARRAY_CONTAINS_ANY"})
 _LISTING = _DISJOINING | {"NOT_IN"}
@@ -115,7 +117,7 @@ def bounds(condition: Condition) -> tuple[bytes, bytes]:
         first, operand, last = b"", operand[1:], AFTER
     else:
         # No two tags are next to each other but those of the booleans.
-        first, last = values.bracket(operand), bytes([operand[0] + 2])
+        first, last = bytes([values.bracket(operand)[0] - 1]), bytes([operand[0] + 2])
     if condition.operator in ("EQUAL", "GREATER_THAN", "GREATER_THAN_OR_EQUAL"):
         first = operand
     if condition.operator in ("EQUAL", "LESS_THAN", "LESS_THAN_OR_EQUAL"):
@@ -209,11 +211,7 @@ def _field(message: Any) -> Condition:
         raise invalid("the name __key__ is reserved")
     if operator in _LISTING:
         return _several(path, operator, message.value)
-    encoded = _operand(path, message.value)
-    if operator in ("EQUAL", "NOT_EQUAL") and encoded in (values.NULL, values.NAN):
-        unary = "IS_" if operator == "EQUAL" else "IS_NOT_"
-        return Condition(path, unary + ("NULL" if encoded == values.NULL else "NAN"))
-    return Condition(path, operator, encoded)
+    return Condition(path, operator, _operand(path, message.value))
 
 
 def _several(path: FieldPath, operator: str, value: Any) -> Condition:
@@ -266,10 +264,18 @@ Test = Callable[[bytes, Any], bool]
 def _compare(wanted: Callable[[bytes, bytes], bool]) -> Callable[[Condition], Test]:
     def make(condition: Condition) -> Test:
         operand = condition.operand
-        kind = values.bracket(operand)
+        kind = None if operand in _INCOMPARABLE else values.bracket(operand)
         return lambda value, _: values.bracket(value) == kind and wanted(value, operand)
 
     return make
+
+
+def _not_equal(condition: Condition) -> Test:
+    operand = condition.operand
+    if operand == values.NULL:
+        return lambda value, _: False
+    unwanted = {values.NULL, operand} - {values.NAN}
+    return lambda value, _: value not in unwanted
 
 
 def _in(condition: Condition) -> Test:
@@ -292,10 +298,8 @@ def _contains_any(condition: Condition) -> Test:
 
 
 _TESTS: dict[str, Callable[[Condition], Test]] = {
-    "EQUAL": lambda condition: lambda value, _: value == condition.operand,
-    "NOT_EQUAL": lambda condition: (
-        lambda value, _: value != condition.operand and value != values.NULL
-    ),
+    "EQUAL": _compare(lambda value, operand: value == operand),
+    "NOT_EQUAL": _not_equal,
     "LESS_THAN": _compare(lambda value, operand: value < operand),
     "LESS_THAN_OR_EQUAL": _compare(lambda value, operand: value <= operand),
     "GREATER_THAN": _compare(lambda value, operand: value > operand),

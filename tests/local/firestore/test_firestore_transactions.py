@@ -115,7 +115,7 @@ def test_two_transactions_that_cross_each_other_do_not_both_commit(client):
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda pair: read(client, *pair), [(first, "c/b"), (second, "c/a")]))
         done = pool.map(lambda t: _succeeds(commit, client, t, a=1, b=1), [first, second])
-        assert sorted(done) == [False, True]
+        assert list(done) != [True, True]
 
 
 def _succeeds(function, *arguments, **named):
