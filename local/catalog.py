@@ -6,7 +6,6 @@ from typing import Any
 
 import grpc
 
-from local import process
 from local.database import Database
 from local.status import Status
 
@@ -15,7 +14,6 @@ CREATE TABLE IF NOT EXISTS functions (
     name TEXT PRIMARY KEY, body TEXT NOT NULL,
     port INTEGER NOT NULL, revision INTEGER NOT NULL, subscription TEXT
 );
-CREATE TABLE IF NOT EXISTS function_processes (pid INTEGER PRIMARY KEY, started REAL NOT NULL);
 """
 
 
@@ -80,17 +78,3 @@ class Catalog:
     def delete(self, name: str) -> None:
         """Forget it."""
         self._database.execute("DELETE FROM functions WHERE name = ?", (name,))
-
-    def started(self, pid: int) -> None:
-        """Remember a process of ours, in case this one is killed and it lives on."""
-        self._database.execute(
-            "INSERT OR REPLACE INTO function_processes VALUES (?, ?)",
-            (pid, process.started_at(pid) or 0),
-        )
-
-    def end_orphans(self) -> None:
-        """End the processes that a killed cloud left behind; nobody else's of the same id."""
-        for pid, started in self._database.execute("SELECT pid, started FROM function_processes"):
-            if process.started_at(pid) == started:
-                process.end_group(pid)
-        self._database.execute("DELETE FROM function_processes")

@@ -21,6 +21,7 @@ from local.delivery import Deliverer
 from local.eventarc import Eventarc
 from local.faults import Faults
 from local.functions import Functions
+from local.groups import Groups
 from local.grpcserver import GrpcServers
 from local.identity import open_issuer
 from local.report import Report
@@ -126,6 +127,7 @@ class Cloud:
             Catalog(self._database),
             self.clock,
             self._folder,
+            self._groups,
             attach=self._attach,
             feeds=Eventarc(services.publisher, services.subscriber, ours),
             first_port=self._settings.port + FUNCTIONS if self._settings.port else 0,
@@ -143,6 +145,8 @@ class Cloud:
         self.services = Services(self._database, self.clock, self.deliverer, self.issuer, foreign)
         self._closing.push_async_callback(self.services.close)
         self._servers = GrpcServers(self.services.served(), self.faults)
+        self._groups = Groups()
+        self._closing.callback(self._groups.close)
         self.functions = self._functions()
         self.crashes = Crashes(self.faults, self.functions)
         self.deliverer.crashes = self.crashes

@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import io
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -64,8 +65,9 @@ class Crashes(Protocol):
 class Targets(Protocol):
     """Who knows whether the function behind a URL takes requests."""
 
-    async def ready(self, url: str) -> None:
-        """Return when it does, or when it is none of ours; a starting instance is waited for."""
+    def serving(self, url: str) -> AbstractAsyncContextManager[None]:
+        """Entered when it does (a starting instance is waited for), or when it is none of ours;
+        while inside, the instance is not ended in an orderly way."""
 
 
 class Deliverer:
@@ -79,6 +81,8 @@ class Deliverer:
         self.targets: Targets | None = None
         self.counts: Counter[str] = Counter()
         """Requests made, by who delivers."""
+        self.in_flight = 0
+        """Requests being made."""
 
     async def send(self, request: Request) -> Reply:
         """Make one attempt; never raises for what the network or the function does."""
@@ -122,15 +126,19 @@ class Deliverer:
 
     async def _once(self, request: Request) -> Reply:
         self.counts[request.service] += 1
+        self.in_flight += 1
         try:
-            async with asyncio.timeout(request.timeout):
-                if self.targets:
-                    await self.targets.ready(request.url)
+            async with asyncio.timeout(request.timeout), self._serving(request.url):
                 return await self._request(request)
         except TimeoutError:
             return Reply(status=None, timed_out=True)
         except (aiohttp.ClientError, OSError):
             return Reply(status=None)
+        finally:
+            self.in_flight -= 1
+
+    def _serving(self, url: str) -> AbstractAsyncContextManager[None]:
+        return self.targets.serving(url) if self.targets else contextlib.nullcontext()
 
     async def _request(self, request: Request) -> Reply:
         if self._session is None:
@@ -143,7 +151,8 @@ class Deliverer:
         async with self._session.request(
             request.method,
             request.url,
-            data=request.body,
+            # As a stream: aiohttp warns about large bodies given whole.
+            data=io.BytesIO(request.body),
             headers=request.headers,
             allow_redirects=request.follow_redirects,
             skip_auto_headers=("Content-Type", "User-Agent", "Accept"),

@@ -1,10 +1,12 @@
 """Deployed functions: deployed, redeployed, started again, asked about."""
 
 import asyncio
+import contextlib
 import copy
 import zlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -14,6 +16,7 @@ import grpc
 from local import ports, process, runtime
 from local.catalog import Catalog, Entry
 from local.clock import Clock
+from local.groups import Groups
 from local.logs import Log
 from local.process import Process, Spec, StartFailed
 from local.state import Folder
@@ -46,6 +49,7 @@ class Functions:
         catalog: Catalog,
         clock: Clock,
         folder: Folder,
+        groups: Groups,
         *,
         attach: Attach,
         feeds: Feeds,
@@ -58,6 +62,7 @@ class Functions:
         self._attach = attach
         self._feeds = feeds
         self._first_port = first_port
+        self._groups = groups
         self._processes: dict[str, Process] = {}
         self._logs: dict[str, Log] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -121,15 +126,16 @@ class Functions:
         port = urlsplit(url).port
         return next((n for n, p in self._processes.items() if p.spec.port == port), None)
 
-    async def ready(self, url: str) -> None:
-        """Return when the function behind a URL is no longer starting."""
+    @asynccontextmanager
+    async def serving(self, url: str) -> AsyncIterator[None]:
+        """Entered when the function behind a URL is no longer starting; one of somebody else's at
+        once. A redeployment waits for whoever is inside."""
         name = self.at(url)
-        if name:
-            await self._processes[name].settled()
+        async with self._processes[name].serving() if name else contextlib.nullcontext():
+            yield
 
     async def restore(self) -> None:
         """Begin to start what was deployed before, at its old addresses where they are free."""
-        self.catalog.end_orphans()
         entries = [await self._prepare_again(entry) for entry in self.catalog.all()]
         self._restoring = asyncio.gather(*(self._start_again(e) for e in entries if e))
 
@@ -167,19 +173,20 @@ class Functions:
         old = self._processes.get(entry.name)
         entry = await self._prepare(entry)
         if old:
+            await old.drained()
             await old.stop()
         return await self._start(entry)
 
     async def _prepare(self, entry: Entry) -> Entry:
         """Give it an address and a process that is about to start."""
-        port = self._port(entry)
+        port = await self._port(entry)
         entry = replace(
             entry, body=described(entry.body, port), port=port, revision=entry.revision + 1
         )
         self.catalog.save(entry)
         spec = await self._spec(entry)
         log = self._log(entry)
-        self._processes[entry.name] = Process(spec, self._clock, log, self.catalog.started)
+        self._processes[entry.name] = Process(spec, self._clock, log, self._groups)
         return entry
 
     async def _start(self, entry: Entry) -> dict[str, Any]:
@@ -229,8 +236,9 @@ class Functions:
             self._logs[entry.name] = Log(self._folder.logs / f"{entry.id}.log")
         return self._logs[entry.name]
 
-    def _port(self, entry: Entry) -> int:
-        if entry.port and (entry.name in self._processes or ports.is_free(entry.port)):
+    async def _port(self, entry: Entry) -> int:
+        """The one it had, if that is still to be had."""
+        if entry.port and (entry.name in self._processes or await ports.freed(entry.port)):
             return entry.port
         taken = {other.port for other in self.catalog.all()}
         port = ports.choose(

@@ -1,9 +1,12 @@
 """Which ports to listen on: chosen so that a URL means the same function after a restart."""
 
+import asyncio
 import random
 import socket
 from collections.abc import Container
 
+PAUSE, GOING_AWAY = 0.02, 50
+"""Seconds between looks, and how many looks, at a port that may be about to be let go."""
 HOST = "127.0.0.1"
 FREE_RANGE = range(20_000, 32_000)
 """Where free ports are taken from: below what systems hand out to clients (Linux from 32768 on),
@@ -19,6 +22,15 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+async def freed(port: int) -> bool:
+    """Whether something could listen on it now, or as soon as whoever is being ended has gone."""
+    for _ in range(GOING_AWAY):
+        if is_free(port):
+            return True
+        await asyncio.sleep(PAUSE)
+    return False
 
 
 def choose(first: int, taken: Container[int] = ()) -> int:

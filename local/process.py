@@ -7,16 +7,15 @@ start ──▶ starting ── answers ──▶ ready ── exits ──▶ s
 
 import asyncio
 import contextlib
-import os
-import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from local.clock import Clock
+from local.groups import Groups
 from local.logs import Log
 
 START_TIMEOUT = 60.0
@@ -49,14 +48,15 @@ class Spec:
 class Process:
     """Keeps one function's process running until `stop`."""
 
-    def __init__(self, spec: Spec, clock: Clock, log: Log, spawned: Callable[[int], None]) -> None:
-        """`spawned` is told the id of every process started."""
+    def __init__(self, spec: Spec, clock: Clock, log: Log, groups: Groups) -> None:
         self.spec = spec
         self.state = "starting"
-        self._spawned = spawned
+        self._groups = groups
         self._clock = clock
         self._log = log
         self._settled = asyncio.Event()
+        self._requests = 0
+        self._quiet = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._follower: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -72,9 +72,24 @@ class Process:
             await self._launch()
         self._keeper = asyncio.create_task(self._keep())
 
-    async def settled(self) -> None:
-        """Return when it is no longer starting: ready, failed or stopped."""
+    @contextlib.asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Entered when it is no longer starting: ready, failed or stopped."""
         await self._settled.wait()
+        self._requests += 1
+        try:
+            yield
+        finally:
+            self._requests -= 1
+            if not self._requests:
+                self._quiet.set()
+
+    async def drained(self) -> None:
+        """Return when nobody is inside `serving` any more, or after the grace time."""
+        self._quiet.clear()
+        if self._requests:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._quiet.wait(), GRACE)
 
     async def stop(self, grace: float = GRACE) -> None:
         """End it and all it started: SIGTERM, then SIGKILL after `grace` seconds (0: at once)."""
@@ -145,7 +160,7 @@ class Process:
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
         )
-        self._spawned(self._process.pid)
+        self._groups.started(self._process.pid)
         assert self._process.stdout
         self._follower = asyncio.create_task(self._log.follow(self._process.stdout))
 
@@ -176,24 +191,10 @@ class Process:
     async def _clear_away(self) -> None:
         if not self._process:
             return
-        end_group(self._process.pid)
+        self._groups.end(self._process.pid)
         await self._process.wait()
         if self._follower:
             await self._follower
-
-
-def started_at(pid: int) -> float | None:
-    """When a process began, which with its id tells it from any other; None: there is none."""
-    try:
-        return float(psutil.Process(pid).create_time())
-    except psutil.NoSuchProcess:
-        return None
-
-
-def end_group(pid: int) -> None:
-    """SIGKILL a process and all of its group."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
 
 
 async def _probe(port: int) -> bool:

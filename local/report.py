@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from local import documents, plans
+from local.catalog import Entry
 from local.clock import Clock
 from local.delivery import Deliverer
 from local.faults import Faults
@@ -83,7 +84,7 @@ class Report:
         return {
             "now": self.clock.now().isoformat(),
             "ahead_seconds": self.clock.ahead().total_seconds(),
-            "in_flight": self.clock.in_flight(),
+            "in_flight": self.deliverer.in_flight,
             "next_due": due.isoformat() if due else None,
         }
 
@@ -91,13 +92,18 @@ class Report:
         return [
             {
                 "name": entry.id,
-                "state": self.functions.state(entry.name),
+                "state": self._state(entry),
                 "url": entry.body["url"],
                 "topic": _id((entry.body.get("eventTrigger") or {}).get("pubsubTopic", "")),
                 "log": self.functions.log(entry.name, RECENT),
             }
             for entry in self.functions.catalog.all()
         ]
+
+    def _state(self, entry: Entry) -> str:
+        """As its process is, or as it was left if it has none."""
+        state = self.functions.state(entry.name)
+        return str(entry.body["state"]).lower() if state == "stopped" else state
 
     async def _messages(self) -> dict[str, int]:
         found = await documents.read(self.firestore, self.database(), "messages", ["template"])

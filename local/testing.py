@@ -33,7 +33,7 @@ from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpc
 
 from local import durations
 from local.client import Refused, request
-from local.cloud import Cloud, Settings, running
+from local.cloud import Settings, running
 from local.state import Folder
 
 __all__ = ["LocalCloud", "Refused", "cloud", "local_cloud"]
@@ -46,15 +46,14 @@ JSON = dict[str, Any]
 
 
 class LocalCloud:
-    """A running local cloud; `local_cloud()` makes one."""
+    """A running local cloud. `local_cloud()` makes one; this attaches to any, by its folder."""
 
-    def __init__(self, cloud: Cloud, path: Path) -> None:
-        self._cloud = cloud
+    def __init__(self, path: Path) -> None:
         self.path = path
         """The state folder."""
-        self.project = cloud.env()["GOOGLE_CLOUD_PROJECT"]
+        self.project = self.env["GOOGLE_CLOUD_PROJECT"]
         self.region = REGION
-        self.url = cloud.env()["LOCAL_URL"]
+        self.url = self.env["LOCAL_URL"]
         self._closing = contextlib.ExitStack()
 
     @property
@@ -216,7 +215,8 @@ class LocalCloud:
 
     def token(self, email: str, audience: str, **claims: Any) -> str:
         """An ID token as the platform attaches it; `claims` override its own (None: removed)."""
-        return self._cloud.issuer.token(email=email, audience=audience, **claims)
+        query = {"email": email, "audience": audience, "claims": json.dumps(claims)}
+        return requests.get(f"{self.url}/token", query, timeout=CALL_TIMEOUT).text
 
     def firestore(self, database: str = "(default)") -> firestore.Client:
         """The stock client; closed with the cloud."""
@@ -289,8 +289,8 @@ def local_cloud(path: Path | None = None, **settings: Any) -> Iterator[LocalClou
     chosen = Settings(**{"grace": 0, **settings})
     with contextlib.ExitStack() as stack:
         folder = path or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="local-")))
-        running_cloud = stack.enter_context(_in_thread(Folder(folder), chosen))
-        yield stack.enter_context(contextlib.closing(LocalCloud(running_cloud, folder)))
+        stack.enter_context(_in_thread(Folder(folder), chosen))
+        yield stack.enter_context(contextlib.closing(LocalCloud(folder)))
 
 
 @pytest.fixture
@@ -301,16 +301,16 @@ def cloud(tmp_path: Path) -> Iterator[LocalCloud]:
 
 
 @contextlib.contextmanager
-def _in_thread(folder: Folder, settings: Settings) -> Iterator[Cloud]:
+def _in_thread(folder: Folder, settings: Settings) -> Iterator[None]:
     """Run the cloud on an event loop of its own, in a thread of this process."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="local cloud", daemon=True)
     thread.start()
     try:
         context = running(folder, settings)
-        cloud = asyncio.run_coroutine_threadsafe(_entered(context), loop).result()
+        asyncio.run_coroutine_threadsafe(_entered(context), loop).result()
         try:
-            yield cloud
+            yield
         finally:
             asyncio.run_coroutine_threadsafe(context.__aexit__(None, None, None), loop).result()
     finally:
@@ -319,10 +319,9 @@ def _in_thread(folder: Folder, settings: Settings) -> Iterator[Cloud]:
         loop.close()
 
 
-async def _entered(context: Any) -> Any:
+async def _entered(context: Any) -> None:
     cloud = await context.__aenter__()
     await cloud.functions.restored()
-    return cloud
 
 
 def _data(event: Any) -> bytes:

@@ -27,10 +27,11 @@ def application(router: Router, issuer: Issuer, report: Report) -> web.Applicati
     async def token(request: web.Request) -> web.Response:
         try:
             email, audience = request.query["email"], request.query["audience"]
-        except KeyError as error:
-            text = f"the query must name email and audience; {error} is missing"
+            claims = json.loads(request.query.get("claims", "{}"))
+        except (KeyError, ValueError) as error:
+            text = f"the query must name email and audience, and claims as JSON if any: {error}"
             return _failed(Status(grpc.StatusCode.INVALID_ARGUMENT, text))
-        return web.Response(text=issuer.token(email=email, audience=audience))
+        return web.Response(text=issuer.token(email=email, audience=audience, **claims))
 
     async def discovery(request: web.Request) -> web.Response:
         return web.json_response(issuer.discovery())

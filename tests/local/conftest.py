@@ -42,6 +42,7 @@ def environment(request):
 
 @functions_framework.http
 def slow(request):
+    print("began\\n", end="")
     time.sleep(float(request.get_data() or 0))
     return "ok"
 '''
@@ -50,7 +51,16 @@ def slow(request):
 @pytest.fixture
 def source(tmp_path):
     """A directory with functions that count in Firestore how often they were called."""
-    folder = tmp_path / "source"
+    return written(tmp_path / "source")
+
+
+@pytest.fixture(scope="module")
+def source_of_module(tmp_path_factory):
+    """The same, for tests that share a cloud."""
+    return written(tmp_path_factory.mktemp("shared") / "source")
+
+
+def written(folder):
     folder.mkdir()
     (folder / "main.py").write_text(MAIN)
     return folder
