@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +36,10 @@ class Deliveries:
         self._registry = registry
         self.backlog = Backlog(database)
         self.pulls = Pulls()
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is done inside is written at once, or not at all."""
+        return self._database.transaction()
 
     def publish(self, topic: str, messages: Iterable[Any]) -> list[str]:
         """Give messages an id and the time, hand them to every subscription; return the ids."""

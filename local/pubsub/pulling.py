@@ -85,14 +85,17 @@ class Puller:
         """Acknowledge: late ids are ignored, or named where delivery is exactly once."""
         subscription = self._pullable(request.subscription)
         _check_given(request.ack_ids)
-        _check_late(subscription, self._acknowledge(subscription, request.ack_ids))
+        with self._deliveries.together():
+            late = self._acknowledge(subscription, request.ack_ids)
+        _check_late(subscription, late)
         return empty_pb2.Empty()
 
     async def modify_ack_deadline(self, request: Any) -> Any:
         """ModifyAckDeadline; 0 gives the message back at once."""
         subscription = self._pullable(request.subscription)
         _check_given(request.ack_ids)
-        late = self._modify(subscription, request.ack_ids, request.ack_deadline_seconds)
+        with self._deliveries.together():
+            late = self._modify(subscription, request.ack_ids, request.ack_deadline_seconds)
         _check_late(subscription, late)
         return empty_pb2.Empty()
 
@@ -166,6 +169,13 @@ class Puller:
 
     def _take(self, subscription: Subscription, pull: Pull) -> list[Any]:
         """Lease what the puller has room for, one response's worth."""
+        with self._deliveries.together():
+            taken = self._lease(subscription, pull)
+        if taken:
+            self._clock.changed()
+        return taken
+
+    def _lease(self, subscription: Subscription, pull: Pull) -> list[Any]:
         room = min(pull.room(), BATCH_MESSAGES)
         until = micros(self._clock.now()) + pull.ack_deadline * SECOND
         taken: list[Any] = []
@@ -177,8 +187,6 @@ class Puller:
             self._deliveries.backlog.lease(subscription.number, entry.row, until)
             pull.in_hand[entry.row] = len(entry.message)
             taken.append(_received(subscription, entry))
-        if taken:
-            self._clock.changed()
         return taken
 
     def _acknowledge(self, subscription: Subscription, ack_ids: Iterable[str]) -> list[str]:

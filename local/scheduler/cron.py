@@ -55,5 +55,6 @@ def _zone(name: str) -> zoneinfo.ZoneInfo:
 
 def _malformed(schedule: str) -> Status:
     return Status(
-        grpc.StatusCode.INVALID_ARGUMENT, f"Schedule or time zone is invalid: {schedule!r}."
+        grpc.StatusCode.INVALID_ARGUMENT,
+        f"Schedule or time zone is invalid: {schedule!r} is not five fields of unix cron.",
     )

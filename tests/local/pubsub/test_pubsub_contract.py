@@ -217,6 +217,14 @@ def test_bad_subscription_is_refused(story: Story, settings: dict[str, Any]) -> 
         story.cloud.subscriber.create_subscription(request=request)
 
 
+def test_empty_retry_policy_is_10_to_600_seconds(story: Story) -> None:
+    """The platform's defaults are filled in."""
+    request = {"name": story.subscription + "x", "topic": story.topic, "retry_policy": {}}
+    policy = story.cloud.subscriber.create_subscription(request=request).retry_policy
+    assert policy.minimum_backoff.total_seconds() == 10
+    assert policy.maximum_backoff.total_seconds() == 600
+
+
 def test_update_changes_what_the_mask_names_only(story: Story) -> None:
     """The rest of the request is not looked at."""
     change = {"name": story.subscription, "ack_deadline_seconds": 30, "labels": {"a": "b"}}

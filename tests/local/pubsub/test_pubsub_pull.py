@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -204,30 +205,39 @@ def test_open_pull_gets_what_comes(local: Local) -> None:
     assert [one.message.data for one in received.received_messages] == [b"x"]
 
 
-def test_stock_subscriber_is_given_no_more_than_it_can_hold(local: Local) -> None:
-    """Flow control; and what it does not acknowledge comes again after its lease."""
+@pytest.mark.parametrize(
+    "limit", [{"max_outstanding_messages": 2}, {"max_outstanding_bytes": 1500}]
+)
+def test_stream_is_given_no_more_than_it_can_hold(local: Local, limit: dict[str, int]) -> None:
+    """The next comes when something was acknowledged."""
     local.topic()
     name = local.subscription()
-    request = {
-        "subscription": name,
-        "stream_ack_deadline_seconds": 10,
-        "max_outstanding_messages": 2,
-    }
-    local.publish(b"0", b"1", b"2")
+    request = {"subscription": name, "stream_ack_deadline_seconds": 10, **limit}
+    data = [b"0" * 1000, b"1" * 1000, b"2" * 1000]
+    local.publish(*data)
     stream = local.subscriber.streaming_pull(requests=iter_then_wait(request))
-    first = next(stream)
-    assert [one.message.data for one in first.received_messages] == [b"0", b"1"]
-    local.subscriber.acknowledge(
-        subscription=name, ack_ids=[one.ack_id for one in first.received_messages]
-    )
-    assert [one.message.data for one in next(stream).received_messages] == [b"2"]
+    first = next(stream).received_messages
+    assert [one.message.data for one in first] == data[:2]
+    local.subscriber.acknowledge(subscription=name, ack_ids=[one.ack_id for one in first])
+    assert [one.message.data for one in next(stream).received_messages] == data[2:]
     stream.cancel()
 
 
-def iter_then_wait(request: dict[str, Any]) -> Any:
+def iter_then_wait(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """One request, and then a stream that stays open."""
     yield request
     threading.Event().wait(5)
+
+
+def test_message_older_than_the_retention_is_not_delivered(local: Local) -> None:
+    """Ten minutes here, the least there is; to the second, whenever the file is swept."""
+    local.topic()
+    name = local.subscription(message_retention_duration={"seconds": 600})
+    local.publish(b"old")
+    local.advance(seconds=300)
+    local.publish(b"young")
+    local.advance(seconds=301)
+    assert [one.message.data for one in local.pull(name)] == [b"young"]
 
 
 def test_accepted_messages_survive(tmp_path: Path, endpoint: Endpoint) -> None:

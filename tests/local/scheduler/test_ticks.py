@@ -12,7 +12,7 @@ from scheduler_cloud import Local, Start
 def test_tick_sends_the_platforms_request(local: Local) -> None:
     """Method, body and the headers of the service."""
     body = base64.b64encode(b'{"campaign": "digest"}').decode()
-    headers = {"Content-Type": "application/json", "X-Mine": "1", "X-CloudScheduler": "forged"}
+    headers = {"Content-Type": "application/json", "X-Mine": "1", "x-cloudscheduler": "no"}
     local.create(httpTarget={"body": body, "headers": headers})
     local.advance(hours=2)
     [request] = local.target.requests
