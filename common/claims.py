@@ -11,7 +11,8 @@
 found            │ a delivery of the same work gets
 ─────────────────┼──────────────────────────────────────────────────────────────
 absent, expired  │ Take (a fresh record)
-other fingerprint│ Reused
+unreadable       │ Corrupt; a replay: Take (a fresh record)
+other fingerprint│ Reused; a corrected replay of a dead record without steps: Take
 done             │ Duplicate, with the stored result
 dead             │ Dead; a replay: Take, finished steps kept
 claimed, leased  │ Busy
@@ -27,6 +28,9 @@ from typing import Literal
 
 Stale = Literal["rerun", "hold"]
 """What becomes of an attempt that vanished midway: run again, or dead-lettered as unknown."""
+
+WRITTEN = ""
+"""The mark of a step that has no result: its Firestore effects are what it did."""
 
 
 class State(StrEnum):
@@ -50,7 +54,7 @@ class Record:
     """What identifies the work; kept through every transition."""
     state: State = State.CLAIMED
     owner: str = ""
-    """The token of the delivery that claimed it last."""
+    """The token of the delivery that wrote it last."""
     write_id: str = ""
     """Fresh in every write, so that none is a no-op and each can be recognised."""
     attempts: int = 1
@@ -60,7 +64,7 @@ class Record:
     retention_seconds: float
     """How long it is remembered after its last write."""
     steps: Mapping[str, str] = field(default_factory=dict)
-    """Finished steps: name to JSON text of the result."""
+    """Finished steps: name to JSON text of the result, or WRITTEN."""
     result: str | None = None
     """JSON text of the result, once done."""
     error: str | None = None
@@ -76,7 +80,8 @@ class Record:
 class Found:
     """A record as a strong read found it."""
 
-    record: Record
+    record: Record | None
+    """None: there is one, but it cannot be read as one."""
     update_time: datetime
     read_time: datetime
 
@@ -107,6 +112,8 @@ class GiveUp:
 
     record: Record
     fence: datetime
+    reason: str
+    """For the dead letter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +142,12 @@ class Reused:
     """The key belongs to other work."""
 
 
-Decision = Take | GiveUp | Duplicate | Dead | Busy | Reused
+@dataclass(frozen=True, kw_only=True)
+class Corrupt:
+    """Whether the work was done cannot be read."""
+
+
+Decision = Take | GiveUp | Duplicate | Dead | Busy | Reused | Corrupt
 
 
 # Two clocks, both started by the last write and read by the server:
@@ -149,92 +161,95 @@ Decision = Take | GiveUp | Duplicate | Dead | Busy | Reused
 # At the very moment of either end the record is still live.
 
 
-def lease_left(found: Found) -> float:
+def lease_left(record: Record, found: Found) -> float:
     """Seconds until the holder's lease is over; negative once it is."""
-    return found.record.lease_seconds - _age(found)
+    return record.lease_seconds - _age(found)
 
 
-def is_expired(found: Found) -> bool:
+def is_expired(record: Record, found: Found) -> bool:
     """Whether the record is remembered no longer, deleted or not."""
-    return _age(found) > found.record.retention_seconds
+    return _age(found) > record.retention_seconds
 
 
 def decide(found: Found | None, ask: Ask) -> Decision:
     """What this delivery may do about what was found."""
     if found is None:
         return Take(record=ask.fresh)
-    if is_expired(found):
+    if found.record is None:
+        is_replay = ask.fresh.replay_of is not None
+        return Take(record=ask.fresh, fence=found.update_time) if is_replay else Corrupt()
+    if is_expired(found.record, found):
         return Take(record=ask.fresh, fence=found.update_time)
-    if found.record.fingerprint != ask.fresh.fingerprint and not _is_correction(found, ask):
+    return _decide_live(found.record, found, ask)
+
+
+def _decide_live(record: Record, found: Found, ask: Ask) -> Decision:
+    if record.fingerprint != ask.fresh.fingerprint and not _is_correction(record, ask):
         return Reused()
-    match found.record.state:
+    match record.state:
         case State.DONE:
-            return Duplicate(result=found.record.result or "null")
+            return Duplicate(result=record.result or "null")
         case State.DEAD:
-            return _decide_dead(found, ask)
+            return _decide_dead(record, found, ask)
         case State.CLAIMED:
-            return _decide_claimed(found, ask)
+            return _decide_claimed(record, found, ask)
         case State.WAITING:
-            return _decide_waiting(found, ask)
+            return _decide_waiting(record, found, ask)
 
 
-def _is_correction(found: Found, ask: Ask) -> bool:
+def _is_correction(record: Record, ask: Ask) -> bool:
     # A replay may bring a corrected payload as long as no step was done with the old one.
-    is_replay = found.record.state is State.DEAD and ask.fresh.replay_of is not None
-    return is_replay and not found.record.steps
+    is_replay = record.state is State.DEAD and ask.fresh.replay_of is not None
+    return is_replay and not record.steps
 
 
-def _decide_dead(found: Found, ask: Ask) -> Decision:
+def _decide_dead(record: Record, found: Found, ask: Ask) -> Decision:
     if ask.fresh.replay_of is None:
-        return Dead(error=found.record.error or "")
-    record = replace(
-        ask.fresh, steps=found.record.steps, first_seen=found.record.first_seen, attempts=1
-    )
-    return Take(record=record, fence=found.update_time)
+        return Dead(error=record.error or "")
+    fresh = replace(ask.fresh, steps=record.steps, first_seen=record.first_seen, attempts=1)
+    return Take(record=fresh, fence=found.update_time)
 
 
-def _decide_claimed(found: Found, ask: Ask) -> Decision:
-    left = lease_left(found)
+def _decide_claimed(record: Record, found: Found, ask: Ask) -> Decision:
+    left = lease_left(record, found)
     if left >= 0:
         return Busy(retry_after=left)
     if ask.stale == "hold":
-        return _give_up(found, ask, "an attempt vanished midway; its outcome is unknown")
-    if found.record.attempts >= ask.max_attempts:
-        return _give_up(found, ask, f"{found.record.attempts} attempts, the last one vanished")
-    return Take(record=_take_over(found, ask), fence=found.update_time, alone=True)
+        error = "an attempt vanished midway; whether its effect happened is not known"
+        return _give_up(record, found, ask, "unknown_outcome", error)
+    if record.attempts >= ask.max_attempts:
+        error = f"the last of {record.attempts} attempts vanished"
+        return _give_up(record, found, ask, "vanished", error)
+    return Take(record=_take_over(record, ask), fence=found.update_time, alone=True)
 
 
-def _decide_waiting(found: Found, ask: Ask) -> Decision:
-    if found.record.attempts >= ask.max_attempts:
-        return _give_up(found, ask, found.record.error or "no attempt is left")
-    return Take(record=_take_over(found, ask), fence=found.update_time)
+def _decide_waiting(record: Record, found: Found, ask: Ask) -> Decision:
+    if record.attempts >= ask.max_attempts:
+        error = record.error or "no attempt is left"
+        return _give_up(record, found, ask, "attempts_used_up", error)
+    return Take(record=_take_over(record, ask), fence=found.update_time)
 
 
-def _take_over(found: Found, ask: Ask) -> Record:
+def _take_over(record: Record, ask: Ask) -> Record:
+    return replace(_signed(record, ask), state=State.CLAIMED, attempts=record.attempts + 1)
+
+
+def _give_up(record: Record, found: Found, ask: Ask, reason: str, error: str) -> GiveUp:
+    record = dead(_signed(record, ask), error)
+    return GiveUp(record=record, fence=found.update_time, reason=reason)
+
+
+def _signed(record: Record, ask: Ask) -> Record:
+    # The key of a record that was read may be cut; the asking delivery has it whole.
     return replace(
-        found.record,
+        record,
         key=ask.fresh.key,
-        state=State.CLAIMED,
         owner=ask.fresh.owner,
         write_id=ask.fresh.write_id,
         lease_seconds=ask.fresh.lease_seconds,
         retention_seconds=ask.fresh.retention_seconds,
-        attempts=found.record.attempts + 1,
-        replay_of=ask.fresh.replay_of or found.record.replay_of,
+        replay_of=ask.fresh.replay_of or record.replay_of,
     )
-
-
-def _give_up(found: Found, ask: Ask, error: str) -> GiveUp:
-    record = replace(
-        found.record,
-        key=ask.fresh.key,
-        state=State.DEAD,
-        owner=ask.fresh.owner,
-        write_id=ask.fresh.write_id,
-        retention_seconds=ask.fresh.retention_seconds,
-        error=error,
-    )
-    return GiveUp(record=record, fence=found.update_time)
 
 
 def completed(record: Record, result: str) -> Record:

@@ -60,7 +60,7 @@ def record(letter_id: str, *, source: str, error: PermanentError, payload: bytes
     write = letter(
         letter_id,
         source=source,
-        reason=_reason(error),
+        reason=reason(error),
         error=str(error),
         payload=payload,
         attempts=1,
@@ -73,12 +73,14 @@ def record(letter_id: str, *, source: str, error: PermanentError, payload: bytes
 
 def replayed(letter_id: str) -> Merge:
     """The write that marks it as replayed; it goes into the commit that completes the replay."""
-    fields = {"state": "replayed", "replayed_at": SERVER_TIMESTAMP}
+    fields: dict[str, Any] = {"state": "replayed", "replayed_at": SERVER_TIMESTAMP}
+    if (now := documents.latest_time()) is not None:
+        fields["expire_at"] = now + RETENTION
     return Merge(path=f"{COLLECTION}/{letter_id}", fields=fields)
 
 
-def _reason(error: PermanentError) -> str:
-    # KeyReusedError → key_reused
+def reason(error: PermanentError) -> str:
+    """What kind of error it was: KeyReusedError is `key_reused`."""
     name = type(error).__name__.removesuffix("Error")
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 

@@ -33,8 +33,9 @@ MAX_ID_BYTES = 1500
 DELETE_FIELD = firestore.DELETE_FIELD
 Increment = firestore.Increment
 
+_RETRIED = (google.ServiceUnavailable, google.TooManyRequests, google.Aborted)
 _RETRY = Retry(
-    predicate=lambda error: isinstance(error, google.ServiceUnavailable | google.TooManyRequests),
+    predicate=lambda error: isinstance(error, _RETRIED),
     initial=0.1,
     maximum=2.0,
     multiplier=1.5,
@@ -128,7 +129,7 @@ def read_all(paths: Sequence[str]) -> list[Snapshot]:
     try:
         found = at.get_all([at.document(p) for p in paths], retry=_RETRY, timeout=RPC_TIMEOUT)
         by_path = {snapshot.reference.path: _snapshot(snapshot) for snapshot in found}
-    except google.GoogleAPICallError as error:
+    except google.GoogleAPIError as error:
         raise TransientError(f"cannot read {', '.join(paths)}: {error}") from error
     return [by_path[path] for path in paths]
 
@@ -148,7 +149,7 @@ def commit(writes: Sequence[Write]) -> datetime:
         raise RefusedError(str(error)) from error
     except _NEVER as error:
         raise PermanentError(f"these writes can never be stored: {error}") from error
-    except google.GoogleAPICallError as error:
+    except google.GoogleAPIError as error:
         raise TransientError(f"a commit failed: {error}") from error
     return _remember(batch.commit_time)
 
@@ -181,7 +182,7 @@ def query(
     try:
         for snapshot in found.stream(timeout=RPC_TIMEOUT):
             yield _snapshot(snapshot)
-    except google.GoogleAPICallError as error:
+    except google.GoogleAPIError as error:
         raise TransientError(f"cannot query {collection}: {error}") from error
 
 

@@ -6,8 +6,10 @@
     │   ├── KeyReusedError
     │   ├── StepNameUsedTwiceError
     │   ├── StepVanishedError
+    │   ├── StepChangedError
     │   ├── ResultNotStorableError
-    │   └── UnknownOutcomeError
+    │   ├── UnknownOutcomeError
+    │   └── CorruptRecordError
     ├── TransientError            tried again, counts as an attempt
     │   ├── NotYetError           tried again, counts as none
     │   ├── RefusedError          a write's precondition did not hold
@@ -15,6 +17,7 @@
     ├── NothingToDoError          it was settled otherwise meanwhile
     ├── InProgressError           somebody else holds the work: asked again later
     │   └── LostClaimError        it was ours, and is not any more
+    ├── SettledError              an earlier write of ours did it: answered with what it says
     ├── ConfigurationError        the process must not start
     └── CallerRefusedError
         ├── UnauthorizedError     401
@@ -54,12 +57,20 @@ class StepVanishedError(PermanentError):
     """A step that finished earlier is no longer in the handler."""
 
 
+class StepChangedError(PermanentError):
+    """A step that finished earlier was of another kind."""
+
+
 class ResultNotStorableError(PermanentError):
     """A result cannot be stored exactly."""
 
 
 class UnknownOutcomeError(PermanentError):
     """An attempt vanished midway; whether its effect happened is not known."""
+
+
+class CorruptRecordError(PermanentError):
+    """The record of this work cannot be read; whether it was done is not known."""
 
 
 class TransientError(BundleError):
@@ -98,6 +109,10 @@ class InProgressError(BundleError):
 
 class LostClaimError(InProgressError):
     """The claim was lost to another delivery."""
+
+
+class SettledError(BundleError):
+    """An earlier write of ours, whose reply was lost, has settled the work."""
 
 
 class ConfigurationError(BundleError):

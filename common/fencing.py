@@ -2,13 +2,16 @@
 
 After any error of a write the record is read, and decides:
 
-    found                         │ so
-    ──────────────────────────────┼──────────────────────────────────────────────────────────
-    the write_id of this write    │ it was applied, its reply lost
-    the write_id of our last one  │ it was not: a refusal means an effect's own precondition
-                                  │ failed (EffectConflictError); else the same write again
-    an earlier write_id of ours   │ that one came late: the record says what holds now
-    another owner, or no record   │ LostClaimError
+    found                          │ so
+    ───────────────────────────────┼─────────────────────────────────────────────────────────
+    a write_id of this commit      │ it was applied, its reply lost
+    the write_id it was to replace │ it was not: a refusal means that an effect's own
+                                   │ precondition failed (EffectConflictError); else: again
+    an earlier write_id of ours    │ that one came late. Still claimed: this commit again, on top
+                                   │ of it; given back: LostClaimError; else SettledError
+    another owner, or no record    │ LostClaimError
+
+A claim that was lost stays lost: whatever its handler tries next raises LostClaimError too.
 """
 
 import secrets
@@ -16,15 +19,27 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Literal
 
 from common import logs
 from common.claims import Record, State
-from common.documents import Write
-from common.errors import EffectConflictError, LostClaimError, RefusedError, TransientError
-from common.records import Store, record_id
+from common.documents import Create, Update, Write
+from common.errors import (
+    EffectConflictError,
+    LostClaimError,
+    RefusedError,
+    SettledError,
+    TransientError,
+)
+from common.records import Store, check_size, record_id
 
 ROUNDS = 8
-"""How often a write is tried against a store that keeps failing."""
+"""How often a write is tried, at most, against a store that keeps failing."""
+ENDING = 1 / 3
+"""The part of a lease that must be left for an outside effect to begin."""
+
+Draft = Callable[[Record], tuple[Record, Sequence[Write]]]
+"""From the record as it is now to the record as it shall be, and the effects that go with it."""
 
 
 def token() -> str:
@@ -33,7 +48,7 @@ def token() -> str:
 
 
 class Claim:
-    """A held claim. Its writes are serialised, because a shutdown releases from another thread."""
+    """A held claim. Its commits are serialised, because a shutdown releases from another thread."""
 
     def __init__(
         self,
@@ -42,66 +57,97 @@ class Claim:
         fence: datetime,
         *,
         renewed_at: float,
+        remaining: Callable[[], float],
         monotonic: Callable[[], float],
+        tokens: Callable[[], str],
     ) -> None:
         self.record = record
         self.fence = fence
         """The server time of the last write; the next one replaces exactly that."""
-        self.renewed_at = renewed_at
+        self.remaining = remaining
+        """Seconds left of the delivery's budget."""
+        self.lock = threading.RLock()
+        self._renewed_at = renewed_at
         """Local monotonic time before the last write was sent; the lease ends no sooner."""
         self._id = record_id(record.scope, record.key)
         self._store = store
         self._monotonic = monotonic
-        self._issued: set[str] = set()
-        self._lock = threading.RLock()
+        self._tokens = tokens
+        self._issued = {record.write_id}
+        self._is_lost = False
 
-    def write(self, change: Record, effects: Sequence[Write] = ()) -> None:
+    def commit(self, draft: Draft) -> None:
         """Replace the record, together with the effects, and renew the lease.
 
-        Raises LostClaimError, EffectConflictError (redo the effects from their reads),
-        PermanentError (it can never be stored), or TransientError (not known to be applied).
+        Raises LostClaimError, SettledError, EffectConflictError (redo the effects from their
+        reads), PermanentError (it can never be stored), or TransientError (perhaps applied).
         """
-        with self._lock:
-            if self.record.state is not State.CLAIMED:
-                raise LostClaimError("the claim was given back")
-            change = replace(change, write_id=token())
-            self._issued.add(change.write_id)
-            for _ in range(ROUNDS):
-                if self._is_written(change, effects):
+        with self.lock:
+            self.ensure_held()
+            sent = self._monotonic()
+            mine: set[str] = set()
+            for tried in range(ROUNDS):
+                if tried and self.remaining() <= 0:
+                    break
+                if self._is_committed(draft, mine):
+                    self._renewed_at = sent
                     return
             raise TransientError("the store keeps failing")
 
-    def is_over(self) -> bool:
-        """Whether the lease may be over, so that somebody else may hold the work."""
-        return self._monotonic() - self.renewed_at >= self.record.lease_seconds
+    def ensure_held(self) -> None:
+        """Raises LostClaimError if it is known to be lost, or was given back."""
+        if self._is_lost or self.record.state is not State.CLAIMED:
+            raise LostClaimError
 
-    def _is_written(self, change: Record, effects: Sequence[Write]) -> bool:
-        started = self._monotonic()
+    def ensure_leased(self) -> None:
+        """Renew the lease if little of it is left. Raises what `commit` raises."""
+        with self.lock:
+            self.ensure_held()
+            left = self._renewed_at + self.record.lease_seconds - self._monotonic()
+            if left < self.record.lease_seconds * ENDING:
+                self.commit(lambda record: (record, ()))
+
+    def _is_committed(self, draft: Draft, mine: set[str]) -> bool:
+        record, effects = draft(self.record)
+        record = replace(record, write_id=self._tokens())
+        check_size(record)
+        mine.add(record.write_id)
+        self._issued.add(record.write_id)
         try:
-            self.fence = self._store.replace(change, self.fence, effects)
-            self.record = change
+            self.fence = self._store.replace(record, self.fence, effects)
         except RefusedError:
-            if not self._is_applied(change):
+            found = self._look(mine)
+            if found == "unchanged" and has_preconditions(effects):
                 raise EffectConflictError from None
+            return found == "applied"
         except TransientError as error:
             logs.warning("uncertain", str(error))
-            if not self._is_applied(change):
-                return False
-        self.renewed_at = started
+            return self._look(mine) == "applied"
+        self.record = record
         return True
 
-    def _is_applied(self, change: Record) -> bool:
+    def _look(self, mine: set[str]) -> Literal["applied", "unchanged", "rebased"]:
         found = self._store.read(self._id)
-        if found is None or found.record.owner != self.record.owner:
+        if found is None or found.record is None or found.record.owner != self.record.owner:
+            self._is_lost = True
             raise LostClaimError
         self.fence = found.update_time
         if found.record.write_id == self.record.write_id:
-            return False
-        if found.record.write_id not in self._issued:
+            return "unchanged"
+        return self._adopt(found.record, mine)
+
+    def _adopt(self, record: Record, mine: set[str]) -> Literal["applied", "rebased"]:
+        if record.write_id not in self._issued:
+            self._is_lost = True
             raise LostClaimError
-        self.record = replace(found.record, key=self.record.key)
-        if found.record.write_id == change.write_id:
-            return True
-        if found.record.state is State.WAITING:
-            raise LostClaimError
-        raise EffectConflictError
+        self.record = replace(record, key=self.record.key)
+        if record.write_id in mine:
+            return "applied"
+        if record.state is State.CLAIMED:
+            return "rebased"
+        raise LostClaimError if record.state is State.WAITING else SettledError
+
+
+def has_preconditions(effects: Sequence[Write]) -> bool:
+    """Whether one of them can be refused."""
+    return any(isinstance(effect, Create | Update) for effect in effects)

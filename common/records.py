@@ -4,20 +4,23 @@
 """
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from google.cloud.firestore import SERVER_TIMESTAMP
 
-from common import documents
+from common import documents, logs
 from common.claims import Found, Record, State
 from common.documents import Write
-from common.errors import PermanentError
+from common.errors import ResultNotStorableError
 
 COLLECTION = "idempotency"
 SHOWN_KEY = 500
 """Characters of a key kept readable in the record."""
+MAX_RESULTS = 900_000
+"""Bytes of all results in one record; a document holds 1 MiB, and its error must still fit."""
 
 
 def record_id(scope: str, key: str) -> str:
@@ -25,8 +28,22 @@ def record_id(scope: str, key: str) -> str:
     return hashlib.sha256(f"{scope}\0{key}".encode()).hexdigest()
 
 
+def check_size(record: Record) -> None:
+    """Raises ResultNotStorableError for a record that no document can hold."""
+    names = sum(len(name.encode()) for name in record.steps)
+    # JSON text is ASCII: a character is a byte.
+    size = names + sum(map(len, record.steps.values())) + len(record.result or "")
+    if size > MAX_RESULTS:
+        raise ResultNotStorableError(f"the results have {size} bytes, more than {MAX_RESULTS}")
+
+
 class Store(Protocol):
-    """Where records live. Errors of a write: RefusedError, or TransientError (perhaps applied)."""
+    """Where records live.
+
+    Errors of a write: RefusedError (a precondition did not hold; perhaps because an earlier try of
+    the same write was applied), PermanentError (it can never be stored), TransientError (perhaps
+    applied, perhaps later).
+    """
 
     def read(self, record_id: str) -> Found | None:
         """The record, by a strong read."""
@@ -46,12 +63,15 @@ class FirestoreStore:
         if snapshot.update_time is None:
             return None
         return Found(
-            record=_decode(snapshot.data),
+            record=_decode(snapshot.path, snapshot.data),
             update_time=snapshot.update_time,
             read_time=snapshot.read_time,
         )
 
     def create(self, record: Record, effects: Sequence[Write]) -> datetime:
+        if record.state is State.DONE and documents.latest_time() is None:
+            # Its only write: without a server time the collector would never find it.
+            documents.read(_path(record))
         write = documents.Create(path=_path(record), fields=_encode(record))
         return documents.commit([write, *effects])
 
@@ -97,28 +117,41 @@ def _step_field(name: str) -> str:
     return f"s{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
-def _decode(data: Any) -> Record:
+def _decode(path: str, data: Mapping[str, Any]) -> Record | None:
     try:
         return _record(data)
-    except (KeyError, ValueError, AttributeError, TypeError) as error:
-        raise PermanentError(f"the idempotency record is corrupt: {error!r}") from error
+    except (LookupError, ValueError, AttributeError, TypeError) as error:
+        logs.error("failed", f"{path} is corrupt: {error!r}")
+        return None
 
 
-def _record(data: Any) -> Record:
+def _record(data: Mapping[str, Any]) -> Record:
     return Record(
-        scope=data["scope"],
-        key=data["key"],
-        fingerprint=data["fingerprint"],
+        scope=_is(str, data["scope"]),
+        key=_is(str, data["key"]),
+        fingerprint=_is(str, data["fingerprint"]),
         state=State(data["state"]),
-        owner=data["owner"],
-        write_id=data["write_id"],
-        attempts=data["attempts"],
-        lease_seconds=data["lease_seconds"],
-        retention_seconds=data["retention_seconds"],
-        steps={step["name"]: step["result"] for step in data["steps"].values()},
-        result=data["result"],
-        error=data["error"],
-        waiting_since=data["waiting_since"],
-        replay_of=data["replay_of"],
-        first_seen=data["first_seen"],
+        owner=_is(str, data["owner"]),
+        write_id=_is(str, data["write_id"]),
+        attempts=_is(int, data["attempts"]),
+        lease_seconds=float(data["lease_seconds"]),
+        retention_seconds=float(data["retention_seconds"]),
+        steps={_is(str, step["name"]): _is(str, step["result"]) for step in data["steps"].values()},
+        result=_json(data.get("result")),
+        error=_is(str | None, data.get("error")),
+        waiting_since=_is(datetime | None, data.get("waiting_since")),
+        replay_of=_is(str | None, data.get("replay_of")),
+        first_seen=_is(datetime | None, data.get("first_seen")),
     )
+
+
+def _json(text: Any) -> str | None:
+    if text is not None:
+        json.loads(text)
+    return _is(str | None, text)  # type: ignore[no-any-return]
+
+
+def _is(expected: Any, value: Any) -> Any:
+    if not isinstance(value, expected):
+        raise TypeError(f"{value!r:.100} is no {expected}")
+    return value

@@ -1,4 +1,12 @@
-"""Work in progress: what a handler may ask and do while it holds the claim."""
+"""Work in progress: what a handler may ask and do while it holds the claim.
+
+An outside effect and its mark are two things, and what lies between them is what can be repeated:
+
+    in the effect ──▶ done, unmarked ──▶ marked: never again
+                      │
+                      └── its mark travels with the next write of the record, whichever that is:
+                          the step's own, a later step's, the completion, a failure, a release
+"""
 
 import hashlib
 import json
@@ -7,15 +15,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from common import claims, dead_letters
+from common.claims import WRITTEN, Record, Stale
 from common.documents import Write
 from common.errors import (
     EffectConflictError,
+    NotYetError,
     PermanentError,
+    ResultNotStorableError,
+    StepChangedError,
     StepNameUsedTwiceError,
     StepVanishedError,
     TransientError,
+    UnknownOutcomeError,
 )
-from common.fencing import ROUNDS, Claim
+from common.fencing import ROUNDS, Claim, Draft, has_preconditions
 from common.fingerprints import exact
 
 
@@ -32,15 +45,14 @@ class Outcome:
 class Work:
     """One attempt at one piece of work."""
 
-    def __init__(self, claim: Claim, *, remaining: Callable[[], float]) -> None:
+    def __init__(self, claim: Claim, *, stale: Stale = "rerun") -> None:
         self._claim = claim
+        self._stale = stale
         self._visited: set[str] = set()
-        self._deferred: dict[str, Outcome] = {}
-        self.remaining = remaining
-        """Seconds left of the handler's budget, by local monotonic time."""
+        self._unmarked: dict[str, Outcome] = {}
+        self._is_in_effect = False
         self.now = claim.fence
         """The server's time of the claim: the only clock a handler decides by."""
-        self.is_in_step = False
 
     @property
     def token(self) -> str:
@@ -52,6 +64,10 @@ class Work:
         """1 for the first."""
         return self._claim.record.attempts
 
+    def remaining(self) -> float:
+        """Seconds left of the handler's budget, by local monotonic time."""
+        return self._claim.remaining()
+
     def step_key(self, name: str) -> str:
         """The step's id for an outside idempotency key: the same in every attempt."""
         record = self._claim.record
@@ -59,7 +75,7 @@ class Work:
 
     def has_finished(self, name: str) -> bool:
         """Whether this or an earlier attempt finished the step."""
-        return name in self._claim.record.steps or name in self._deferred
+        return name in self._claim.record.steps or name in self._unmarked
 
     def step(self, name: str, effect: Callable[[str], Any]) -> Any:
         """Do an outside effect and remember its result; a repeat skips it and gets the result.
@@ -69,22 +85,15 @@ class Work:
         """
         if self._visit(name):
             return self._recall(name)
-        outcome = self._perform(name, effect)
-        try:
-            self._mark({name: exact(outcome.result)}, outcome.writes)
-        except EffectConflictError as error:
-            if not self.has_finished(name):
-                raise PermanentError(f"step {name!r} writes with a precondition") from error
-        return outcome.result
+        result = self._perform(name, effect)
+        self._claim.commit(self.carrying(lambda record: (record, ())))
+        return result
 
     def last_step(self, name: str, effect: Callable[[str], Any]) -> Any:
         """The same without a write of its own: its mark travels with the next one."""
         if self._visit(name):
             return self._recall(name)
-        outcome = self._perform(name, effect)
-        exact(outcome.result)
-        self._deferred[name] = outcome
-        return outcome.result
+        return self._perform(name, effect)
 
     def write(self, name: str, effects: Callable[[], Sequence[Write]]) -> None:
         """Firestore effects that do not wait for the rest, committed with this step's mark.
@@ -92,29 +101,48 @@ class Work:
         `effects` computes them from reads; it is called again when what it read has changed.
         """
         if self._visit(name):
-            return
+            return self._check_kind(name, is_write=True)
         for _ in range(ROUNDS):
-            self._check_budget()
+            self._begin()
             try:
-                return self._mark({name: exact(None)}, effects())
+                return self._claim.commit(self.carrying(_writing(name, effects())))
             except EffectConflictError:
-                if self.has_finished(name):
-                    return None
+                continue
         raise TransientError(f"what step {name!r} reads keeps changing")
+
+    # For whoever runs the handler
 
     def complete(self, outcome: Outcome) -> None:
         """Commit the result, its effects and the done mark together."""
         vanished = self._claim.record.steps.keys() - self._visited
         if vanished:
             raise StepVanishedError(f"finished earlier, but not in the handler: {sorted(vanished)}")
-        marks, writes = self._pending({}, outcome.writes)
-        record = claims.checkpointed(self._claim.record, marks)
-        replayed = [dead_letters.replayed(record.replay_of)] if record.replay_of else []
-        self._claim.write(claims.completed(record, exact(outcome.result)), [*writes, *replayed])
+        self._claim.commit(self.carrying(completing(outcome)))
 
     def rewind(self) -> None:
         """The handler starts again; what its steps did is kept."""
         self._visited.clear()
+
+    @property
+    def is_in_effect(self) -> bool:
+        """Whether an outside effect has begun, and has neither succeeded nor surely failed."""
+        return self._is_in_effect
+
+    def carrying(self, draft: Draft) -> Draft:
+        """The draft, with the marks and writes of the effects that are not marked yet."""
+
+        def carry(record: Record) -> tuple[Record, Sequence[Write]]:
+            unmarked = {
+                name: outcome
+                for name, outcome in self._unmarked.items()
+                if name not in record.steps
+            }
+            for name, outcome in unmarked.items():
+                record = claims.checkpointed(record, {name: exact(outcome.result)})
+            record, writes = draft(record)
+            return record, [*(write for o in unmarked.values() for write in o.writes), *writes]
+
+        return carry
 
     def _visit(self, name: str) -> bool:
         if name in self._visited:
@@ -123,33 +151,73 @@ class Work:
         return self.has_finished(name)
 
     def _recall(self, name: str) -> Any:
-        if name in self._deferred:
-            return self._deferred[name].result
+        if name not in self._claim.record.steps:
+            return self._unmarked[name].result
+        self._check_kind(name, is_write=False)
         return json.loads(self._claim.record.steps[name])
 
-    def _perform(self, name: str, effect: Callable[[str], Any]) -> Outcome:
-        self._check_budget()
-        if self._claim.is_over():
-            self._claim.write(self._claim.record)
-        self.is_in_step = True
-        try:
-            done = effect(self.step_key(name))
-        finally:
-            self.is_in_step = False
-        return done if isinstance(done, Outcome) else Outcome(result=done)
+    def _check_kind(self, name: str, *, is_write: bool) -> None:
+        mark = self._claim.record.steps.get(name)
+        if mark is None or (mark == WRITTEN) is not is_write:
+            was = "outside effect" if is_write else "Firestore write"
+            raise StepChangedError(f"step {name!r} was an {was} when it finished")
 
-    def _mark(self, mark: dict[str, str], writes: Sequence[Write]) -> None:
-        marks, writes = self._pending(mark, writes)
-        self._claim.write(claims.checkpointed(self._claim.record, marks), writes)
-        self._deferred.clear()
-
-    def _pending(
-        self, mark: dict[str, str], writes: Sequence[Write]
-    ) -> tuple[dict[str, str], list[Write]]:
-        earlier = {name: exact(outcome.result) for name, outcome in self._deferred.items()}
-        before = [write for outcome in self._deferred.values() for write in outcome.writes]
-        return {**earlier, **mark}, [*before, *writes]
-
-    def _check_budget(self) -> None:
+    def _begin(self) -> None:
         if self.remaining() <= 0:
             raise TransientError("the handler's budget is used up")
+        self._claim.ensure_leased()
+
+    def _perform(self, name: str, effect: Callable[[str], Any]) -> Any:
+        with self._claim.lock:
+            self._begin()
+            self._is_in_effect = True
+        try:
+            done = effect(self.step_key(name))
+        except (PermanentError, NotYetError):
+            self._is_in_effect = False
+            raise
+        except (Exception, SystemExit) as error:
+            self._doubt(name, error)
+            raise
+        outcome = done if isinstance(done, Outcome) else Outcome(result=done)
+        self._check(name, outcome)
+        with self._claim.lock:
+            self._unmarked[name] = outcome
+            self._is_in_effect = False
+        return outcome.result
+
+    def _doubt(self, name: str, error: BaseException) -> None:
+        # Still in the effect, so that nobody releases work that must not be repeated.
+        if self._stale == "hold":
+            raise UnknownOutcomeError(f"step {name!r} may have happened: {error!r}") from error
+        self._is_in_effect = False
+
+    def _check(self, name: str, outcome: Outcome) -> None:
+        try:
+            exact(outcome.result)
+        except ResultNotStorableError as error:
+            raise ResultNotStorableError(
+                f"step {name!r} was done, but its result: {error}"
+            ) from error
+        if has_preconditions(outcome.writes):
+            raise PermanentError(f"step {name!r} was done, but its writes have preconditions")
+
+
+def completing(outcome: Outcome) -> Draft:
+    """Done, with this outcome; a dead letter whose replay this is becomes `replayed`."""
+    result = exact(outcome.result)
+
+    def draft(record: Record) -> tuple[Record, Sequence[Write]]:
+        replayed = [dead_letters.replayed(record.replay_of)] if record.replay_of else []
+        return claims.completed(record, result), [*outcome.writes, *replayed]
+
+    return draft
+
+
+def _writing(name: str, effects: Sequence[Write]) -> Draft:
+    def draft(record: Record) -> tuple[Record, Sequence[Write]]:
+        if name in record.steps:  # an earlier try, given up as failed, came late
+            return record, ()
+        return claims.checkpointed(record, {name: WRITTEN}), effects
+
+    return draft
