@@ -1,7 +1,7 @@
 """Keeps the project's virtual environment as a requirements file says.
 
 Run by `venv.sh` with any Python 3.11 or newer, standard library only. What was installed is
-remembered as a hash beside it, so a second run costs a few file reads; runs side by side wait.
+remembered in it as hashes, so a second run costs a few file reads; runs side by side wait.
 """
 
 import contextlib
@@ -21,13 +21,14 @@ PROJECT = Path(__file__).resolve().parent.parent
 def main(requirements: Path) -> None:
     """Bring the environment up to date and print the path of its Python."""
     home = Path(os.environ.get("LOCAL_VENV") or PROJECT / ".venv").absolute()
-    python, stamp = home / "bin" / "python", home / f"{requirements.parent.name}.installed"
-    wanted = fingerprint(home, requirements)
-    if not _is(python, stamp, wanted):
+    python = home / "bin" / "python"
+    if not _is_installed(home, requirements):
         with _locked(home):
-            if not _is(python, stamp, wanted):
+            if not _is_installed(home, requirements):
                 _install(home, python, requirements)
-                stamp.write_text(wanted)
+                files = included(requirements)
+                remembered = [fingerprint(home, file) for file in files]
+                _memory(home).write_text("\n".join(remembered))
     print(python)
 
 
@@ -47,8 +48,14 @@ def included(requirements: Path) -> list[Path]:
     return [requirements, *(file for files in nested for file in files)]
 
 
-def _is(python: Path, stamp: Path, wanted: str) -> bool:
-    return python.exists() and stamp.exists() and stamp.read_text() == wanted
+def _memory(home: Path) -> Path:
+    return home / "installed"
+
+
+def _is_installed(home: Path, requirements: Path) -> bool:
+    if not (home / "bin" / "python").exists() or not _memory(home).exists():
+        return False
+    return fingerprint(home, requirements) in _memory(home).read_text().split()
 
 
 @contextlib.contextmanager
@@ -60,7 +67,7 @@ def _locked(home: Path) -> Iterator[None]:
 
 
 def _install(home: Path, python: Path, requirements: Path) -> None:
-    shown = requirements.relative_to(PROJECT)
+    shown = f"{requirements.parent.name}/{requirements.name}"
     print(f"setting up {home.name} from {shown}; this is done once …", file=sys.stderr, flush=True)
     if not _works(home, python):
         _make(home)
