@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 
 from local import client, verbs
@@ -35,10 +36,19 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("--project", default="local-project", help="the project's id")
     up.add_argument("--port", type=int, help="HTTP port; 0: any (default: $LOCAL_PORT, else 8700)")
     for service in ("firestore", "pubsub", "tasks"):
-        up.add_argument(f"--{service}", metavar="HOST:PORT", help=f"a foreign {service} server")
+        up.add_argument(
+            f"--{service}", type=address, metavar="HOST:PORT", help=f"a foreign {service} server"
+        )
     for command in (up, *verbs.add_to(commands)):
         command.add_argument("--state", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return top
+
+
+def address(text: str) -> str:
+    """A HOST:PORT."""
+    if not re.fullmatch(r"[^:/\s]+:\d+|\[[0-9a-fA-F:]+\]:\d+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+    return text
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import os
-import re
 import signal
 import sys
 from collections.abc import Mapping
@@ -13,7 +12,6 @@ from local.cloud import PortTaken, Settings, running
 from local.state import AlreadyRunning, Folder
 
 DEFAULT_PORT = 8700
-ADDRESS = re.compile(r"[^:/\s]+:\d+|\[[0-9a-fA-F:]+\]:\d+")
 
 
 def run(folder: Folder, options: argparse.Namespace) -> int:
@@ -22,7 +20,7 @@ def run(folder: Folder, options: argparse.Namespace) -> int:
         settings = Settings(
             project=options.project,
             port=_port(options.port, os.environ),
-            foreign=_foreign(options),
+            foreign={name: given for name in VARIABLES if (given := getattr(options, name))},
         )
         _ignore_inherited(os.environ)
         return asyncio.run(_run(folder, settings))
@@ -50,14 +48,6 @@ def _port(option: int | None, environ: Mapping[str, str]) -> int:
     if not text.isdigit() or int(text) > 65_000:
         raise ValueError(f"LOCAL_PORT must be a port number (0: any free ones), not {text!r}")
     return int(text)
-
-
-def _foreign(options: argparse.Namespace) -> dict[str, str]:
-    given = {name: getattr(options, name) for name in VARIABLES if getattr(options, name)}
-    for name, address in given.items():
-        if not ADDRESS.fullmatch(address):
-            raise ValueError(f"--{name} must be HOST:PORT, not {address!r}")
-    return given
 
 
 def _ignore_inherited(environ: Mapping[str, str]) -> None:
