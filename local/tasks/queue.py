@@ -74,7 +74,7 @@ class Queue:
 
         Answers to attempts from before the hold say nothing new; after it, the next is longer.
         """
-        if dispatched >= self._held_since:
+        if dispatched > self._held_since:
             own = min(FIRST_HOLD * 2**self._holds, LONGEST_OWN_HOLD)
             self._holds = min(self._holds + 1, 16)
             self._held_since = now

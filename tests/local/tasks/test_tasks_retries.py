@@ -128,6 +128,17 @@ def test_a_queue_that_keeps_refusing_is_held_longer_and_longer(cloud):
     assert cloud.gaps() == [1, 2, 4, 8, 16]
 
 
+def test_refusals_at_the_same_time_are_one_reason_to_hold(cloud):
+    queue = cloud.queue()
+    cloud.target.script["/"].extend([503] * 3)
+    when = cloud.clock.now() + timedelta(seconds=60)
+    for _ in range(3):
+        task = {"http_request": {"url": cloud.target.url}, "schedule_time": when}
+        cloud.client.create_task(parent=queue, task=task)
+    cloud.advance(3600)
+    assert cloud.gaps() == [0, 0, 1, 0, 0]
+
+
 def test_a_success_makes_the_next_hold_short_again(cloud):
     queue = cloud.queue()
     cloud.target.script["/"].extend([503, 503, 200, 503])
