@@ -55,7 +55,7 @@ def test_an_unknown_verb_is_refused():
 def up(tmp_path_factory):
     """A cloud brought up by the script, and the lines it printed until it was ready."""
     state = tmp_path_factory.mktemp("state")
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [ROOT / "deploy.sh", "local"],
         env={**ENVIRONMENT, "LOCAL_STATE": str(state), "CART_REMINDER_DELAY": "5"},
         stdin=subprocess.DEVNULL,
@@ -63,14 +63,14 @@ def up(tmp_path_factory):
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    )
-    printed = []
-    while not printed or not printed[-1].startswith("SCHEDULER_SERVICE_ACCOUNT="):
-        printed.append(process.stdout.readline())
-        assert printed[-1], f"it ended before it was ready: {printed}"
-    yield process, state, dict(line.strip().partition("=")[::2] for line in printed)
-    if process.poll() is None:
-        process.kill()
+    ) as process:
+        printed = []
+        while not printed or not printed[-1].startswith("SCHEDULER_SERVICE_ACCOUNT="):
+            printed.append(process.stdout.readline())
+            assert printed[-1], f"it ended before it was ready: {printed}"
+        yield process, state, dict(line.strip().partition("=")[::2] for line in printed)
+        if process.poll() is None:
+            process.terminate()
 
 
 def test_it_prints_ready_and_the_addresses_at_which_functions_answer(up):
