@@ -116,10 +116,6 @@ class Dispatcher:
         self.refresh(queue)
         self._launch(Attempt(task=task, queue=queue, run_us=now))
 
-    def in_flight(self) -> int:
-        """How many attempts are running."""
-        return len(self._attempts)
-
     def _start(self, queue: Queue, now: int) -> list[Attempt]:
         if queue.earliest is None or queue.earliest > now:
             return []
