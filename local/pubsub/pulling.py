@@ -76,7 +76,9 @@ class Puller:
             listener = asyncio.create_task(self._listen(subscription, pull, first, requests))
             try:
                 async for messages in self._messages(subscription, pull, listener):
+                    pull.sending = True
                     yield _response(subscription, messages)
+                    pull.sending = False
                 listener.result()
             finally:
                 listener.cancel()

@@ -18,10 +18,12 @@ class Pull:
     max_bytes: int = 0
     in_hand: dict[int, int] = field(default_factory=dict)
     """Bytes of each row that was sent and has not come back."""
+    sending: bool = False
+    """Its client has yet to read what was sent."""
 
     def room(self) -> int:
         """How many more messages it takes."""
-        if 0 < self.max_bytes <= sum(self.in_hand.values()):
+        if self.sending or 0 < self.max_bytes <= sum(self.in_hand.values()):
             return 0
         return (self.max_messages if self.max_messages > 0 else UNLIMITED) - len(self.in_hand)
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import time
 import urllib.parse
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ TOKEN_SECONDS = 300
 """The platform too sends a token more than once while it is fresh."""
 
 USER_AGENT = "APIs-Google; (+https://developers.google.com/webmasters/APIs-Google.html)"
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 _Message = types.PubsubMessage.pb()
 
@@ -107,7 +110,13 @@ def _metadata_headers(subscription: Subscription, message: Any) -> dict[str, str
     }
     if message.ordering_key:
         own["x-goog-pubsub-ordering-key"] = message.ordering_key
-    return {**message.attributes, **own}
+    fitting = {k: v for k, v in message.attributes.items() if _fits(k, v)}
+    return {**fitting, **own}
+
+
+def _fits(key: str, value: str) -> bool:
+    """Whether an attribute can be a header."""
+    return bool(_HEADER_NAME.fullmatch(key)) and value.isprintable()
 
 
 def _wrapped(subscription: Subscription, entry: Entry, message: Any) -> bytes:

@@ -43,6 +43,7 @@ _RETRY_DEFAULTS: JSON = {
     "maxBackoffDuration": "3600s",
     "maxDoublings": 5,
 }
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _REPLACED = re.compile(r"host|content-length|user-agent|x-google-.*|x-appengine-.*", re.I)
 
 
@@ -148,6 +149,9 @@ def _headers(target: JSON) -> JSON:
     """The stored headers: the user's, without those the service sets itself, with its own."""
     given = target.get("headers", {})
     headers = {key: value for key, value in given.items() if not _REPLACED.fullmatch(key)}
+    for key, value in headers.items():
+        if not (_HEADER_NAME.fullmatch(key) and isinstance(value, str) and value.isprintable()):
+            raise invalid(f"HttpTarget.headers: {key!r} is not a header.")
     if sum(len(key) + len(value) for key, value in headers.items()) > MAX_HEADER_BYTES:
         raise invalid("HttpTarget.headers must be less than 80KB.")
     if target.get("body") and "content-type" not in map(str.lower, headers):

@@ -223,6 +223,17 @@ def test_stream_is_given_no_more_than_it_can_hold(local: Local, limit: dict[str,
     stream.cancel()
 
 
+def test_client_that_does_not_read_holds_nobody_up(local: Local) -> None:
+    """What is stuck on its way to it is not waited for."""
+    local.topic()
+    request = {"subscription": local.subscription(), "stream_ack_deadline_seconds": 600}
+    stream = local.subscriber.streaming_pull(requests=iter_then_wait(request))
+    for _ in range(4):
+        local.publish(*[b"x" * 500_000] * 19)
+    local.idle()
+    stream.cancel()
+
+
 def iter_then_wait(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """One request, and then a stream that stays open."""
     yield request

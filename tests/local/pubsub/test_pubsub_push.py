@@ -216,10 +216,11 @@ def test_unwrapped_push_sends_the_data_itself(local: Local, endpoint: Endpoint) 
     local.topic()
     push = {"push_endpoint": endpoint.url, "no_wrapper": {"write_metadata": True}}
     local.subscription(push_config=push)
-    [message_id] = local.publish(b"\x00raw", kind="test")
+    [message_id] = local.publish(b"\x00raw", kind="test", unfit="two\nlines")
     [request] = endpoint.wait_for(1)
     assert request.body == b"\x00raw"
     assert request.headers["kind"] == "test"
+    assert "unfit" not in request.headers
     assert request.headers["x-goog-pubsub-message-id"] == message_id
 
 

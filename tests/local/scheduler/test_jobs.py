@@ -53,6 +53,7 @@ def test_missing_job_is_not_found(local: Local, method: str) -> None:
         {"httpTarget": {"uri": "ftp://x"}},
         {"httpTarget": {"httpMethod": "GET", "body": "eA=="}},
         {"httpTarget": {"body": "not base64"}},
+        {"httpTarget": {"headers": {"X-A": "two\nlines"}}},
         {"name": "digest"},
         {"name": f"{PARENT}/jobs/no spaces"},
         {"name": "projects/shop/locations/elsewhere/jobs/digest"},
