@@ -123,10 +123,10 @@ fail() {
 
 # call ARGUMENTS…: runs gcloud, sets $answer and $complaint. What passes by itself (a service that
 # was just enabled, an account that was just made, too many requests, two changes of one policy at
-# a time) is tried again for about a minute; gcloud itself repeats after 5xx only.
+# a time) is tried again for two minutes; gcloud itself repeats after 5xx only.
 call() {
   local pause status
-  for pause in 1 2 4 8 15 30 ''; do
+  for pause in 1 2 4 8 15 30 60 ''; do
     status=0
     answer=$(gcloud "$@" --project="$project" --quiet </dev/null 2>"$scratch/stderr") || status=$?
     complaint=$(<"$scratch/stderr")
@@ -672,6 +672,9 @@ destroy() {
   confirm
   list jobs scheduler jobs list --location="$region" --format='value(name.basename())'
   schedules remove_schedule
+  list queues tasks queues list --location="$region" \
+    --format='value[separator="|"](name.basename(),state)'
+  queues remove_queue
   at_once remove_function consumer reminder fanout
   list subscriptions pubsub subscriptions list --format='value(name.basename())'
   if listed subscriptions "$TOPIC-dead"; then
@@ -682,22 +685,19 @@ destroy() {
   account_bindings remove_binding
   list accounts iam service-accounts list --format='value(email)'
   accounts remove_account
-  list queues tasks queues list --location="$region" \
-    --format='value[separator="|"](name.basename(),state)'
-  queues remove_queue
 }
 
 confirm() {
   local reply
   cat <<END
-Removes from project $project, region $region: the functions and schedules, the topics with every
-event not delivered yet, the service accounts.
-Stays: the database $DATABASE with all its documents, and the services that were enabled.
+Removes from project $project, region $region: the functions, the schedules, the topics with every
+event that was not delivered yet, the service accounts.
+Keeps the database $DATABASE with all its documents, and the services enabled.
 END
   if [ -n "$with_queues" ]; then
-    printf 'The queues go too, with all that waits in them; their names are refused for a week.\n'
+    printf 'Removes the queues too, with all that waits in them; their names are refused for a week.\n'
   else
-    printf 'The queues stay, paused; what waits in them is kept for 31 days.\n'
+    printf 'Keeps the queues, paused; what waits in them is kept for 31 days.\n'
   fi
   if [ -n "$yes" ]; then
     return
