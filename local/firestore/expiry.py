@@ -16,6 +16,8 @@ from local.firestore.stored import Change, Scope, micros, moment
 
 LAG_US = 12 * 3600 * 1_000_000
 """From expiry to deletion. The platform says: within 24 hours, and visible until then."""
+LAST_US = 250_000_000_000 * 1_000_000
+"""What expires later than the year 9892 does not expire."""
 BATCH = 200
 
 SCHEMA = """
@@ -37,6 +39,8 @@ class Expiry:
         database.script(SCHEMA)
         rows = database.execute("SELECT database, grp, field FROM firestore_ttl")
         self._fields = {(home, group): field_paths.parse(text) for home, group, text in rows}
+        self._next: int | None = None
+        """The due time the collector waits for."""
         documents.watchers.append(self._watch)
         clock.register(self)
 
@@ -55,8 +59,8 @@ class Expiry:
 
     def next_due(self) -> datetime | None:
         """When the collector has something to delete."""
-        row = self._database.execute("SELECT min(due) FROM firestore_expiry").fetchone()
-        return None if row[0] is None else moment(row[0])
+        self._next = self._database.execute("SELECT min(due) FROM firestore_expiry").fetchone()[0]
+        return None if self._next is None else moment(self._next)
 
     async def run(self) -> None:
         """Delete what is due, until cancelled."""
@@ -100,6 +104,9 @@ class Expiry:
             " ON CONFLICT (path) DO UPDATE SET due = excluded.due",
             (key, due, group),
         )
+        if self._next is None or due < self._next:
+            self._next = due
+            self._clock.changed()
 
     def _forget(self, home: str, group: str) -> None:
         self._fields.pop((home, group), None)
@@ -126,4 +133,4 @@ def _due(fields: Any, path: FieldPath, now: int) -> int | None:
     if value is None or value.WhichOneof("value_type") != "timestamp_value":
         return None
     expires = value.timestamp_value.seconds * 1_000_000 + value.timestamp_value.nanos // 1000
-    return int(max(expires, now)) + LAG_US
+    return int(max(expires, now)) + LAG_US if expires < LAST_US else None

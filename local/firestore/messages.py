@@ -1,6 +1,7 @@
 """The protocol's messages as raw protobuf classes, much faster than the client's wrappers."""
 
 from google.cloud.firestore_v1 import types
+from google.cloud.firestore_v1.types import query_profile
 from google.protobuf import empty_pb2, timestamp_pb2
 
 Timestamp = timestamp_pb2.Timestamp
@@ -19,6 +20,7 @@ FieldTransform = types.DocumentTransform.FieldTransform.pb()
 StructuredQuery = types.StructuredQuery.pb()
 StructuredAggregationQuery = types.StructuredAggregationQuery.pb()
 Cursor = types.Cursor.pb()
+ExplainMetrics = query_profile.ExplainMetrics.pb()
 
 GetDocumentRequest = types.GetDocumentRequest.pb()
 ListDocumentsRequest = types.ListDocumentsRequest.pb()

@@ -16,11 +16,12 @@ MAX_QUERY_TRIES = 5
 """Runs of a transaction's query until its results are locked before anybody changes them."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class View:
     """The moment and the transaction of one request's reads."""
 
     at: int
+    """The time its reads are as of; in a read-write transaction, that of its last read."""
     transaction: Transaction | None = None
     is_new: bool = False
     """The request itself began the transaction, and its answer says so."""
@@ -51,18 +52,18 @@ class Reads:
             return self._in(begun, is_new=True)
         return View(self._documents.read_time())
 
-    async def get(self, view: View, wanted: Sequence[Path]) -> tuple[list[Stored | None], int]:
-        """Documents, None where there is none, and the time at which they were so."""
+    async def get(self, view: View, wanted: Sequence[Path]) -> list[Stored | None]:
+        """Documents, None where there is none."""
         transaction = view.transaction
         if transaction is None or transaction.at is not None:
-            return [self._documents.get(path, view.at) for path in wanted], view.at
+            return [self._documents.get(path, view.at) for path in wanted]
         with self._transactions.in_use(transaction):
             await self._transactions.lock_to_read(transaction, [path.key for path in wanted])
-            at = self._documents.read_time()
+            view.at = self._documents.read_time()
             found = [self._documents.get(path) for path in wanted]
             for path, stored in zip(wanted, found, strict=True):
                 transaction.reads.setdefault(path, stored.updated if stored else 0)
-            return found, at
+            return found
 
     async def query(self, view: View, query: Query) -> AsyncIterator[Match]:
         """A query's matches, before offset and limit."""
@@ -72,7 +73,7 @@ class Reads:
                 yield match
             return
         with self._transactions.in_use(transaction):
-            for match in await self._locked(transaction, query):
+            for match in await self._locked(view, transaction, query):
                 yield match
 
     async def aggregate(self, view: View, query: Query, wanted: Aggregations) -> None:
@@ -90,14 +91,14 @@ class Reads:
     def _is_free(self, view: View) -> bool:
         return view.transaction is None and self._documents.is_present(view.at)
 
-    async def _locked(self, transaction: Transaction, query: Query) -> list[Match]:
+    async def _locked(self, view: View, transaction: Transaction, query: Query) -> list[Match]:
         was_doomed = transaction.is_doomed
         transaction.queries.append(query)
         found: list[Match] = []
         for _ in range(MAX_QUERY_TRIES):
             transaction.is_doomed = was_doomed
-            at = self._documents.read_time()
-            found = [match async for match in self._scans.run(query, at)]
+            view.at = self._documents.read_time()
+            found = [match async for match in self._scans.run(query, view.at)]
             keys = sorted(match.stored.key for match in found)
             await self._transactions.lock_to_read(transaction, keys)
             if was_doomed or not transaction.is_doomed:

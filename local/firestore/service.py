@@ -9,7 +9,7 @@ import grpc
 
 from local.clock import Clock
 from local.database import Database
-from local.firestore import aggregations, fields, messages, partitions, paths, queries, writes
+from local.firestore import fields, messages, partitions, paths, writes
 from local.firestore.commits import Commits
 from local.firestore.documents import Documents
 from local.firestore.expiry import Expiry
@@ -17,6 +17,7 @@ from local.firestore.indexes import Indexes
 from local.firestore.listings import Listings
 from local.firestore.reads import Reads
 from local.firestore.refusals import invalid, not_found
+from local.firestore.results import Results
 from local.firestore.scans import Scans
 from local.firestore.stored import set_time
 from local.firestore.transactions import Transactions
@@ -34,8 +35,10 @@ class Firestore:
     def __init__(self, database: Database, clock: Clock) -> None:
         self.documents = Documents(database, clock)
         self._transactions = Transactions(self.documents)
-        scans = Scans(self.documents, Indexes(database, self.documents))
+        self.indexes = Indexes(database, self.documents)
+        scans = Scans(self.documents, self.indexes)
         self._reads = Reads(self.documents, scans, self._transactions)
+        self._results = Results(self._reads)
         self._commits = Commits(self.documents, self._transactions)
         self._listings = Listings(self.documents, self._reads)
         self._expiry = Expiry(database, clock, self.documents)
@@ -65,8 +68,8 @@ class Firestore:
         }
         streams = {
             "BatchGetDocuments": self.batch_get_documents,
-            "RunQuery": self.run_query,
-            "RunAggregationQuery": self.run_aggregation_query,
+            "RunQuery": self._results.run_query,
+            "RunAggregationQuery": self._results.run_aggregation_query,
             "ExecutePipeline": self._unimplemented("ExecutePipeline"),
         }
         table = {n: _method(n, call, answer) for n, (call, answer) in unary.items()}
@@ -80,7 +83,7 @@ class Firestore:
         """One document."""
         path = paths.document(request.name)
         view = self._reads.view(request, path.collection.database)
-        (stored,), _ = await self._reads.get(view, [path])
+        (stored,) = await self._reads.get(view, [path])
         if stored is None:
             raise not_found(f"Document ({request.name}) not found.")
         return _masked(stored.document(), request)
@@ -91,14 +94,14 @@ class Firestore:
         view = self._reads.view(request, paths.database(request.database))
         if view.new_id:
             yield messages.BatchGetDocumentsResponse(transaction=view.new_id)
-        found, at = await self._reads.get(view, wanted)
+        found = await self._reads.get(view, wanted)
         for path, stored in zip(wanted, found, strict=True):
             response = messages.BatchGetDocumentsResponse()
             if stored is None:
                 response.missing = path.name
             else:
                 response.found.CopyFrom(_masked(stored.document(), request))
-            set_time(response.read_time, at)
+            set_time(response.read_time, view.at)
             yield response
 
     async def create_document(self, request: Any) -> Any:
@@ -146,41 +149,6 @@ class Firestore:
         self._transactions.roll_back(request.transaction, paths.database(request.database))
         return messages.Empty()
 
-    async def run_query(self, request: Any) -> AsyncIterator[Any]:
-        """The results of a query, one a message."""
-        query = queries.parse(request.parent, request.structured_query)
-        view = self._reads.view(request, paths.parent(request.parent)[0])
-        if view.new_id:
-            yield messages.RunQueryResponse(transaction=view.new_id)
-        skipped, response = 0, None
-        async for match in self._reads.query(view, query):
-            if skipped < query.offset:
-                skipped += 1
-                continue
-            if response is not None:
-                yield response
-            response = messages.RunQueryResponse(skipped_results=0 if response else skipped)
-            response.document.CopyFrom(query.project(match.document()))
-            set_time(response.read_time, view.at)
-        if response is None:
-            response = messages.RunQueryResponse(skipped_results=skipped)
-            set_time(response.read_time, view.at)
-        response.done = True
-        yield response
-
-    async def run_aggregation_query(self, request: Any) -> AsyncIterator[Any]:
-        """One result: the aggregations over a query."""
-        structured = request.structured_aggregation_query
-        query = queries.parse(request.parent, structured.structured_query)
-        wanted = aggregations.parse(structured.aggregations)
-        view = self._reads.view(request, paths.parent(request.parent)[0])
-        await self._reads.aggregate(view, query, wanted)
-        response = messages.RunAggregationQueryResponse(transaction=view.new_id)
-        for alias, aggregator in wanted.by_alias.items():
-            response.result.aggregate_fields[alias].CopyFrom(aggregator.result())
-        set_time(response.read_time, view.at)
-        yield response
-
     async def partition_query(self, request: Any) -> Any:
         """Cursors that cut a collection group into parts."""
         return partitions.partition(self.documents, request)
@@ -225,6 +193,8 @@ def _subject(request: Any) -> str:
         kind = request.writes[0].WhichOneof("operation")
         write = getattr(request.writes[0], kind) if kind else ""
         return str(getattr(write, "name", "") or getattr(write, "document", "") or write)
+    if getattr(request, "collection_id", None) and hasattr(request, "document_id"):
+        return f"{request.parent}/{request.collection_id}/{request.document_id}"
     if getattr(request, "documents", None):
         return str(request.documents[0])
     if hasattr(request, "document") and hasattr(request.document, "name"):

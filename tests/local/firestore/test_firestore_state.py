@@ -1,13 +1,14 @@
 """Expiry, expired transactions, restarts, indexes and history of our own server."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from firestore_server import connect, run_server
 from google.api_core import exceptions
-from google.cloud.firestore import FieldFilter
+from google.cloud.firestore import ExplainOptions, FieldFilter
 
-from local.firestore import scans
+from local.firestore import history, indexes, queries, scans
 
 DAY = timedelta(days=1)
 
@@ -165,3 +166,61 @@ def test_a_result_is_what_was_when_the_query_began(own, monkeypatch):
     own.document("c/399").delete()
     own.document("c/1000").set({})
     assert [first.id, *(s.id for s in stream)] == [f"{number:03}" for number in range(400)]
+
+
+def test_history_is_bounded_and_what_it_lost_is_too_old(own, monkeypatch):
+    monkeypatch.setattr(history, "MAX_VERSIONS", 10)
+    monkeypatch.setattr(history, "PRUNE_EVERY", 5)
+    first = own.document("c/d").set({"n": 0}).update_time
+    for number in range(1, 60):
+        last = own.document("c/d").set({"n": number}).update_time
+    with pytest.raises(exceptions.FailedPrecondition, match="too old"):
+        own.document("c/d").get(read_time=first)
+    assert own.document("c/d").get(read_time=last).get("n") == 59
+
+
+def test_a_read_time_older_than_an_hour_is_too_old(own_server, own):
+    then = own.document("c/d").set({}).update_time
+    own_server.advance(timedelta(minutes=59))
+    assert own.document("c/d").get(read_time=then).exists
+    own_server.advance(timedelta(minutes=2))
+    with pytest.raises(exceptions.FailedPrecondition, match="too old"):
+        own.document("c/d").get(read_time=then)
+
+
+def test_a_query_over_many_documents_for_a_few_leaves_an_index_behind(own_server, own, monkeypatch):
+    monkeypatch.setattr(scans, "MANY_IN_VAIN", 100)
+    writer = own.bulk_writer()
+    for number in range(1000):
+        writer.set(own.document(f"c/{number:04}"), {"rare": number == 998})
+    writer.close()
+    query = own.collection("c").where(filter=FieldFilter("rare", "==", True)).limit(1)
+    assert [s.id for s in query.stream()] == ["0998"]
+    shape = indexes.shape_of(queries.parse(*_parsed(own, query)))
+    ready = own_server.firestore.indexes.find
+    deadline = time.monotonic() + 20
+    while not own_server.call(ready, shape):
+        assert time.monotonic() < deadline, "the index is never ready"
+    assert [s.id for s in query.stream()] == ["0998"]
+
+
+def _parsed(client, query):
+    return f"{client._database_string}/documents", query._to_protobuf()._pb
+
+
+def test_an_explained_query_names_its_index_and_its_cost(own):
+    for number in range(3):
+        own.document(f"c/{number}").set({"a": 1, "n": number})
+    query = own.collection("c").where(filter=FieldFilter("a", "==", 1)).order_by("n")
+    results = query.get(explain_options=ExplainOptions(analyze=True))
+    metrics = results.get_explain_metrics()
+    assert len(results) == metrics.execution_stats.results_returned == 3
+    assert metrics.plan_summary.indexes_used[0]["properties"] == "(a ASC, n ASC, __name__ ASC)"
+
+
+def test_a_query_that_is_only_explained_is_not_run(own):
+    own.document("c/d").set({})
+    results = own.collection("c").limit(5).get(explain_options=ExplainOptions(analyze=False))
+    assert (list(results), results.get_explain_metrics().plan_summary.indexes_used) == (
+        [], [{"query_scope": "Collection", "properties": "(__name__ ASC)"}],
+    )  # fmt: skip

@@ -1,12 +1,15 @@
 """Contract: transactions lock what they read, and lose no update."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from google.api_core import exceptions
 from google.cloud import firestore
 from google.cloud.firestore_v1 import types
+
+from local.firestore import transactions
 
 
 def begin(client, **options):
@@ -201,3 +204,90 @@ def test_a_transaction_may_begin_with_its_first_read(client):
     assert answers[0].transaction
     commit(client, answers[0].transaction, d=4)
     assert client.document("c/d").get().get("n") == 4
+
+
+def test_a_transaction_reads_at_a_time_given(client):
+    commit(client, d=1)
+    then = client.document("c/d").get().read_time
+    commit(client, d=2)
+    transaction = begin(client, read_only={"read_time": then})
+    assert read(client, transaction, "c/d") == {"n": 1}
+
+
+def test_an_optimistic_transaction_holds_nobody_up_and_loses_to_a_write(client):
+    commit(client, d=1)
+    transaction = begin(client, read_write={"concurrency_mode": "OPTIMISTIC"})
+    read(client, transaction, "c/d")
+    if _succeeds(commit, client, d=2):
+        assert not _succeeds(commit, client, transaction, d=3)
+
+
+def test_a_transaction_that_read_a_missing_document_loses_to_its_creation(client):
+    transaction = begin(client, read_write={"concurrency_mode": "OPTIMISTIC"})
+    read(client, transaction, "c/d")
+    if _succeeds(commit, client, d=2):
+        assert not _succeeds(commit, client, transaction, d=3)
+
+
+@pytest.mark.ours("its transactions cannot ask for it")
+def test_a_write_behind_an_optimistic_transaction_does_not_wait(client):
+    transaction = begin(client, read_write={"concurrency_mode": "OPTIMISTIC"})
+    read(client, transaction, "c/d")
+    client.document("c/d").set({"n": 1}, timeout=2)
+
+
+def test_a_writer_that_gives_up_waiting_leaves_nothing_behind(client):
+    commit(client, d=0)
+    transaction = begin(client)
+    read(client, transaction, "c/d")
+    with pytest.raises((exceptions.DeadlineExceeded, exceptions.Aborted)):
+        client.document("c/d").set({"n": 9}, timeout=0.5, retry=None)
+    commit(client, transaction, d=1)
+    commit(client, d=2)
+    assert client.document("c/d").get().get("n") == 2
+
+
+def test_a_writer_is_aborted_when_a_transaction_does_nothing_for_long(client, monkeypatch):
+    monkeypatch.setattr(transactions, "WRITE_PATIENCE", 0.2)
+    commit(client, d=0)
+    transaction = begin(client)
+    read(client, transaction, "c/d")
+    with pytest.raises(exceptions.Aborted):
+        commit(client, d=9)
+    commit(client, transaction, d=1)
+    assert client.document("c/d").get().get("n") == 1
+
+
+def test_readers_of_one_document_do_not_wait_for_each_other_for_long(client):
+    commit(client, d=0)
+    began = time.monotonic()
+    for _ in range(2):
+        assert read(client, begin(client), "c/d") == {"n": 0}
+    assert time.monotonic() - began < 3
+
+
+def test_a_query_may_begin_a_transaction(client):
+    commit(client, d=1)
+    request = {
+        "parent": f"{client._database_string}/documents",
+        "structured_query": {"from_": [{"collection_id": "c"}]},
+        "new_transaction": {"read_write": {}},
+    }
+    answers = list(client._firestore_api.run_query(request=request, metadata=client._rpc_metadata))
+    commit(client, answers[0].transaction, d=4)
+    assert client.document("c/d").get().get("n") == 4
+
+
+def test_what_a_query_found_is_locked(client):
+    commit(client, d=1)
+    transaction = client.transaction()
+    transaction._begin()
+    (snapshot,) = transaction.get(
+        client.collection("c").where(filter=firestore.FieldFilter("n", "==", 1))
+    )
+    writer = threading.Thread(target=commit, args=(client,), kwargs={"d": 5})
+    writer.start()
+    transaction.update(snapshot.reference, {"n": snapshot.get("n") + 1})
+    transaction._commit()
+    writer.join(10)
+    assert client.document("c/d").get().get("n") == 5
