@@ -268,7 +268,7 @@ class TestMalformed:
         assert "payment_retry" in shop.messages(user)
 
     def test_hostile_ids_stay_apart(self, shop: Shop) -> None:
-        users = ["a/b", "a%2Fb", "..", "__x__", "ü" * 900]
+        users = ["a/b", "a%2Fb", "..", "__x__", "ü" * 700]
         for user in users:
             shop.publish(shop.event("user.signed_up", user, email="a@example.com", name=user[:9]))
         assert all(shop.messages(user).count("welcome") == 1 for user in users)
