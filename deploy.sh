@@ -442,7 +442,7 @@ look_at() {
   list "function-$1" functions describe "$1" --region="$region" \
     --format="value[separator=\"|\"]($keys)"
   if [ "$mode" = apply ] && listed "function-$1" DEPLOYING; then
-    sleep 5
+    sleep 1
     look_at "$1"
   fi
 }
@@ -524,11 +524,11 @@ setting() {
 }
 
 # What .gcloudignore lets through: names and contents.
-source_digest() {
+source_digest() (
   cd "$here"
   find main.py requirements.txt common functions -type f ! -name '*.pyc' -exec "${sum[@]}" {} + |
     LC_ALL=C sort
-}
+)
 
 digest() { "${sum[@]}" | cut -c1-40; }
 
