@@ -133,7 +133,7 @@ class _Slice:
 
     def _task(self, user: Snapshot, period: str) -> Task:
         here = settings.current()
-        user_id = str(user.data["user_id"])
+        user_id = _user_id(user)
         return Task(
             queue=self._campaign.queue,
             url=here.reminder_url,
@@ -166,6 +166,12 @@ class _Slice:
             "expire_at": work.now + RETENTION,
         }
         return Merge(path=f"fanouts/{run}", fields=fields)
+
+
+def _user_id(user: Snapshot) -> str:
+    # A document written by others need not have the field; its id is the user's, escaped.
+    name = documents.original_name(user.path.rpartition("/")[2])
+    return str(user.data.get("user_id") or name or "")
 
 
 def _moment(tick: str | None) -> datetime | None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote
 
 from google.api_core import exceptions as google
 from google.api_core.retry import Retry
@@ -198,6 +199,11 @@ def document_id(name: str) -> str:
     if len(escaped.encode()) > MAX_ID_BYTES:
         return f"%sha256-{hashlib.sha256(name.encode()).hexdigest()}"
     return escaped
+
+
+def original_name(document_id: str) -> str | None:
+    """The name that `document_id` made this id from; None for one that was too long to keep."""
+    return None if document_id.startswith("%sha256-") else unquote(document_id)
 
 
 def storable(value: Any, depth: int = 10) -> Any:

@@ -18,7 +18,7 @@ NUMBER: tuple[type, ...] = (int, float)
 LARGEST = 2**53
 
 Fields = Mapping[str, type | tuple[type, ...]]
-"""Payload fields and their types; a name ending in `?` may be missing or null."""
+"""Payload fields and their types; a name ending in `?` may be missing, null or empty."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +129,7 @@ def _time(value: Any) -> datetime | None:
 
 def _check(payload: Mapping[str, Any], name: str, expected: type | tuple[type, ...]) -> None:
     value: Any = payload.get(name.removesuffix("?"))
-    if name.endswith("?") and value is None:
+    if name.endswith("?") and value in (None, ""):
         return
     if expected is str:
         text(payload, name.removesuffix("?"), "payload.")
