@@ -194,7 +194,7 @@ class Cloud:
             jobs=self.services.scheduler,
             report=report,
             foreign=self._settings.foreign,
-            stop=self.stopping.set,
+            stopping=self.stopping,
         )
 
     def _router(self, report: Report) -> Router:

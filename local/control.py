@@ -1,8 +1,9 @@
 """What drives a running cloud: `/local/v1/…`, for the command line, the fixture and the demo."""
 
+import asyncio
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -38,8 +39,8 @@ class Control:
     report: Report
     foreign: Mapping[str, str]
     """What is served elsewhere: `firestore`, `pubsub` or `tasks`, and its address."""
-    stop: Callable[[], None]
-    """Asks the cloud to end."""
+    stopping: asyncio.Event
+    """Set to end the cloud; also set when a part of it failed."""
 
     async def advance(self, body: JSON) -> JSON:
         """`{"seconds": n}` → `{"now"}`, when everything that fell due is delivered."""
@@ -48,12 +49,12 @@ class Control:
                 f"advance: not while {NAMES[service]} is served by {address}, whose clock this "
                 "cloud cannot move"
             )
-        await self.clock.advance(timedelta(seconds=float(body["seconds"])))
+        await self._unless_stopped(self.clock.advance(timedelta(seconds=float(body["seconds"]))))
         return {"now": self.clock.now().isoformat()}
 
     async def idle(self, body: JSON) -> JSON:
         """→ `{"now"}`, when nothing is in flight and nothing is due now."""
-        await self.clock.idle()
+        await self._unless_stopped(self.clock.idle())
         return {"now": self.clock.now().isoformat()}
 
     async def set_faults(self, body: JSON) -> JSON:
@@ -100,12 +101,25 @@ class Control:
 
     async def down(self, body: JSON) -> JSON:
         """Ends the cloud, after this answer."""
-        self.stop()
+        self.stopping.set()
         return {}
 
     async def status(self, body: JSON) -> JSON:
         """→ everything there is to see; `local.report` says what."""
         return await self.report.read()
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
+        """Nothing is delivered any more once the cloud ends: nobody is to wait for it."""
+        waiting = asyncio.create_task(work)
+        ending = asyncio.create_task(self.stopping.wait())
+        try:
+            await asyncio.wait({waiting, ending}, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                raise Status(grpc.StatusCode.UNAVAILABLE, "the local cloud is ending")
+            waiting.result()
+        finally:
+            waiting.cancel()
+            ending.cancel()
 
     def _job(self, job: str) -> str:
         names = [str(known["name"]) for known in self.report.jobs()]

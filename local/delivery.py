@@ -69,6 +69,9 @@ class Targets(Protocol):
         """Entered when it does (a starting instance is waited for), or when it is none of ours;
         while inside, the instance is not ended in an orderly way."""
 
+    def limit(self, url: str) -> float | None:
+        """Seconds after which a request is answered 504 for it; None: it is none of ours."""
+
 
 class Deliverer:
     """Sends requests. Every one runs inside `clock.busy()`, so time stands still meanwhile."""
@@ -127,15 +130,26 @@ class Deliverer:
     async def _once(self, request: Request) -> Reply:
         self.counts[request.service] += 1
         self.in_flight += 1
+        limit = self.targets.limit(request.url) if self.targets else None
         try:
             async with asyncio.timeout(request.timeout), self._serving(request.url):
-                return await self._request(request)
+                return await self._within(limit, request)
         except TimeoutError:
             return Reply(status=None, timed_out=True)
         except (aiohttp.ClientError, OSError):
             return Reply(status=None)
         finally:
             self.in_flight -= 1
+
+    async def _within(self, limit: float | None, request: Request) -> Reply:
+        """As the platform's front end does, whatever the function is doing by then."""
+        try:
+            async with asyncio.timeout(limit) as timeout:
+                return await self._request(request)
+        except TimeoutError:
+            if timeout.expired():
+                return Reply(status=504, body=b"upstream request timeout")
+            raise
 
     def _serving(self, url: str) -> AbstractAsyncContextManager[None]:
         return self.targets.serving(url) if self.targets else contextlib.nullcontext()

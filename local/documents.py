@@ -8,6 +8,19 @@ from google.cloud.firestore_v1 import types
 from local.rpc import Service
 
 
+async def count(firestore: Service, database: str, collection: str, up_to: int) -> int:
+    """How many documents a top-level collection has; no further than `up_to`."""
+    request = types.RunAggregationQueryRequest.pb()(parent=f"{database}/documents")
+    aggregated = request.structured_aggregation_query
+    aggregated.structured_query.CopyFrom(_query(collection, ()))
+    aggregated.aggregations.add(alias="n").count.up_to.value = up_to
+    responses = firestore.methods()["RunAggregationQuery"].call(request)
+    async for response in responses:  # type: ignore[union-attr]
+        if response.result.aggregate_fields:
+            return int(response.result.aggregate_fields["n"].integer_value)
+    return 0
+
+
 async def read(
     firestore: Service, database: str, collection: str, fields: Sequence[str]
 ) -> list[dict[str, Any]]:

@@ -134,6 +134,11 @@ class Functions:
         async with self._processes[name].serving() if name else contextlib.nullcontext():
             yield
 
+    def limit(self, url: str) -> float | None:
+        """Seconds the function behind a URL may take for a request."""
+        name = self.at(url)
+        return runtime.timeout(self.catalog.get(name).body) if name else None
+
     async def restore(self) -> None:
         """Begin to start what was deployed before, at its old addresses where they are free."""
         entries = [await self._prepare_again(entry) for entry in self.catalog.all()]

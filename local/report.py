@@ -18,6 +18,9 @@ JSON = dict[str, Any]
 RECENT = 8
 """Lines of output, and dead letters, shown of each."""
 
+MOST = 5_000
+"""Messages that are read to be counted by template."""
+
 
 class Backlogs(Protocol):
     """The Pub/Sub service, as far as the report needs it."""
@@ -106,10 +109,17 @@ class Report:
         return str(entry.body["state"]).lower() if state == "stopped" else state
 
     async def _messages(self) -> dict[str, int]:
+        """By template, unless there are so many that reading them would hold everybody up."""
+        total = await documents.count(self.firestore, self.database(), "messages", MOST + 1)
+        if total > MOST:
+            return {f"more than {MOST}, of all templates": total}
         found = await documents.read(self.firestore, self.database(), "messages", ["template"])
         return dict(sorted(Counter(one.get("template", "?") for one in found).items()))
 
     async def _dead_letters(self) -> JSON:
+        total = await documents.count(self.firestore, self.database(), "dead_letters", MOST + 1)
+        if total > MOST:
+            return {"states": {f"more than {MOST}": total}, "recent": []}
         fields = ["source", "reason", "error", "state", "last_seen"]
         found = await documents.read(self.firestore, self.database(), "dead_letters", fields)
         found.sort(key=lambda one: one.get("last_seen", ""))

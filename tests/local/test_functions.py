@@ -46,8 +46,8 @@ def test_a_function_has_a_port_of_its_own_for_the_services(cloud, source):
 
 
 def test_deploying_writes_nothing_into_the_source(cloud, source):
-    cloud.deploy(source, "target")
-    cloud.call("target")
+    cloud.deploy(source, "hello")
+    cloud.call("hello")
     assert os.listdir(source) == ["main.py"]
 
 
@@ -78,56 +78,56 @@ def test_requests_are_served_at_once_up_to_the_concurrency(cloud, source, until)
 def test_a_function_that_does_not_start_is_failed_and_says_what_it_printed(cloud, source):
     (source / "main.py").write_text("raise RuntimeError('no such setting: LIST_PRICE')")
     with pytest.raises(Refused, match="no such setting: LIST_PRICE"):
-        cloud.deploy(source, "target")
-    assert function(cloud, "target")["state"] == "FAILED"
+        cloud.deploy(source, "hello")
+    assert function(cloud, "hello")["state"] == "FAILED"
 
 
 def test_the_next_deployment_heals_a_failed_one(cloud, source):
     good = (source / "main.py").read_text()
     (source / "main.py").write_text("x =")
     with pytest.raises(Refused, match="SyntaxError"):
-        cloud.deploy(source, "target")
+        cloud.deploy(source, "hello")
     (source / "main.py").write_text(good)
-    cloud.deploy(source, "target")
-    assert cloud.call("target").text == "ok"
+    cloud.deploy(source, "hello")
+    assert cloud.call("hello").text == "hello"
 
 
 def test_a_redeployed_function_keeps_its_address(cloud, source):
-    assert cloud.deploy(source, "target") == cloud.deploy(source, "target", timeout=30)
-    assert function(cloud, "target")["serviceConfig"]["timeoutSeconds"] == 30
+    assert cloud.deploy(source, "hello") == cloud.deploy(source, "hello", timeout=30)
+    assert function(cloud, "hello")["serviceConfig"]["timeoutSeconds"] == 30
 
 
-def test_a_delivery_waits_for_a_redeployment(cloud, source, counts):
+def test_a_delivery_waits_for_a_redeployment(cloud, source, until):
     """No attempt is lost to it: the service's first one succeeds."""
-    url, queue = cloud.deploy(source, "target"), cloud.queue("q")
+    url, queue = cloud.deploy(source, "hello"), cloud.queue("q")
     tasks = cloud.tasks()
     for number in range(10):
         task = {"name": f"{queue}/tasks/t{number}", "http_request": {"url": url}}
         tasks.create_task(parent=queue, task=task)
         if number == 2:
-            cloud.deploy(source, "target")
+            cloud.deploy(source, "hello")
     cloud.idle()
-    assert set(counts(cloud).values()) == {1}
     assert cloud.status()["deliveries"]["tasks"] == 10
+    until(lambda: cloud.log("hello").count("asked") == 10)
 
 
 def test_changing_a_label_starts_nothing_anew(cloud, source):
-    cloud.deploy(source, "target")
-    before = running(cloud, "target").pid
-    path = f"/v2/projects/{cloud.project}/locations/local/functions/target"
+    cloud.deploy(source, "hello")
+    before = running(cloud, "hello").pid
+    path = f"/v2/projects/{cloud.project}/locations/local/functions/hello"
     cloud.request("PATCH", path, {"labels": {"hash": "1"}}, updateMask="labels.hash")
-    assert running(cloud, "target").pid == before
-    assert function(cloud, "target")["labels"] == {"hash": "1"}
+    assert running(cloud, "hello").pid == before
+    assert function(cloud, "hello")["labels"] == {"hash": "1"}
 
 
 def test_a_process_that_dies_is_started_again(cloud, source, until):
-    cloud.deploy(source, "target")
-    before = running(cloud, "target").pid
+    cloud.deploy(source, "hello")
+    before = running(cloud, "hello").pid
     os.kill(before, signal.SIGKILL)
-    until(lambda: any("ended with code -9" in line for line in cloud.log("target")))
+    until(lambda: any("ended with code -9" in line for line in cloud.log("hello")))
     cloud.idle()
-    assert running(cloud, "target").pid != before
-    assert cloud.call("target").text == "ok"
+    assert running(cloud, "hello").pid != before
+    assert cloud.call("hello").text == "hello"
 
 
 def test_an_undeployed_function_is_gone_and_not_fed(cloud, source):
@@ -155,6 +155,17 @@ def test_the_trigger_of_an_event_driven_function_names_its_subscription(cloud, s
     assert found["pushConfig"]["pushEndpoint"].startswith(cloud.env["CONSUMER_URL"])
 
 
+def test_a_request_that_takes_longer_than_the_timeout_is_a_504(cloud, source, until):
+    """The platform answers for the function, which goes on; a queue calls that a failure."""
+    url = cloud.deploy(source, "slow", timeout=1)
+    queue = cloud.queue("q", retryConfig={"maxAttempts": 1})
+    request = {"url": url, "body": b"2"}
+    began = time.monotonic()
+    cloud.tasks().create_task(parent=queue, task={"http_request": request})
+    cloud.idle()
+    assert 1 <= time.monotonic() - began < 1.9
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -165,7 +176,7 @@ def test_the_trigger_of_an_event_driven_function_names_its_subscription(cloud, s
 )
 def test_what_the_platform_refuses_is_refused(cloud, source, options, sentence):
     with pytest.raises(Refused, match=sentence):
-        cloud.deploy(source, "target", **options)
+        cloud.deploy(source, "hello", **options)
 
 
 @pytest.mark.parametrize("name", ["abc", "Target", "-abcd", "a" * 64])
@@ -176,8 +187,8 @@ def test_a_name_the_platform_refuses_is_refused(cloud, source, name):
 
 def test_nothing_is_left_running_when_the_cloud_ends(source):
     with local_cloud() as made:
-        made.deploy(source, "target")
-        master = running(made, "target")
+        made.deploy(source, "hello")
+        master = running(made, "hello")
         group = [master, *master.children()]
     _, alive = psutil.wait_procs(group, timeout=5)
     assert alive == []

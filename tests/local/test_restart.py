@@ -1,16 +1,18 @@
 """`kill -9` of everything, at any moment, and up again: nothing accepted is lost."""
 
 import contextlib
+import http.client
 import os
 import subprocess
 import sys
+import threading
 from datetime import timedelta
 from pathlib import Path
 
 import psutil
 import pytest
 
-from local.testing import LocalCloud
+from local.testing import LocalCloud, Refused
 
 PROJECT = Path(__file__).parents[2]
 
@@ -101,28 +103,47 @@ def test_a_message_not_acknowledged_is_delivered_again(outside, source, counts):
 def test_functions_do_not_outlive_a_killed_cloud(outside, source):
     """And the next cloud has their ports."""
     with outside.up() as cloud:
-        url = cloud.deploy(source, "target")
+        url = cloud.deploy(source, "hello")
         orphans = outside.kill(functions=False)
     with outside.up() as cloud:
-        assert cloud.env["TARGET_URL"] == url
+        assert cloud.env["HELLO_URL"] == url
         _, alive = psutil.wait_procs(orphans, timeout=5)
         assert alive == []
 
 
 def test_a_function_whose_source_is_gone_does_not_keep_the_cloud_down(outside, source):
     with outside.up() as cloud:
-        cloud.deploy(source, "target")
+        cloud.deploy(source, "hello")
     (source / "main.py").unlink()
     with outside.up() as cloud:
-        path = f"/v2/projects/{cloud.project}/locations/local/functions/target"
+        path = f"/v2/projects/{cloud.project}/locations/local/functions/hello"
         assert cloud.request("GET", path)["state"] == "FAILED"
 
 
 def test_a_function_that_was_deployed_is_shown_when_it_runs_again(outside, source):
     """A deployment that compares what is there finds nothing to do."""
     with outside.up() as cloud:
-        cloud.deploy(source, "target")
+        cloud.deploy(source, "hello")
         outside.kill()
     with outside.up() as cloud:
-        path = f"/v2/projects/{cloud.project}/locations/local/functions/target"
+        path = f"/v2/projects/{cloud.project}/locations/local/functions/hello"
         assert cloud.request("GET", path)["state"] == "ACTIVE"
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_it_loses_nothing_it_accepted(outside, source, counts):
+    """Each time a little later; whatever got a message id is processed in the end."""
+    accepted = []
+    for pause in (0.05, 0.2, 0.4, 0.7):
+        with outside.up() as cloud:
+            cloud.deploy(source, "consumer", topic="events")
+            killer = threading.Timer(pause, outside.kill)
+            killer.start()
+            with contextlib.suppress(Refused, OSError, http.client.HTTPException):
+                while True:
+                    accepted += cloud.publish({"n": len(accepted)})
+            killer.join()
+    with outside.up() as cloud:
+        cloud.advance("1h")
+        assert len(accepted) > 10
+        assert set(counts(cloud)) >= set(accepted)

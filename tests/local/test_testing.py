@@ -57,10 +57,10 @@ def test_a_job_ticks_when_the_clock_reaches_it(cloud, source, counts):
 
 
 def test_a_tick_can_be_fired_for_a_given_time(cloud, source, until):
-    cloud.job("yearly", "0 0 1 1 *", cloud.deploy(source, "target"))
+    cloud.job("yearly", "0 0 1 1 *", cloud.deploy(source, "hello"))
     cloud.tick("yearly", at=datetime(2030, 1, 1, tzinfo=UTC))
     cloud.idle()
-    until(lambda: cloud.log("target") == ["asked"])
+    until(lambda: cloud.log("hello") == ["asked"])
 
 
 def test_a_function_sees_what_it_was_deployed_with(cloud, source):
