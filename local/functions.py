@@ -123,21 +123,25 @@ class Functions:
 
     def at(self, url: str) -> str | None:
         """The name of the function behind a URL."""
-        port = urlsplit(url).port
-        return next((n for n, p in self._processes.items() if p.spec.port == port), None)
+        where = urlsplit(url)
+        if where.hostname not in (ports.HOST, "localhost"):
+            return None
+        return next((n for n, p in self._processes.items() if p.spec.port == where.port), None)
 
     @asynccontextmanager
     async def serving(self, url: str) -> AsyncIterator[None]:
         """Entered when the function behind a URL is no longer starting; one of somebody else's at
         once. A redeployment waits for whoever is inside."""
         name = self.at(url)
-        async with self._processes[name].serving() if name else contextlib.nullcontext():
+        while (running := self._processes.get(name or "")) and running.state == "starting":
+            await running.settled()
+        with running.serving() if running else contextlib.nullcontext():
             yield
 
     def limit(self, url: str) -> float | None:
         """Seconds the function behind a URL may take for a request."""
         name = self.at(url)
-        return runtime.timeout(self.catalog.get(name).body) if name else None
+        return self._processes[name].spec.timeout if name else None
 
     async def restore(self) -> None:
         """Begin to start what was deployed before, at its old addresses where they are free."""
@@ -227,6 +231,7 @@ class Functions:
             target=runtime.entry_point(entry.body),
             source=runtime.source(entry.body),
             port=entry.port,
+            timeout=runtime.timeout(entry.body),
             environment=runtime.environment(
                 entry.body,
                 port=entry.port,

@@ -8,7 +8,7 @@ start ──▶ starting ── answers ──▶ ready ── exits ──▶ s
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,8 @@ class Spec:
     source: Path
     """The directory with `main.py`."""
     port: int
+    timeout: int
+    """Seconds after which a request is answered 504 for it."""
     environment: Mapping[str, str]
     """All of it: nothing is inherited."""
 
@@ -61,21 +63,19 @@ class Process:
         self._follower: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
 
-    @property
-    def pid(self) -> int | None:
-        """The id of the process, which is its group's."""
-        return self._process.pid if self._process else None
-
     async def start(self) -> None:
         """Start it; returns when it answers, raises StartFailed (and leaves nothing behind)."""
         with self._clock.busy():
             await self._launch()
         self._keeper = asyncio.create_task(self._keep())
 
-    @contextlib.asynccontextmanager
-    async def serving(self) -> AsyncIterator[None]:
-        """Entered when it is no longer starting: ready, failed or stopped."""
+    async def settled(self) -> None:
+        """Return when it is no longer starting: ready, failed or stopped."""
         await self._settled.wait()
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[None]:
+        """Inside, it has a request to serve."""
         self._requests += 1
         try:
             yield

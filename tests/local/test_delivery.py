@@ -40,34 +40,33 @@ class Server:
             await runner.cleanup()
 
 
-def delivered(plan, *subjects, server=None, attempt=1, timeout=10.0):
-    """Deliver all subjects at once; their replies."""
+def delivered(plan, *subjects, server=None, attempt=1, timeout=10.0, apart=0.0):
+    """Deliver all subjects, each begun `apart` seconds after the one before; their replies."""
     server = server or Server()
 
     async def run():
         deliverer = Deliverer(Clock(Database(":memory:")), Faults(plan=plan))
-        async with server.running() as url, contextlib.aclosing(_Closing(deliverer)):
-            return await asyncio.gather(
-                *(
-                    deliverer.send(
-                        Request(
-                            service="tasks",
-                            subject=subject,
-                            attempt=attempt,
-                            url=f"{url}/{subject}",
-                            timeout=timeout,
-                        )
-                    )
-                    for subject in subjects
+
+        async def one(url, number, subject):
+            await asyncio.sleep(number * apart)
+            return await deliverer.send(
+                Request(
+                    service="tasks",
+                    subject=subject,
+                    attempt=attempt,
+                    url=f"{url}/{subject}",
+                    timeout=timeout,
                 )
             )
 
+        async with server.running() as url:
+            sending = (one(url, number, subject) for number, subject in enumerate(subjects))
+            try:
+                return await asyncio.gather(*sending)
+            finally:
+                await deliverer.close()
+
     return asyncio.run(run())
-
-
-class _Closing:
-    def __init__(self, deliverer):
-        self.aclose = deliverer.close
 
 
 MANY = [f"t{number}" for number in range(30)]
@@ -160,12 +159,18 @@ def test_a_failure_is_not_lost():
     assert reply.status == 500
 
 
-def test_reordered_deliveries_overtake_each_other():
+def test_a_reordered_delivery_is_overtaken_by_later_ones():
     server = Server()
-    delivered(Plan(seed=2, reorder=0.5), *MANY, server=server)
+    delivered(Plan(seed=2, reorder=0.5), *MANY, server=server, apart=0.005)
     arrived = [line.split()[0] for line in server.log if line.endswith("in")]
     assert arrived != MANY
     assert sorted(arrived) == sorted(MANY)
+
+
+def test_deliveries_arrive_in_order_otherwise():
+    server = Server()
+    delivered(Plan(seed=2), *MANY[:5], server=server, apart=0.03)
+    assert [line.split()[0] for line in server.log if line.endswith("in")] == MANY[:5]
 
 
 @pytest.mark.parametrize("kind", ["drops", "lost_acks", "duplicates"])

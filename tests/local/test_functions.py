@@ -60,8 +60,7 @@ def test_the_current_directory_is_not_importable_by_itself(cloud, source):
     )
     cloud.deploy(source, "paths")
     paths = cloud.call("paths").json()
-    assert "" not in paths
-    assert paths[-1] == str(source)
+    assert paths.index(str(source)) == len(paths) - 1
 
 
 def test_requests_are_served_at_once_up_to_the_concurrency(cloud, source, until):
@@ -97,18 +96,16 @@ def test_a_redeployed_function_keeps_its_address(cloud, source):
     assert function(cloud, "hello")["serviceConfig"]["timeoutSeconds"] == 30
 
 
-def test_a_delivery_waits_for_a_redeployment(cloud, source, until):
-    """No attempt is lost to it: the service's first one succeeds."""
-    url, queue = cloud.deploy(source, "hello"), cloud.queue("q")
-    tasks = cloud.tasks()
-    for number in range(10):
-        task = {"name": f"{queue}/tasks/t{number}", "http_request": {"url": url}}
-        tasks.create_task(parent=queue, task=task)
-        if number == 2:
-            cloud.deploy(source, "hello")
+def test_a_redeployment_loses_no_delivery(cloud, source, until):
+    """Neither the one being served nor the one behind it; later ones wait for the new process."""
+    url, queue = cloud.deploy(source, "slow", concurrency=1), cloud.queue("q")
+    for _ in range(2):
+        task = {"http_request": {"url": url, "body": b"0.3"}}
+        cloud.tasks().create_task(parent=queue, task=task)
+    until(lambda: cloud.log("slow") == ["began"])
+    cloud.deploy(source, "slow", concurrency=1)
     cloud.idle()
-    assert cloud.status()["deliveries"]["tasks"] == 10
-    until(lambda: cloud.log("hello").count("asked") == 10)
+    assert cloud.status()["deliveries"]["tasks"] == 2
 
 
 def test_changing_a_label_starts_nothing_anew(cloud, source):

@@ -209,6 +209,12 @@ def test_the_console_shows_what_there_is_and_escapes_it(cloud, location):
     assert "<script>" not in page
 
 
+def test_status_counts_calls(cloud):
+    before = cloud.status()["calls"].get("Firestore.Commit", 0)
+    cloud.firestore().document("a/b").set({})
+    assert cloud.status()["calls"]["Firestore.Commit"] == before + 1
+
+
 def test_status_counts_messages_and_dead_letters(cloud):
     messages = cloud.firestore().collection("messages")
     for template in ("welcome", "welcome", "payment_retry"):
