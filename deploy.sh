@@ -22,11 +22,10 @@ readonly DATABASE=${FIRESTORE_DATABASE:-(default)}
 # Attempts at one piece of work until it is dead-lettered: an hour of a queue's growing pauses.
 readonly MAX_ATTEMPTS=10
 
-# What reaches the functions from the caller's environment. PLATFORM_CHECKS_CALLERS: Cloud Run
-# verifies a caller's token and takes its signature off before the function sees it.
+# What reaches the functions from the caller's environment.
 readonly SETTINGS=(
   MESSAGING_URL SMTP_URL MESSAGE_FROM MESSAGE_ALLOW UNSUBSCRIBE_URL UNSUBSCRIBE_SECRET
-  INVENTORY_URL CART_REMINDER_DELAY OIDC_ISSUER PLATFORM_CHECKS_CALLERS
+  INVENTORY_URL CART_REMINDER_DELAY OIDC_ISSUER
 )
 
 # memory     Python with the Google clients takes about 150 MB, each request at once a few more
@@ -493,7 +492,7 @@ function_flags() {
 }
 
 function_environment() {
-  local name reminder fanout
+  local name reminder fanout attempts seconds
   reminder=$(url_of reminder)
   setting GOOGLE_CLOUD_PROJECT "$project"
   setting LOCATION "$region"
@@ -511,11 +510,35 @@ function_environment() {
   setting FUNCTION_TIMEOUT "$8"
   setting LEASE_SECONDS "$9"
   setting MAX_ATTEMPTS "$MAX_ATTEMPTS"
+  redelivery "$1" "$2"
+  setting REDELIVERY_ATTEMPTS "$attempts"
+  setting REDELIVERY_SECONDS "$seconds"
+  # Cloud Run verifies a caller's token and takes its signature off before the function sees it.
+  setting PLATFORM_CHECKS_CALLERS "${PLATFORM_CHECKS_CALLERS:-yes}"
   setting THREADS "$5"
   setting LOG_EXECUTION_ID true # the platform sets it, and a list of variables would unset it
   for name in "${SETTINGS[@]}"; do
     [ -z "${!name-}" ] || setting "$name" "${!name}"
   done
+}
+
+# redelivery FUNCTION FED_BY: sets $attempts and $seconds, how often and how long at least the
+# function is called again; it checks at its start that this outlasts its own attempts.
+redelivery() {
+  attempts=$DELIVERIES seconds=$RETENTION
+  if [ "$2" = tasks ]; then
+    attempts=1000000 seconds=$DEAD_RETENTION
+    queues least_redelivery "$1"
+  fi
+}
+
+# least_redelivery FUNCTION NAME CALLS RATE AT_ONCE ATTEMPTS FIRST LAST DOUBLINGS
+least_redelivery() {
+  local lasts
+  [ "$1" = "$3" ] || return 0
+  lasts=$(seconds_of "$6" "$7" "$8" "$9")
+  attempts=$((attempts < $6 ? attempts : $6))
+  seconds=$((seconds < lasts ? seconds : lasts))
 }
 
 # setting NAME VALUE: a line of YAML.
@@ -604,20 +627,37 @@ check_queue() {
   fi
 }
 
-# attempts_in SECONDS FIRST LAST DOUBLINGS: attempts until so much time has passed. The pause is
-# doubled so many times, then grows evenly, up to the last.
+# attempts_in SECONDS FIRST LAST DOUBLINGS: attempts until so much time has passed.
 attempts_in() {
   local attempts=0 passed=0 pause
   while [ "$passed" -lt "$1" ]; do
-    if [ "$attempts" -le "$4" ]; then
-      pause=$(($2 << attempts))
-    else
-      pause=$((($2 << $4) * (attempts - $4 + 1)))
-    fi
-    passed=$((passed + (pause < $3 ? pause : $3)))
+    pause_after "$attempts" "$2" "$3" "$4"
+    passed=$((passed + pause))
     attempts=$((attempts + 1))
   done
   printf '%s' "$attempts"
+}
+
+# seconds_of ATTEMPTS FIRST LAST DOUBLINGS: how long they last.
+seconds_of() {
+  local attempts=0 passed=0 pause
+  while [ "$((attempts + 1))" -lt "$1" ]; do
+    pause_after "$attempts" "$2" "$3" "$4"
+    passed=$((passed + pause))
+    attempts=$((attempts + 1))
+  done
+  printf '%s' "$passed"
+}
+
+# pause_after RETRIES FIRST LAST DOUBLINGS: sets $pause. It is doubled so many times, then grows
+# evenly, up to the last.
+pause_after() {
+  if [ "$1" -le "$4" ]; then
+    pause=$(($2 << $1))
+  else
+    pause=$((($2 << $4) * ($1 - $4 + 1)))
+  fi
+  pause=$((pause < $3 ? pause : $3))
 }
 
 # More requests at a time than a function admits would be answered 429, which slows a whole queue.

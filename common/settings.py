@@ -68,6 +68,8 @@ class Settings:
     function_timeout: float
     lease_seconds: float
     max_attempts: int
+    redelivery_attempts: int | None
+    redelivery_seconds: float | None
     function_target: str | None
     k_service: str | None
 
@@ -97,6 +99,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     values = {name: _read(name, environ, functions) for name in VARIABLES}
     settings = Settings(**{name.lower(): value for name, value in values.items()})
     _check_budget(settings)
+    _check_redelivery(settings)
     _check_messages(settings)
     return settings
 
@@ -135,6 +138,22 @@ def _check_budget(settings: Settings) -> None:
         raise ConfigurationError(
             f"HANDLER_BUDGET is {budget:g}, FUNCTION_TIMEOUT {timeout:g} and LEASE_SECONDS "
             f"{settings.lease_seconds:g}, but each must be less than the next."
+        )
+
+
+def _check_redelivery(settings: Settings) -> None:
+    """Whoever calls goes on longer than our own attempts, a crash's lease and a day's outage."""
+    attempts, seconds = settings.redelivery_attempts, settings.redelivery_seconds
+    if attempts is not None and attempts <= settings.max_attempts:
+        raise ConfigurationError(
+            f"REDELIVERY_ATTEMPTS is {attempts}, but must be more than MAX_ATTEMPTS, "
+            f"{settings.max_attempts}."
+        )
+    needed = DAY + settings.lease_seconds
+    if seconds is not None and seconds < needed:
+        raise ConfigurationError(
+            f"REDELIVERY_SECONDS is {seconds:g}, but a day's outage and a lease of "
+            f"{settings.lease_seconds:g} last {needed:g}."
         )
 
 
@@ -285,6 +304,8 @@ def _secret(text: str) -> str:
     return text
 
 
+DAY = 86_400
+"""Seconds: the outage that deliveries must outlast."""
 ALL = frozenset({"consumer", "reminder", "fanout"})
 FANOUT = frozenset({"fanout"})
 
@@ -373,6 +394,12 @@ VARIABLES: Mapping[str, Variable] = {
     ),
     "MAX_ATTEMPTS": Variable(
         meaning="attempts until work is dead-lettered", parse=_count, default="5"
+    ),
+    "REDELIVERY_ATTEMPTS": Variable(
+        meaning="how often whoever calls the function makes a delivery, at least", parse=_count
+    ),
+    "REDELIVERY_SECONDS": Variable(
+        meaning="how long it goes on making it, at least", parse=_seconds
     ),
     "FUNCTION_TARGET": Variable(
         meaning="the function this process runs; set by the platform", parse=_name

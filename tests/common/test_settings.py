@@ -176,6 +176,14 @@ def test_budget_timeout_and_lease_must_grow_in_this_order(changes: dict[str, str
     assert next(iter(changes.values())) in sentence(**changes)
 
 
+@pytest.mark.parametrize("changes", [{"REDELIVERY_ATTEMPTS": "5"}, {"REDELIVERY_SECONDS": "86489"}])
+def test_deliveries_must_outlast_our_attempts_a_lease_and_a_day(changes: dict[str, str]):
+    """Otherwise a message is lost that we have neither done nor dead-lettered."""
+    (name, value), *_ = changes.items()
+    assert f"{name} is {value}" in sentence(**changes)
+    assert load(REDELIVERY_ATTEMPTS="6", REDELIVERY_SECONDS="86490").redelivery_attempts == 6
+
+
 def test_an_issuer_on_this_machine_may_do_without_tls():
     assert load(OIDC_ISSUER="http://127.0.0.1:8080/").oidc_issuer == "http://127.0.0.1:8080"
 
