@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from common.settings import VARIABLES
 from local.testing import local_cloud
 
 ROOT = Path(__file__).parents[1]
@@ -215,6 +216,18 @@ def test_functions_know_their_own_addresses(story):
     urls = {name: f["serviceConfig"]["uri"] for name, f in exists["functions"].items()}
     assert reminder["REMINDER_URL"] == fanout["REMINDER_URL"] == urls["reminder"]
     assert fanout["FANOUT_URL"] == fanout["FANOUT_AUDIENCE"] == urls["fanout"]
+
+
+def test_every_setting_the_functions_read_can_reach_them():
+    elsewhere = {"FUNCTION_TARGET", "K_SERVICE"}  # set by the platform
+    named = set(re.findall(r"\b[A-Z][A-Z_]+\b", (ROOT / "deploy.sh").read_text()))
+    read = {name for name in VARIABLES if not name.endswith("_EMULATOR_HOST")}
+    assert read - elsewhere - {"CONSUMER_URL"} <= named
+
+
+def test_the_platform_is_said_to_check_callers_unless_it_does_not(story):
+    reminder, _ = story["environment"]
+    assert reminder["PLATFORM_CHECKS_CALLERS"] == "yes"
 
 
 def test_a_setting_survives_whatever_is_in_it(story):
