@@ -1,14 +1,14 @@
 """Commits: waiting for the documents' locks, then everything at once."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from google.rpc import code_pb2, status_pb2
 
-from local.firestore import limits, writes
+from local.firestore import limits, mutations
 from local.firestore.documents import Documents
 from local.firestore.locks import Owner
 from local.firestore.messages import BatchWriteResponse, CommitResponse, WriteResult
+from local.firestore.mutations import Mutation
 from local.firestore.refusals import contention, invalid
 from local.firestore.stored import set_time
 from local.firestore.transactions import Transaction, Transactions
@@ -26,18 +26,43 @@ class Commits:
     async def commit(self, request: Any, database: str) -> Any:
         """Answer a CommitRequest. Raises Status."""
         limits.check_request(request.ByteSize())
+        given = mutations.parse(request.writes)
         if request.transaction:
             transaction = self._transactions.find(request.transaction, database)
-            outcomes, time = await self._commit_transaction(transaction, request.writes)
+            outcomes, time = await self._commit_transaction(transaction, given)
         else:
-            outcomes, time = await self.apply(request.writes)
+            outcomes, time = await self._commit(given)
         response = CommitResponse(write_results=[_result(outcome) for outcome in outcomes])
         set_time(response.commit_time, time)
         return response
 
-    async def apply(self, given: Sequence[Any]) -> tuple[list[Outcome], int]:
-        """Commit writes outside of any transaction; outcomes and time. Raises Status."""
-        keys = [writes.target(write).key for write in given]
+    async def apply(self, write: Any) -> Outcome:
+        """Commit one write (a Write message) by itself. Raises Status."""
+        outcomes, _ = await self._commit(mutations.parse([write]))
+        return outcomes[0]
+
+    async def batch(self, request: Any) -> Any:
+        """Answer a BatchWriteRequest: each write by itself. Raises Status."""
+        limits.check_request(request.ByteSize())
+        given = [mutations.parse([write]) for write in request.writes]
+        if len({mutation.path.key for (mutation,) in given}) < len(given):
+            raise invalid("the same document cannot be written more than once in a single request")
+        response = BatchWriteResponse()
+        for mutation in given:
+            result, status = await self._one_of_batch(mutation)
+            response.write_results.append(result)
+            response.status.append(status)
+        return response
+
+    async def _one_of_batch(self, given: list[Mutation]) -> tuple[Any, Any]:
+        try:
+            outcomes, _ = await self._commit(given)
+        except Status as status:
+            return WriteResult(), status.proto()
+        return _result(outcomes[0]), status_pb2.Status(code=code_pb2.OK)
+
+    async def _commit(self, given: list[Mutation]) -> tuple[list[Outcome], int]:
+        keys = [mutation.path.key for mutation in given]
         if not self._transactions.is_blocked(None, keys):
             return self._documents.commit(given)
         owner = Owner(is_transaction=False, busy=1)
@@ -47,34 +72,14 @@ class Commits:
         finally:
             self._transactions.locks.release_all(owner)
 
-    async def batch(self, request: Any) -> Any:
-        """Answer a BatchWriteRequest: each write by itself. Raises Status."""
-        limits.check_request(request.ByteSize())
-        names = [writes.target(write).name for write in request.writes]
-        if len(set(names)) < len(names):
-            raise invalid("the same document cannot be written more than once in a single request")
-        response = BatchWriteResponse()
-        for write in request.writes:
-            result, status = await self._one_of_batch(write)
-            response.write_results.append(result)
-            response.status.append(status)
-        return response
-
-    async def _one_of_batch(self, write: Any) -> tuple[Any, Any]:
-        try:
-            outcomes, _ = await self.apply([write])
-        except Status as status:
-            return WriteResult(), status.proto()
-        return _result(outcomes[0]), status_pb2.Status(code=code_pb2.OK)
-
     async def _commit_transaction(
-        self, transaction: Transaction, given: Sequence[Any]
+        self, transaction: Transaction, given: list[Mutation]
     ) -> tuple[list[Outcome], int]:
         if transaction.at is not None and given:
             raise invalid("Cannot modify entities in a read-only transaction.")
         try:
             with self._transactions.in_use(transaction):
-                keys = [writes.target(write).key for write in given]
+                keys = [mutation.path.key for mutation in given]
                 await self._transactions.lock_to_write(transaction.owner, keys)
                 if transaction.is_doomed:
                     raise contention()
@@ -87,6 +92,6 @@ def _result(outcome: Outcome) -> Any:
     """The WriteResult of a write that was committed."""
     result = WriteResult(transform_results=outcome.results)
     state = outcome.state
-    if not outcome.deleted and state.current is not None:
+    if state.current is not None:
         set_time(result.update_time, state.updated)
     return result

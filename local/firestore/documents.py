@@ -13,6 +13,7 @@ from local.firestore import limits, writes
 from local.firestore.hierarchy import Hierarchy
 from local.firestore.history import History
 from local.firestore.messages import Document
+from local.firestore.mutations import Mutation
 from local.firestore.paths import Path
 from local.firestore.refusals import contention, failed_precondition, invalid
 from local.firestore.stored import Change, Scope, Stored, micros
@@ -80,9 +81,9 @@ class Documents:
         return self.history.get(path, at)
 
     def commit(
-        self, given: Sequence[Any], expected: Mapping[Path, int] | None = None
+        self, mutations: Sequence[Mutation], expected: Mapping[Path, int] | None = None
     ) -> tuple[list[Outcome], int]:
-        """Apply writes (Write messages), all or none; their outcomes and the commit's time.
+        """Apply mutations, all or none; their outcomes and the commit's time.
 
         `expected`: documents and the update times (0: missing) they must still have, or ABORTED.
         Raises Status.
@@ -92,7 +93,7 @@ class Documents:
                 now = micros(self._clock.commit_time())
                 self._verify(expected or {})
                 states: dict[bytes, State] = {}
-                outcomes = [self._apply(write, states, now) for write in given]
+                outcomes = [self._apply(mutation, states, now) for mutation in mutations]
                 changes = [c for s in states.values() if (c := self._store(s, now)) is not None]
                 for watcher in self.watchers:
                     watcher(changes, now)
@@ -160,12 +161,12 @@ class Documents:
         sql = f"FROM {source} WHERE {where} AND d.path >= ? AND d.path < ?"
         return sql, (*parameters, *scope.bounds)
 
-    def _apply(self, write: Any, states: dict[bytes, State], now: int) -> Outcome:
-        path = writes.target(write)
-        state = states.get(path.key)
+    def _apply(self, mutation: Mutation, states: dict[bytes, State], now: int) -> Outcome:
+        key = mutation.path.key
+        state = states.get(key)
         if state is None:
-            state = states[path.key] = self._load(path)
-        return writes.apply(write, state, now)
+            state = states[key] = self._load(mutation.path)
+        return writes.apply(mutation, state, now)
 
     def _load(self, path: Path) -> State:
         stored = self.get(path)

@@ -8,6 +8,7 @@ from typing import Any
 from local.clock import Clock
 from local.database import Database
 from local.firestore import fields as field_paths
+from local.firestore import mutations
 from local.firestore.documents import Documents
 from local.firestore.fields import FieldPath
 from local.firestore.messages import Write
@@ -78,7 +79,7 @@ class Expiry:
             "SELECT path, due FROM firestore_expiry WHERE due <= ? ORDER BY due LIMIT ?",
             (now, BATCH),
         ).fetchall()
-        self._documents.commit([Write(delete=name_of(path)) for path, _ in rows])
+        self._documents.commit(mutations.parse([Write(delete=name_of(key)) for key, _ in rows]))
 
     def _watch(self, changes: Sequence[Change], now: int) -> None:
         if not self._fields:

@@ -46,6 +46,12 @@ def check_fields(fields: Any) -> None:
         _check_value(fields[name], name, 0, in_array=False)
 
 
+def check_elements(array: Any, name: str) -> None:
+    """Refuse elements (of an ArrayValue) the platform does not store. Raises Status."""
+    for element in array.values:
+        _check_value(element, name, 1, in_array=True)
+
+
 def check_size(name: str, data: bytes, fields: Any) -> None:
     """Refuse a document of more than 1 MiB; `data` is the whole of it serialized. Raises Status."""
     if len(data) < _SURELY_SMALL:

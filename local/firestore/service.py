@@ -9,7 +9,7 @@ import grpc
 
 from local.clock import Clock
 from local.database import Database
-from local.firestore import fields, messages, partitions, paths, writes
+from local.firestore import fields, messages, partitions, paths
 from local.firestore.commits import Commits
 from local.firestore.documents import Documents
 from local.firestore.expiry import Expiry
@@ -126,7 +126,7 @@ class Firestore:
         write = messages.Write(delete=request.name)
         if request.HasField("current_document"):
             write.current_document.CopyFrom(request.current_document)
-        await self._commits.apply([write])
+        await self._commits.apply(write)
         return messages.Empty()
 
     async def begin_transaction(self, request: Any) -> Any:
@@ -154,8 +154,8 @@ class Firestore:
         return partitions.partition(self.documents, request)
 
     async def _write_and_read(self, write: Any, request: Any) -> Any:
-        await self._commits.apply([write])
-        stored = self.documents.get(writes.target(write))
+        outcome = await self._commits.apply(write)
+        stored = self.documents.get(outcome.state.path)
         if stored is None:
             raise not_found(f"Document ({write.update.name}) not found.")
         return _masked(stored.document(), request)

@@ -1,10 +1,11 @@
 """Field transforms: what the server computes of a field's present value."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from local.firestore import fields as field_paths
-from local.firestore import values
+from local.firestore import limits, values
+from local.firestore.fields import FieldPath
 from local.firestore.messages import Value
 from local.firestore.refusals import invalid
 
@@ -12,24 +13,21 @@ MAX_INTEGER, MIN_INTEGER = (1 << 63) - 1, -(1 << 63)
 NULL = Value(null_value=0)
 
 
-def apply(fields: Any, transform: Any, commit_us: int) -> Any:
-    """Apply one FieldTransform to a document's fields; its result. Raises Status."""
-    path = field_paths.parse_own(transform.field_path)
-    kind = transform.WhichOneof("transform_type")
-    if kind is None:
-        raise invalid("Operation type must be specified for field transformation.")
-    if kind == "set_to_server_value":
-        value = _server_value(transform, commit_us)
-        field_paths.put(fields, path, value)
-        return value
-    value = _TRANSFORMS[kind](field_paths.get(fields, path), getattr(transform, kind))
-    field_paths.put(fields, path, value)
-    return NULL if value.WhichOneof("value_type") == "array_value" else value
+class Transform(NamedTuple):
+    """One transform, checked."""
+
+    path: FieldPath
+    kind: str
+    operand: Any
+    """A Value of a number, an ArrayValue, or nothing that matters."""
 
 
-def check(transforms: Any) -> None:
-    """Refuse transforms of a field and of a field inside it. Raises Status."""
-    paths = {field_paths.parse_own(transform.field_path) for transform in transforms}
+def parse(messages: Sequence[Any]) -> Sequence[Transform]:
+    """The transforms of one write, from FieldTransform messages. Raises Status."""
+    if not messages:
+        return ()
+    found = [_transform(message) for message in messages]
+    paths = {transform.path for transform in found}
     for path in paths:
         for length in range(1, len(path)):
             if path[:length] in paths:
@@ -37,15 +35,44 @@ def check(transforms: Any) -> None:
                 raise invalid(
                     f"Cannot transform property {name} and its nested property at the same time."
                 )
+    return found
 
 
-def _server_value(transform: Any, commit_us: int) -> Any:
-    if transform.set_to_server_value != 1:
-        raise invalid("ServerValue type must be specified for set_to_server_value transformation.")
-    seconds, micros = divmod(commit_us, 1_000_000)
+def apply(fields: Any, transform: Transform, commit_us: int) -> Any:
+    """Apply one to a document's fields; its result, a Value."""
+    path, kind, operand = transform
+    if kind == "set_to_server_value":
+        value = _time(commit_us)
+    else:
+        value = _TRANSFORMS[kind](field_paths.get(fields, path), operand)
+    field_paths.put(fields, path, value)
+    return NULL if value.WhichOneof("value_type") == "array_value" else value
+
+
+def _transform(message: Any) -> Transform:
+    path = field_paths.parse_own(message.field_path)
+    kind = message.WhichOneof("transform_type")
+    if kind is None:
+        raise invalid("Operation type must be specified for field transformation.")
+    operand = getattr(message, kind)
+    if kind == "set_to_server_value":
+        if operand != 1:
+            raise invalid(
+                "ServerValue type must be specified for set_to_server_value transformation."
+            )
+    elif kind in ("append_missing_elements", "remove_all_from_array"):
+        limits.check_elements(operand, path[-1])
+    elif _number(operand) is None:
+        raise invalid("Input must be int64 or double.")
+    return Transform(path, kind, operand)
+
+
+def _time(us: int) -> Any:
+    """A moment to the millisecond."""
+    seconds, rest = divmod(us, 1_000_000)
     value = Value()
     value.timestamp_value.seconds = seconds
-    value.timestamp_value.nanos = micros // 1000 * 1_000_000
+    value.timestamp_value.nanos = rest // 1000 * 1_000_000
     return value
 
 
@@ -54,26 +81,19 @@ def _number(value: Any) -> int | float | None:
     return getattr(value, kind) if kind in ("integer_value", "double_value") else None
 
 
-def _operand(value: Any) -> int | float:
-    number = _number(value)
-    if number is None:
-        raise invalid("Input must be int64 or double.")
-    return number
-
-
 def _increment(current: Any, by: Any) -> Any:
-    amount, present = _operand(by), _number(current)
+    present = _number(current)
     if present is None:
         return by
-    total = present + amount
+    total = present + (_number(by) or 0)
     if isinstance(total, float):
         return Value(double_value=total)
     return Value(integer_value=min(max(total, MIN_INTEGER), MAX_INTEGER))
 
 
 def _extreme(current: Any, given: Any, *, wins: Callable[[bytes, bytes], bool]) -> Any:
-    operand, present = _operand(given), _number(current)
-    if present is None:
+    operand, present = _number(given), _number(current)
+    if present is None or operand is None:
         return given
     if operand != operand or present != present:
         return Value(double_value=float("nan"))
@@ -90,11 +110,9 @@ def _minimum(current: Any, given: Any) -> Any:
 
 
 def _union(current: Any, given: Any) -> Any:
-    result = Value()
-    result.array_value.SetInParent()
-    present = _present(current)
+    present = _elements(current)
     seen = {values.encode(element) for element in present}
-    result.array_value.values.extend(present)
+    result = _array(present)
     for element in given.values:
         encoded = values.encode(element)
         if encoded not in seen:
@@ -105,13 +123,17 @@ def _union(current: Any, given: Any) -> Any:
 
 def _without(current: Any, given: Any) -> Any:
     gone = {values.encode(element) for element in given.values}
-    result = Value()
-    result.array_value.SetInParent()
-    result.array_value.values.extend(e for e in _present(current) if values.encode(e) not in gone)
-    return result
+    return _array([e for e in _elements(current) if values.encode(e) not in gone])
 
 
-def _present(current: Any) -> list[Any]:
+def _array(elements: list[Any]) -> Any:
+    value = Value()
+    value.array_value.SetInParent()
+    value.array_value.values.extend(elements)
+    return value
+
+
+def _elements(current: Any) -> list[Any]:
     if current is None or current.WhichOneof("value_type") != "array_value":
         return []
     return list(current.array_value.values)

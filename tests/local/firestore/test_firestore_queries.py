@@ -118,6 +118,16 @@ def test_null_nan_and_absent_fields_match_as_the_platform_says(client, operator,
     assert sorted(found) == expected
 
 
+@pytest.mark.parametrize("operator", ["EQUAL", "LESS_THAN_OR_EQUAL", "NOT_EQUAL"])
+def test_nothing_compares_with_a_null_that_is_sent_as_a_value(client, operator):
+    fill(client, {"null": {"x": None}, "one": {"x": 1}})
+    null = {"field": {"field_path": "x"}, "op": operator, "value": {"null_value": 0}}
+    query = {"from_": [{"collection_id": "c"}], "where": {"field_filter": null}}
+    request = {"parent": f"{client._database_string}/documents", "structured_query": query}
+    answers = client._firestore_api.run_query(request=request, metadata=client._rpc_metadata)
+    assert [answer.document.name for answer in answers] == [""]
+
+
 def test_conditions_are_joined_by_and(numbers):
     query = numbers.where(filter=FieldFilter("a", "==", 1)).where(filter=FieldFilter("n", ">", 4))
     assert ids(query) == ["d07", "d10"]

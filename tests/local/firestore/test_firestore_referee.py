@@ -1,4 +1,4 @@
-"""Random queries are answered as Google's emulator answers them, along names and along indexes."""
+"""Random commits and queries end as they end on Google's emulator."""
 
 import random
 
@@ -116,3 +116,101 @@ def test_random_queries_are_answered_alike(both, seed, few, monkeypatch):
         query = make_query(dice)
         expected, found = (answer(client, query) for client in both)
         assert found == expected, f"{number} {query}"
+
+
+PATHS = ["a", "b", "m.x", "m.y", "`q.r`", "m.`q r`.s"]
+TRANSFORMS = [
+    {"increment": {"integer_value": 2}}, {"increment": {"double_value": 0.5}},
+    {"increment": {"integer_value": 2**63 - 1}}, {"maximum": {"integer_value": 1}},
+    {"maximum": {"double_value": 1.0}}, {"minimum": {"double_value": float("nan")}},
+    {"minimum": {"integer_value": -5}},
+    {"append_missing_elements": {"values": [*VALUES[3:6], {"double_value": 1.0}]}},
+    {"remove_all_from_array": {"values": VALUES[3:6]}},
+]  # fmt: skip
+
+
+def make_fields(dice):
+    fields = {name: dice.choice(VALUES) for name in ("a", "b", "q.r") if dice.random() < 0.5}
+    if dice.random() < 0.5:
+        inner = {name: dice.choice(VALUES) for name in ("x", "y") if dice.random() < 0.6}
+        if dice.random() < 0.3:
+            inner["q r"] = {"map_value": {"fields": {"s": dice.choice(VALUES)}}}
+        fields["m"] = {"map_value": {"fields": inner}}
+    return fields
+
+
+def make_transforms(dice):
+    paths = dice.sample(PATHS, dice.randint(1, 2))
+    return [{"field_path": path, **dice.choice(TRANSFORMS)} for path in paths]
+
+
+def make_write(dice, prefix):
+    name = f"{prefix}/w/{dice.randint(0, 3)}"
+    kind = dice.choice(["update", "update", "update", "delete", "transform"])
+    if kind == "delete":
+        write = {"delete": name}
+    elif kind == "transform":
+        write = {"transform": {"document": name, "field_transforms": make_transforms(dice)}}
+    else:
+        write = {"update": {"name": name, "fields": make_fields(dice)}}
+        if dice.random() < 0.5:
+            write["update_mask"] = {"field_paths": dice.sample(PATHS, dice.randint(0, 3))}
+        if dice.random() < 0.3:
+            write["update_transforms"] = make_transforms(dice)
+    if dice.random() < 0.2:
+        write["current_document"] = dice.choice(
+            [{"exists": True}, {"exists": False}, {"update_time": {"seconds": 5}}]
+        )
+    return write
+
+
+def outcome(client, writes):
+    """What a commit did: its error or its results, without times."""
+    request = {"database": client._database_string, "writes": writes}
+    try:
+        response = client._firestore_api.commit(
+            request=request, metadata=client._rpc_metadata, timeout=20, retry=None
+        )
+    except exceptions.GoogleAPICallError as error:
+        return type(error).__name__
+    is_set = [bool(result.update_time) for result in response.write_results]
+    transformed = [
+        [str(value) for value in result.transform_results] for result in response.write_results
+    ]
+    unchanged = [
+        bool(result.update_time) and result.update_time < response.commit_time
+        for result in response.write_results
+    ]
+    return is_set, transformed, unchanged
+
+
+def contents(client):
+    snapshots = client._firestore_api.run_query(
+        request={
+            "parent": f"{client._database_string}/documents",
+            "structured_query": {"from_": [{"collection_id": "w"}]},
+        },
+        metadata=client._rpc_metadata,
+    )
+    return [
+        type(s.document)
+        .pb(s.document)
+        .__class__(name=s.document.name, fields=s.document._pb.fields)
+        for s in snapshots
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6))
+def test_random_commits_end_alike(referee, ours, seed):
+    dice = random.Random(seed)
+    clients = [connect(server, project=f"writes-{seed}") for server in (referee, ours)]
+    prefix = f"{clients[0]._database_string}/documents"
+    for number in range(150):
+        writes = [make_write(dice, prefix) for _ in range(dice.choice([1, 1, 2, 3]))]
+        expected, found = (outcome(client, writes) for client in clients)
+        assert found == expected, f"{number} {writes}"
+        expected, found = (map(str, contents(client)) for client in clients)
+        assert sorted(found) == sorted(expected), f"{number} {writes}"
+    for client in clients:
+        client.close()

@@ -170,11 +170,65 @@ def test_transform_results_come_with_the_write(client):
 
 
 def test_timestamps_are_kept_to_the_microsecond(client):
-    from google.api_core.datetime_helpers import DatetimeWithNanoseconds
+    fields = {"t": {"timestamp_value": {"seconds": 1, "nanos": 123456789}}}
+    commit(client, {"update": {"name": client.document("c/d")._document_path, "fields": fields}})
+    assert client.document("c/d").get().get("t").rfc3339() == "1970-01-01T00:00:01.123456Z"
 
-    stamp = DatetimeWithNanoseconds.from_rfc3339("2026-01-02T03:04:05.123456789Z")
-    client.document("c/d").set({"t": stamp})
-    assert client.document("c/d").get().get("t").rfc3339().endswith("05.123456Z")
+
+def commit(client, *writes):
+    request = {"database": client._database_string, "writes": writes}
+    return client._firestore_api.commit(
+        request=request, metadata=client._rpc_metadata, timeout=20, retry=None
+    )
+
+
+EXISTS, ABSENT = {"current_document": {"exists": True}}, {"current_document": {"exists": False}}
+VERSION = {"current_document": {"update_time": {"seconds": 5}}}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "text"),
+    [
+        (("update", {}), ("update", ABSENT), "Cannot upsert then insert"),
+        (("update", EXISTS), ("delete", ABSENT), "Cannot update then delete"),
+        (("update", ABSENT), ("update", ABSENT), "Cannot insert then insert"),
+        (("delete", {}), ("update", EXISTS), "Cannot delete then update"),
+        (("delete", {}), ("delete", EXISTS), "Cannot delete then delete"),
+        (("delete", {}), ("update", VERSION), "Cannot delete then update"),
+        (("update", {}), ("update", VERSION), "different version preconditions"),
+    ],
+)
+def test_what_the_writes_of_one_document_require_must_go_together(client, first, second, text):
+    name = client.document("c/d")._document_path
+    operations = {"update": {"update": {"name": name}}, "delete": {"delete": name}}
+    writes = [operations[kind] | condition for kind, condition in (first, second)]
+    with pytest.raises(exceptions.InvalidArgument, match=text):
+        commit(client, *writes)
+
+
+def test_a_version_may_be_required_twice_also_of_what_was_just_deleted(client):
+    stored = client.document("c/d").set({"x": 1}).update_time
+    name, condition = client.document("c/d")._document_path, {"update_time": stored}
+    write = {"update": {"name": name}, "current_document": condition}
+    delete = {"delete": name, "current_document": condition}
+    commit(client, write, delete, delete, {"update": {"name": name}})
+    assert client.document("c/d").get().to_dict() == {}
+
+
+def test_results_of_writes_of_one_document_tell_its_final_state(client):
+    name = client.document("c/d")._document_path
+    update, delete = {"update": {"name": name}}, {"delete": name}
+    times = [bool(r.update_time) for r in commit(client, update, delete).write_results]
+    assert times == [False, False]
+    times = [bool(r.update_time) for r in commit(client, delete, update).write_results]
+    assert times == [True, True]
+
+
+def test_bad_writes_are_refused_before_any_precondition_is_looked_at(client):
+    name = client.document("c/none")._document_path
+    bad = {"update": {"name": name, "fields": {"__x__": {"integer_value": 1}}}}
+    with pytest.raises(exceptions.InvalidArgument):
+        commit(client, {"update": {"name": name}} | EXISTS, bad)
 
 
 def test_bulk_writer_reports_each_write_by_itself(client):
