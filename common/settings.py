@@ -399,7 +399,7 @@ VARIABLES: Mapping[str, Variable] = {
         meaning="how often whoever calls the function makes a delivery, at least", parse=_count
     ),
     "REDELIVERY_SECONDS": Variable(
-        meaning="how long it goes on making it, at least", parse=_seconds
+        meaning="how long it goes on making it, or keeps it, at least", parse=_seconds
     ),
     "FUNCTION_TARGET": Variable(
         meaning="the function this process runs; set by the platform", parse=_name
