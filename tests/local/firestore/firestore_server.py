@@ -122,12 +122,19 @@ def _wait_for(process: subprocess.Popen[bytes], address: str) -> None:
     pytest.skip("Google's emulator did not start (is the component installed?)")
 
 
-def connect(server: Server, database: str = "(default)", project: str = "") -> firestore.Client:
+def connect(
+    server: Server,
+    database: str = "(default)",
+    project: str = "",
+    *,
+    asynchronous: bool = False,
+) -> Any:
     """A stock client of a server, in a project nobody else uses."""
+    make = firestore.AsyncClient if asynchronous else firestore.Client
     before = os.environ.get("FIRESTORE_EMULATOR_HOST")
     os.environ["FIRESTORE_EMULATOR_HOST"] = server.address
     try:
-        return firestore.Client(
+        return make(
             project=project or f"p-{uuid.uuid4().hex[:12]}",
             database=database,
             credentials=AnonymousCredentials(),

@@ -1,10 +1,12 @@
 """Contract: transactions lock what they read, and lose no update."""
 
+import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from firestore_server import connect
 from google.api_core import exceptions
 from google.cloud import firestore
 from google.cloud.firestore_v1 import types
@@ -291,3 +293,20 @@ def test_what_a_query_found_is_locked(client):
     transaction._commit()
     writer.join(10)
     assert client.document("c/d").get().get("n") == 5
+
+
+def test_the_asyncio_client_is_served_alike(server, client):
+    async def story():
+        own = connect(server, project=client.project, asynchronous=True)
+        document = own.document("c/a")
+
+        @firestore.async_transactional
+        async def add_one(transaction):
+            snapshot = await document.get(transaction=transaction)
+            transaction.set(document, {"n": (snapshot.get("n") if snapshot.exists else 0) + 1})
+
+        for _ in range(3):
+            await add_one(own.transaction())
+        return [snapshot.get("n") async for snapshot in own.collection("c").stream()]
+
+    assert asyncio.run(story()) == [3]
