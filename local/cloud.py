@@ -26,13 +26,13 @@ from local.grpcserver import GrpcServers
 from local.identity import open_issuer
 from local.report import Report
 from local.resources import Resources
-from local.rest.app import application
-from local.rest.firestore import firestore_routes
-from local.rest.functions import functions_routes
+from local.rest.app import Site
+from local.rest.firestore import FirestoreAdmin
+from local.rest.functions import FunctionsApi
 from local.rest.pubsub import pubsub_routes
 from local.rest.resources import resources_routes
 from local.rest.routes import Router
-from local.rest.scheduler import scheduler_routes
+from local.rest.scheduler import SchedulerApi
 from local.rest.tasks import tasks_routes
 from local.services import Services
 from local.state import Folder
@@ -161,7 +161,7 @@ class Cloud:
 
     async def _http(self) -> web.AppRunner:
         report = self._report()
-        app = application(self._router(report), self.issuer, report)
+        app = Site(self._router(report), self.issuer, report).application()
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN)
         await runner.setup()
         self._closing.push_async_callback(runner.cleanup)
@@ -202,11 +202,11 @@ class Cloud:
         return Router(
             [
                 *control_routes(self._control(report)),
-                *functions_routes(self.functions),
+                *FunctionsApi(self.functions).routes(),
                 *tasks_routes(services.queues),
                 *pubsub_routes(services.publisher, services.subscriber),
-                *scheduler_routes(services.scheduler),
-                *firestore_routes(resources, services.firestore.set_ttl),
+                *SchedulerApi(services.scheduler).routes(),
+                *FirestoreAdmin(resources, services.firestore.set_ttl).routes(),
                 *resources_routes(resources),
             ]
         )

@@ -19,68 +19,76 @@ SetTtl = Callable[[str, str, str | None], None]
 """(database, collection group, field or None) → the collector's policy."""
 
 
-def firestore_routes(resources: Resources, set_ttl: SetTtl) -> list[Route]:
-    """Its routes. The default database is there from the start; others are created."""
+class FirestoreAdmin:
+    """Its methods. The default database is there from the start; others are created."""
 
-    async def list_databases(call: Call) -> JSON:
-        default = _database(f"{call.path['parent']}/databases/(default)", {})
-        return {"databases": [default, *resources.all("databases").values()]}
+    def __init__(self, resources: Resources, set_ttl: SetTtl) -> None:
+        self._resources = resources
+        self._set_ttl = set_ttl
 
-    async def get_database(call: Call) -> JSON:
+    def routes(self) -> list[Route]:
+        """What it answers."""
+        return [
+            Route("GET", DATABASES, self._databases),
+            Route("POST", DATABASES, self._create_database),
+            Route("GET", DATABASE, self._database),
+            Route("GET", FIELD, self._field),
+            Route("GET", FIELDS, self._fields),
+            Route("PATCH", FIELD, self._update_field),
+        ]
+
+    async def _databases(self, call: Call) -> JSON:
+        default = _described(f"{call.path['parent']}/databases/(default)", {})
+        return {"databases": [default, *self._resources.all("databases").values()]}
+
+    async def _database(self, call: Call) -> JSON:
         name = call.path["name"]
         if name.endswith("/(default)"):
-            return _database(name, {})
-        return dict(resources.get("databases", name))
+            return _described(name, {})
+        return dict(self._resources.get("databases", name))
 
-    async def create_database(call: Call) -> JSON:
+    async def _create_database(self, call: Call) -> JSON:
         name = f"{call.path['parent']}/databases/{call.query.get('databaseId', '')}"
-        if name.endswith("/(default)") or name in resources.all("databases"):
+        if name.endswith("/(default)") or name in self._resources.all("databases"):
             raise Status(grpc.StatusCode.ALREADY_EXISTS, f"Database {name} already exists")
-        resources.put("databases", name, _database(name, call.body))
-        return _done(name, resources.get("databases", name))
+        database = _described(name, call.body)
+        self._resources.put("databases", name, database)
+        return _done(name, database)
 
-    async def get_field(call: Call) -> JSON:
-        name = call.path["name"]
-        known: JSON = resources.all("fields").get(name, {"name": name})
-        return known
+    async def _field(self, call: Call) -> JSON:
+        return self._known(call.path["name"])
 
-    async def list_fields(call: Call) -> JSON:
+    async def _fields(self, call: Call) -> JSON:
         prefix = call.path["parent"] + "/"
-        fields = resources.all("fields").items()
+        fields = self._resources.all("fields").items()
         return {"fields": [field for name, field in fields if name.startswith(prefix)]}
 
-    async def update_field(call: Call) -> JSON:
+    async def _update_field(self, call: Call) -> JSON:
         name = call.path["name"]
         mask = call.query.get("updateMask", "ttlConfig,indexConfig").split(",")
-        field = changed({"name": name, **resources.all("fields").get(name, {})}, call.body, mask)
-        database, _, rest = name.partition("/collectionGroups/")
-        group, _, path = rest.partition("/fields/")
+        field = changed(self._known(name), call.body, mask)
         if "ttlConfig" in mask:
-            set_ttl(database, group, path.strip("`") if "ttlConfig" in field else None)
-        resources.put("fields", name, field)
+            database, _, rest = name.partition("/collectionGroups/")
+            group, _, path = rest.partition("/fields/")
+            self._set_ttl(database, group, path.strip("`") if "ttlConfig" in field else None)
+        self._resources.put("fields", name, field)
         return _done(name, field)
 
-    return [
-        Route("GET", DATABASES, list_databases),
-        Route("POST", DATABASES, create_database),
-        Route("GET", DATABASE, get_database),
-        Route("GET", FIELD, get_field),
-        Route("GET", FIELDS, list_fields),
-        Route("PATCH", FIELD, update_field),
-    ]
+    def _known(self, name: str) -> JSON:
+        return dict(self._resources.all("fields").get(name, {"name": name}))
 
 
 def changed(field: JSON, new: JSON, mask: list[str]) -> JSON:
     """A field with what the mask names as it is in `new`; a policy put there is active at once."""
+    result = {key: value for key, value in field.items() if key not in mask}
     for key in mask:
-        field.pop(key, None)
         if key in new:
             active = {"state": "ACTIVE"} if key == "ttlConfig" else {}
-            field[key] = {**new[key], **active}
-    return field
+            result[key] = {**new[key], **active}
+    return result
 
 
-def _database(name: str, body: JSON) -> JSON:
+def _described(name: str, body: JSON) -> JSON:
     defaults = {"locationId": "local", "type": "FIRESTORE_NATIVE"}
     return {**defaults, **body, "name": name}
 

@@ -16,42 +16,51 @@ TRIGGER = "/v1/{name=projects/*/locations/*/triggers/*}"
 JSON = dict[str, Any]
 
 
-def functions_routes(functions: Functions) -> list[Route]:
-    """Their routes. An operation is done when it is answered.
+class FunctionsApi:
+    """Its methods. An operation is done when it is answered.
 
     What was deployed before is shown once it is started again, so that nobody deploys it anew.
     """
-    catalog = functions.catalog
 
-    async def list_functions(call: Call) -> JSON:
-        await functions.restored()
-        bodies = [entry.body for entry in catalog.all()]
+    def __init__(self, functions: Functions) -> None:
+        self._functions = functions
+
+    def routes(self) -> list[Route]:
+        """What it answers."""
+        return [
+            Route("GET", PARENT, self._list),
+            Route("POST", PARENT, self._create),
+            Route("GET", FUNCTION, self._get),
+            Route("PATCH", FUNCTION, self._update),
+            Route("DELETE", FUNCTION, self._delete),
+            Route("GET", TRIGGER, self._trigger),
+        ]
+
+    async def _list(self, call: Call) -> JSON:
         prefix = call.path["parent"] + "/"
-        return {"functions": [body for body in bodies if body["name"].startswith(prefix)]}
+        entries = [e for e in await self._entries() if e.name.startswith(prefix)]
+        return {"functions": [entry.body for entry in entries]}
 
-    async def create(call: Call) -> JSON:
+    async def _create(self, call: Call) -> JSON:
         name = f"{call.path['parent']}/functions/{call.query.get('functionId', '')}"
-        return await _operation(name, functions.create(name, call.body))
+        return await _operation(name, self._functions.create(name, call.body))
 
-    async def get(call: Call) -> JSON:
-        await functions.restored()
-        return _named(catalog.find(call.path["name"]), call.path["name"]).body
+    async def _get(self, call: Call) -> JSON:
+        name = call.path["name"]
+        return _first(name, [e for e in await self._entries() if e.name == name]).body
 
-    async def update(call: Call) -> JSON:
+    async def _update(self, call: Call) -> JSON:
         mask = [path for path in call.query.get("updateMask", "").split(",") if path]
         name = call.path["name"]
-        return await _operation(name, functions.update(name, call.body, mask))
+        return await _operation(name, self._functions.update(name, call.body, mask))
 
-    async def delete(call: Call) -> JSON:
-        await functions.delete(call.path["name"])
+    async def _delete(self, call: Call) -> JSON:
+        await self._functions.delete(call.path["name"])
         return _done(call.path["name"], {"response": {}})
 
-    async def trigger(call: Call) -> JSON:
+    async def _trigger(self, call: Call) -> JSON:
         name = call.path["name"]
-        triggered = (
-            e for e in catalog.all() if e.body.get("eventTrigger", {}).get("trigger") == name
-        )
-        entry = _named(next(triggered, None), name)
+        entry = _first(name, [e for e in await self._entries() if _trigger_name(e) == name])
         topic = entry.body["eventTrigger"].get("pubsubTopic", "")
         return {
             "name": name,
@@ -59,14 +68,9 @@ def functions_routes(functions: Functions) -> list[Route]:
             "transport": {"pubsub": {"topic": topic, "subscription": entry.subscription or ""}},
         }
 
-    return [
-        Route("GET", PARENT, list_functions),
-        Route("POST", PARENT, create),
-        Route("GET", FUNCTION, get),
-        Route("PATCH", FUNCTION, update),
-        Route("DELETE", FUNCTION, delete),
-        Route("GET", TRIGGER, trigger),
-    ]
+    async def _entries(self) -> list[Entry]:
+        await self._functions.restored()
+        return self._functions.catalog.all()
 
 
 async def _operation(name: str, work: Awaitable[JSON]) -> JSON:
@@ -85,11 +89,11 @@ def _done(name: str, outcome: JSON) -> JSON:
     return {"name": operation, "metadata": {"target": name}, "done": True, **outcome}
 
 
-def _trigger(entry: Entry) -> str:
+def _trigger_name(entry: Entry) -> str:
     return str((entry.body.get("eventTrigger") or {}).get("trigger"))
 
 
-def _named(entry: Entry | None, name: str) -> Entry:
-    if entry is None:
+def _first(name: str, entries: list[Entry]) -> Entry:
+    if not entries:
         raise Status(grpc.StatusCode.NOT_FOUND, f"Resource '{name}' was not found")
-    return entry
+    return entries[0]

@@ -39,42 +39,47 @@ class Jobs(Protocol):
         """Fire it now, as the tick of that time if one is given."""
 
 
-def scheduler_routes(jobs: Jobs) -> list[Route]:
-    """Its routes."""
+class SchedulerApi:
+    """Its methods."""
 
-    async def list_jobs(call: Call) -> JSON:
-        return {"jobs": jobs.list_jobs(call.path["parent"])}
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
 
-    async def create(call: Call) -> JSON:
-        return jobs.create_job(call.path["parent"], call.body)
+    def routes(self) -> list[Route]:
+        """What it answers."""
+        return [
+            Route("GET", PARENT, self._list),
+            Route("POST", PARENT, self._create),
+            Route("GET", JOB, self._get),
+            Route("PATCH", JOB, self._update),
+            Route("DELETE", JOB, self._delete),
+            Route("POST", f"{JOB}:pause", self._pause),
+            Route("POST", f"{JOB}:resume", self._resume),
+            Route("POST", f"{JOB}:run", self._run),
+        ]
 
-    async def get(call: Call) -> JSON:
-        return jobs.get_job(call.path["name"])
+    async def _list(self, call: Call) -> JSON:
+        return {"jobs": self._jobs.list_jobs(call.path["parent"])}
 
-    async def update(call: Call) -> JSON:
+    async def _create(self, call: Call) -> JSON:
+        return self._jobs.create_job(call.path["parent"], call.body)
+
+    async def _get(self, call: Call) -> JSON:
+        return self._jobs.get_job(call.path["name"])
+
+    async def _update(self, call: Call) -> JSON:
         mask = [path for path in call.query.get("updateMask", "").split(",") if path]
-        return jobs.update_job(call.path["name"], call.body, mask)
+        return self._jobs.update_job(call.path["name"], call.body, mask)
 
-    async def delete(call: Call) -> JSON:
-        jobs.delete_job(call.path["name"])
+    async def _delete(self, call: Call) -> JSON:
+        self._jobs.delete_job(call.path["name"])
         return {}
 
-    async def pause(call: Call) -> JSON:
-        return jobs.pause_job(call.path["name"])
+    async def _pause(self, call: Call) -> JSON:
+        return self._jobs.pause_job(call.path["name"])
 
-    async def resume(call: Call) -> JSON:
-        return jobs.resume_job(call.path["name"])
+    async def _resume(self, call: Call) -> JSON:
+        return self._jobs.resume_job(call.path["name"])
 
-    async def run(call: Call) -> JSON:
-        return jobs.run_job(call.path["name"])
-
-    return [
-        Route("GET", PARENT, list_jobs),
-        Route("POST", PARENT, create),
-        Route("GET", JOB, get),
-        Route("PATCH", JOB, update),
-        Route("DELETE", JOB, delete),
-        Route("POST", f"{JOB}:pause", pause),
-        Route("POST", f"{JOB}:resume", resume),
-        Route("POST", f"{JOB}:run", run),
-    ]
+    async def _run(self, call: Call) -> JSON:
+        return self._jobs.run_job(call.path["name"])

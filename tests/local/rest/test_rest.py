@@ -185,6 +185,14 @@ def test_a_body_that_is_not_json_is_refused(cloud, location):
     refused.value.close()
 
 
+@pytest.mark.parametrize("header", [("Origin", "https://evil.example"), ("Host", "evil.example")])
+def test_web_pages_are_refused(cloud, header):
+    request = urllib.request.Request(f"{cloud.url}/local/v1/status", headers=dict([header]))
+    with pytest.raises(urllib.error.HTTPError, match="403") as refused:
+        urllib.request.urlopen(request)
+    refused.value.close()
+
+
 def test_discovery_leads_to_the_keys(cloud):
     found = json.loads(get(cloud, "/.well-known/openid-configuration"))
     assert found["issuer"] == cloud.url
