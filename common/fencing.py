@@ -75,6 +75,8 @@ class Claim:
         self._tokens = tokens
         self._issued = {record.write_id}
         self._is_lost = False
+        self._is_certain = True
+        """The last commit ended with an answer, or with a look at the record."""
 
     def commit(self, draft: Draft) -> None:
         """Replace the record, together with the effects, and renew the lease.
@@ -99,13 +101,16 @@ class Claim:
         if self._is_lost or self.record.state is not State.CLAIMED:
             raise LostClaimError
 
-    def ensure_leased(self) -> None:
-        """Renew the lease if little of it is left. Raises what `commit` raises."""
+    def ensure_leased(self, renewal: Draft) -> None:
+        """Commit the renewal if little is left of the lease, or the last commit ended in doubt.
+
+        Raises what `commit` raises.
+        """
         with self.lock:
             self.ensure_held()
             left = self._renewed_at + self.record.lease_seconds - self._monotonic()
-            if left < self.record.lease_seconds * ENDING:
-                self.commit(lambda record: (record, ()))
+            if left < self.record.lease_seconds * ENDING or not self._is_certain:
+                self.commit(renewal)
 
     def _is_committed(self, draft: Draft, mine: set[str]) -> bool:
         record, effects = draft(self.record)
@@ -113,6 +118,7 @@ class Claim:
         check_size(record)
         mine.add(record.write_id)
         self._issued.add(record.write_id)
+        self._is_certain = False
         try:
             self.fence = self._store.replace(record, self.fence, effects)
         except RefusedError:
@@ -124,6 +130,7 @@ class Claim:
             logs.warning("uncertain", str(error))
             return self._look(mine) == "applied"
         self.record = record
+        self._is_certain = True
         return True
 
     def _look(self, mine: set[str]) -> Literal["applied", "unchanged", "rebased"]:
@@ -132,6 +139,7 @@ class Claim:
             self._is_lost = True
             raise LostClaimError
         self.fence = found.update_time
+        self._is_certain = True
         if found.record.write_id == self.record.write_id:
             return "unchanged"
         return self._adopt(found.record, mine)

@@ -86,7 +86,7 @@ class Work:
         if self._visit(name):
             return self._recall(name)
         result = self._perform(name, effect)
-        self._claim.commit(self.carrying(lambda record: (record, ())))
+        self._claim.commit(self._marking())
         return result
 
     def last_step(self, name: str, effect: Callable[[str], Any]) -> Any:
@@ -144,6 +144,9 @@ class Work:
 
         return carry
 
+    def _marking(self) -> Draft:
+        return self.carrying(lambda record: (record, ()))
+
     def _visit(self, name: str) -> bool:
         if name in self._visited:
             raise StepNameUsedTwiceError(f"two steps are named {name!r}")
@@ -165,7 +168,7 @@ class Work:
     def _begin(self) -> None:
         if self.remaining() <= 0:
             raise TransientError("the handler's budget is used up")
-        self._claim.ensure_leased()
+        self._claim.ensure_leased(self._marking())
 
     def _perform(self, name: str, effect: Callable[[str], Any]) -> Any:
         with self._claim.lock:
