@@ -139,7 +139,7 @@ class TestCallers:
             ({"iss": "https://issuer.example"}, 401),
             ({"email": "mallory@example.com"}, 403),
             ({"email_verified": False}, 403),
-            ({"email": None}, 403),
+            ({"email_verified": None}, 403),
         ],
     )
     def test_a_bad_token_is_refused_before_any_read_or_write(
