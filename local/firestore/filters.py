@@ -236,7 +236,7 @@ def _operand(path: FieldPath, value: Any) -> bytes:
             raise invalid("__key__ filter value must be a Key")
         return values.reference(paths.document(value.reference_value).key)
     encoded = values.encode(value)
-    if kind in ("string_value", "bytes_value") and len(encoded) > MAX_OPERAND_BYTES + 2:
+    if kind in ("string_value", "bytes_value") and len(encoded) > MAX_OPERAND_BYTES + 3:
         raise invalid(f"value for {'.'.join(path)} is too large to be used in a query")
     return encoded
 

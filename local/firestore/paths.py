@@ -2,11 +2,12 @@
 
 A key is the name's segments one after the other, each as
 
-    0x02  UTF-8 with 00 as 00 FF  0x00      a name
+    0x02  UTF-8 with 00 as 00 FF  00 01     a name
     0x01  eight bytes                       a number: `__id7__`, before every name
 
 so that comparing keys as bytes compares names segment by segment, a parent sorts before what is
-under it, and everything under a parent lies between its key and its key + FF.
+under it, and what begins with a parent's key, and only that, is under it: it lies between the key
+and the key + FF.
 """
 
 import re
@@ -19,6 +20,7 @@ from local.firestore.refusals import invalid
 NUMERIC = re.compile(r"__id(-?\d{1,19})__")
 RESERVED = re.compile(r"__.*__", re.DOTALL)
 MAX_ID_BYTES = 1500
+TERMINATOR = b"\0\x01"
 AFTER = b"\xff"
 """Appended to a key: after everything under it."""
 
@@ -96,7 +98,12 @@ def segment(text: str) -> bytes:
     number = _number(text)
     if number is not None:
         return b"\x01" + struct.pack(">Q", number + (1 << 63))
-    return b"\x02" + text.encode().replace(b"\0", b"\0\xff") + b"\0"
+    return b"\x02" + terminated(text.encode())
+
+
+def terminated(text: bytes) -> bytes:
+    """Bytes in an order-preserving form that is never the beginning of another's."""
+    return text.replace(b"\0", b"\0\xff") + TERMINATOR
 
 
 def first_segment(rest: bytes) -> tuple[str, int]:
@@ -104,10 +111,8 @@ def first_segment(rest: bytes) -> tuple[str, int]:
     if rest[0] == 1:
         number = struct.unpack(">Q", rest[1:9])[0] - (1 << 63)
         return f"__id{number}__", 9
-    end = rest.index(0, 1)
-    while rest[end + 1 : end + 2] == b"\xff":
-        end = rest.index(0, end + 1)
-    return rest[1:end].replace(b"\0\xff", b"\0").decode(), end + 1
+    end = rest.index(TERMINATOR, 1)
+    return rest[1:end].replace(b"\0\xff", b"\0").decode(), end + len(TERMINATOR)
 
 
 def segments(whole: bytes) -> list[str]:

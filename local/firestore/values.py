@@ -72,11 +72,7 @@ def _double(value: float) -> bytes:
 
 
 def _text(value: str) -> bytes:
-    return _raw(value.encode())
-
-
-def _raw(value: bytes) -> bytes:
-    return value.replace(b"\0", b"\0\xff") + b"\0"
+    return paths.terminated(value.encode())
 
 
 def _timestamp(value: Any) -> bytes:
@@ -113,7 +109,7 @@ _ENCODERS = {
     "double_value": number,
     "timestamp_value": _timestamp,
     "string_value": lambda value: STRING + _text(value),
-    "bytes_value": lambda value: BYTES + _raw(value),
+    "bytes_value": lambda value: BYTES + paths.terminated(value),
     "reference_value": lambda value: reference(paths.reference(value)),
     "geo_point_value": _geo,
     "array_value": _array,

@@ -11,7 +11,7 @@ from local.firestore import scans
 VALUES = [
     {"null_value": 0}, {"boolean_value": True}, {"double_value": float("nan")},
     *({"integer_value": n} for n in (-1, 0, 1, 2, 3)), {"double_value": 1.5},
-    {"string_value": ""}, {"string_value": "a"}, {"string_value": "b"},
+    {"string_value": ""}, {"string_value": "a"}, {"string_value": "b"}, {"string_value": "\0"},
     {"timestamp_value": {"seconds": 5}}, {"bytes_value": b"x"},
     {"array_value": {"values": [{"integer_value": 1}, {"string_value": "a"}]}},
     {"array_value": {"values": [{"integer_value": 2}]}},

@@ -49,6 +49,13 @@ def test_no_encoding_is_the_beginning_of_another(one, other, after):
     assert (values.descending(first) < values.descending(second)) == (second < first)
 
 
+@given(plain, plain)
+def test_what_begins_with_a_key_is_under_it(one, other):
+    keys = [paths.key("projects/p/databases/d", [text]) for text in (one, other)]
+    assert keys[1].startswith(keys[0]) == (one == other)
+    assert (keys[0] <= keys[1] < keys[0] + paths.AFTER) == (one == other)
+
+
 @given(st.lists(plain, min_size=1, max_size=4), st.lists(plain, min_size=1, max_size=4))
 def test_keys_sort_by_segment_and_a_parent_before_its_children(one, other):
     keys = [paths.key("projects/p/databases/d", list(part)) for part in (one, other)]
