@@ -161,16 +161,16 @@ def test_a_failure_is_not_lost():
 
 def test_a_reordered_delivery_is_overtaken_by_later_ones():
     server = Server()
-    delivered(Plan(seed=2, reorder=0.5), *MANY, server=server, apart=0.005)
+    delivered(Plan(seed=2, reorder=0.5), *MANY[:8], server=server, apart=0.03)
     arrived = [line.split()[0] for line in server.log if line.endswith("in")]
-    assert arrived != MANY
-    assert sorted(arrived) == sorted(MANY)
+    assert arrived != MANY[:8]
+    assert sorted(arrived) == MANY[:8]
 
 
 def test_deliveries_arrive_in_order_otherwise():
     server = Server()
-    delivered(Plan(seed=2), *MANY[:5], server=server, apart=0.03)
-    assert [line.split()[0] for line in server.log if line.endswith("in")] == MANY[:5]
+    delivered(Plan(seed=2), *MANY[:8], server=server, apart=0.03)
+    assert [line.split()[0] for line in server.log if line.endswith("in")] == MANY[:8]
 
 
 @pytest.mark.parametrize("kind", ["drops", "lost_acks", "duplicates"])
