@@ -203,7 +203,7 @@ class Cloud:
             [
                 *control_routes(self._control(report)),
                 *FunctionsApi(self.functions).routes(),
-                *tasks_routes(services.queues),
+                *tasks_routes(services.queues, services.operations, services.locations),
                 *pubsub_routes(services.publisher, services.subscriber),
                 *SchedulerApi(services.scheduler).routes(),
                 *FirestoreAdmin(resources, services.firestore.set_ttl).routes(),

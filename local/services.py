@@ -37,6 +37,8 @@ class Services:
         self.documents = self._ours_or("firestore", self.firestore)
         """Whoever answers Firestore's methods."""
         self.queues = self._ours_or("tasks", self.tasks)
+        self.operations = self._ours_or("tasks", self.tasks.operations)
+        self.locations = self._ours_or("tasks", self.tasks.locations)
         self.publisher = self._ours_or("pubsub", self.pubsub.publisher)
         self.subscriber = self._ours_or("pubsub", self.pubsub.subscriber)
 
