@@ -144,7 +144,7 @@ class _Delivery:
         return self._at_once(outcome) or self._look()
 
     def _declared(self) -> Outcome | None:
-        if not self._job.at_once or not self._job.is_first:
+        if not self._job.at_once or not self._job.is_first or self._job.replay_of:
             return None
         try:
             return self._job.at_once()

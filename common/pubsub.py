@@ -33,6 +33,8 @@ class Message:
     data: bytes
     message_id: str
     attributes: Mapping[str, str]
+    is_first: bool = False
+    """Pub/Sub counts the message's deliveries (it has a dead-letter policy), and this is one."""
     problem: str | None = None
     """What is wrong with its envelope, if anything."""
 
@@ -43,6 +45,8 @@ class On:
 
     handler: Callable[[Event, Work], Outcome]
     fields: Fields
+    at_once: Callable[[Event], Outcome | None] | None = None
+    """What a first delivery can do in one commit; None: it takes the handler. See `Job`."""
 
 
 def receive(cloud_event: CloudEvent, function: str, handlers: Mapping[str, On]) -> None:
@@ -55,7 +59,7 @@ def receive(cloud_event: CloudEvent, function: str, handlers: Mapping[str, On]) 
         if event is not None:
             ids = {"event_id": event.event_id, "user_id": event.user_id}
             with logs.bound(event_type=event.event_type, **ids), _answering(message, function):
-                _handle(event, function, handlers[event.event_type])
+                _handle(event, message.is_first, function, handlers[event.event_type])
 
 
 def unwrap(cloud_event: CloudEvent) -> Message:
@@ -73,6 +77,7 @@ def unwrap(cloud_event: CloudEvent) -> Message:
         data=data,
         message_id=str(message.get("messageId") or cloud_event["id"]),
         attributes=attributes if isinstance(attributes, dict) else {},
+        is_first=body.get("deliveryAttempt") == 1,
     )
 
 
@@ -103,21 +108,21 @@ def _parse(message: Message, handlers: Mapping[str, On]) -> Event | None:
     return event
 
 
-def _handle(event: Event, function: str, on: On) -> None:
+def _handle(event: Event, is_first: bool, function: str, on: On) -> None:
     logs.info("received", f"{event.event_type} {event.event_id}")
-    answer = idempotency.run(_job(event, function), lambda work: on.handler(event, work))
-    if answer.status == "done":
-        logs.info("done", f"{event.event_type} {event.event_id}", result=answer.result)
-
-
-def _job(event: Event, function: str) -> Job:
-    return Job(
+    at_once = on.at_once
+    job = Job(
         scope=function,
         key=event.event_id,
         identity=event.identity,
         payload=event.raw,
         replay_of=event.replay_of,
+        is_first=is_first,
+        at_once=(lambda: at_once(event)) if at_once else None,
     )
+    answer = idempotency.run(job, lambda work: on.handler(event, work))
+    if answer.status == "done":
+        logs.info("done", f"{event.event_type} {event.event_id}", result=answer.result)
 
 
 def _bury(message: Message, function: str, error: PermanentError) -> None:

@@ -72,6 +72,6 @@ EVENTS = {
     "cart.abandoned": On(cart_abandoned, CART),
     "payment.failed": On(payment_failed, {**ORDER, "reason?": str}),
     "user.signed_up": On(user_signed_up, SIGN_UP),
-    "user.logged_in": On(user_logged_in, {}),
-    "feature.used": On(feature_used, {}),
+    "user.logged_in": On(user_logged_in, {}, lambda event: users.later(event, "first_login_at")),
+    "feature.used": On(feature_used, {}, lambda event: users.later(event, "first_feature_at")),
 }

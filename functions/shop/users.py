@@ -9,6 +9,7 @@ from common.errors import NotYetError
 from common.events import Event
 from common.idempotency import Outcome, Work
 
+Mark = Literal["first_login_at", "first_feature_at"]
 FIELDS = ("email", "name", "timezone")
 
 
@@ -41,9 +42,7 @@ def wants_digest(user_id: str) -> bool:
     return bool(documents.read(path(user_id)).data.get("digest_opt_in"))
 
 
-def first(
-    event: Event, work: Work, mark: Literal["first_login_at", "first_feature_at"], day: int
-) -> Outcome:
+def first(event: Event, work: Work, mark: Mark, day: int) -> Outcome:
     """Whoever sets the mark schedules the onboarding reminder of that day; others do nothing."""
     found = documents.read(path(event.user_id))
     if found.data.get(mark):
@@ -51,6 +50,12 @@ def first(
     reminder = onboarding(event, work, day)
     fields = {"user_id": event.user_id, mark: work.now}
     return Outcome(result="scheduled", writes=[found.write(fields), reminder])
+
+
+def later(event: Event, mark: Mark) -> Outcome | None:
+    """All but the first have nothing to do, which one commit records; None: it may be the first."""
+    found = documents.read(path(event.user_id))
+    return Outcome(result="skipped") if found.data.get(mark) else None
 
 
 def onboarding(event: Event, work: Work, day: int) -> documents.Write:

@@ -73,6 +73,7 @@ def check_write(
     number: int,
     kind: Kind,
     programme: Programme,
+    request: Request,
     learned: frozenset[str],
 ) -> None:
     """Whether a write that was applied is a step the record may take, with its effects.
@@ -89,7 +90,8 @@ def check_write(
     if old is None:
         _check_fresh(new, kind)
     elif old.owner == number and old.state == "claimed":
-        _check_progress(old, new, programme, learned)
+        uncounted = request.is_under_way or kind.is_early
+        _check_progress(old, new, programme, uncounted, learned)
     elif new.state == "claimed":
         _check_take(before, old, new, kind, programme)
     else:
@@ -109,10 +111,9 @@ def _check_fresh(new: Content, kind: Kind) -> None:
 
 
 def _check_progress(
-    old: Content, new: Content, programme: Programme, learned: frozenset[str]
+    old: Content, new: Content, programme: Programme, uncounted: bool, learned: frozenset[str]
 ) -> None:
     _check_kept(old, new)
-    uncounted = new.state == "waiting" and (new.waited or old.error == new.error)
     if new.attempts != old.attempts - uncounted:
         raise Violation(f"attempts went from {old.attempts} to {new.attempts}")
     may_give_up = programme.handle.__name__ in GIVES_UP or programme.stale == "hold"

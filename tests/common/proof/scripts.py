@@ -9,7 +9,7 @@ request: the explorer then needs no threads, and a history that many schedules s
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from common import idempotency, shutdown
 from common.claims import Found, Record, State
@@ -68,7 +68,7 @@ class Request(NamedTuple):
     effects: tuple[Effect, ...] = ()
     result: Any = None
     is_under_way: bool = False
-    """An effect that had begun before SIGTERM came."""
+    """An effect that SIGTERM has met, or a write by which that gives the work back."""
 
 
 Answer = tuple[Any, ...]
@@ -147,6 +147,7 @@ class _Played:
         self._items = items
         self._at = 0
         self._tokens = 0
+        self._is_ending = False
         self.now = 0.0
 
     def token(self) -> str:
@@ -192,13 +193,15 @@ class _Played:
             if answer[0] != "sigterm":
                 return answer
             request = request._replace(is_under_way=True)
-            for release in shutdown.in_progress():
-                with suppress(Exception):
-                    release(is_last_call=True)
-        self._suspend(request)
+            self._terminate()
+        raise Suspended(request._replace(is_under_way=request.is_under_way or self._is_ending))
 
-    def _suspend(self, request: Request) -> NoReturn:
-        raise Suspended(request)
+    def _terminate(self) -> None:
+        self._is_ending = True
+        for release in shutdown.in_progress():
+            with suppress(Exception):
+                release(is_last_call=True)
+        self._is_ending = False
 
 
 def content(record: Record) -> Content:

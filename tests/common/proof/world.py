@@ -237,7 +237,7 @@ class Rules:
             world.budget,
         )
         kind = self.kinds[number]
-        promises.check_write(world, then, number, kind, self.programme, learned)
+        promises.check_write(world, then, number, kind, self.programme, request, learned)
         return then
 
     def _late(self, world: World) -> Iterator[Move]:
