@@ -3,7 +3,8 @@
 # itself through local/bin/gcloud.
 #
 #   ./deploy.sh local [OPTIONS]          everything up, in the foreground, until Ctrl-C
-#   ./deploy.sh local --demo             play the shop's story in a cloud of its own, then end
+#   ./deploy.sh local --demo [--firestore HOST:PORT]
+#                                        play the shop's story in a cloud of its own, then end
 #   ./deploy.sh local publish JSON|FILE|-     publish events
 #   ./deploy.sh local tick JOB [--at TIME]    fire a schedule now, or as the tick of that time
 #   ./deploy.sh local advance 2h|45d          move the clock through everything that falls due
@@ -100,9 +101,9 @@ main() {
   esac
   python=$("$here/venv.sh" "$here/requirements.txt")
   if [ "${1-}" = --demo ]; then
-    [ $# -eq 1 ] || fail "--demo takes nothing else"
+    shift
     unset "${SETTINGS[@]}" # nothing from outside changes the story
-    module local.demo
+    module local.demo "$@"
   fi
   work=$(mktemp -d)
   up "$@"

@@ -39,6 +39,11 @@ class Provider:
             kept.setdefault(key, body)
         self.before_answer(body)
 
+    def kept(self) -> Counter[tuple[str, str]]:
+        """The mails kept: (template, user) → how many."""
+        with self._lock:
+            return Counter((mail["template"], mail["user_id"]) for mail in self.mails.values())
+
     def repeats(self) -> int:
         """Requests whose key was known already."""
         return sum(self.requests.values()) - len(self.requests)

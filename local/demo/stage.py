@@ -6,14 +6,16 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import urllib.request
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-SET_UP = 120.0
-"""Seconds for the cloud to be ready."""
+PATIENCE = 300.0
+"""Seconds to wait, in real time, for what must come of itself."""
 
 
 class StageError(Exception):
@@ -21,13 +23,17 @@ class StageError(Exception):
 
 
 class Stage:
-    """A running cloud. Close it."""
+    """A running cloud. Close it.
 
-    def __init__(self, **environment: str) -> None:
+    With a Firestore of somebody else's, its clock cannot be moved: `pass_time` then waits.
+    """
+
+    def __init__(self, *, firestore: str | None = None, **environment: str) -> None:
+        self.is_real_time = firestore is not None
         self.folder = Path(tempfile.mkdtemp(prefix="pulsecart-"))
         given = {"LOCAL_STATE": str(self.folder), "LOCAL_PORT": "0", **environment}
         self._process = subprocess.Popen(
-            [str(ROOT / "deploy.sh"), "local"],
+            [str(ROOT / "deploy.sh"), "local", *(["--firestore", firestore] if firestore else [])],
             env={**os.environ, **given},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -48,6 +54,15 @@ class Stage:
         with urllib.request.urlopen(request, timeout=600) as response:
             answer: dict[str, Any] = json.load(response)
         return answer
+
+    def pass_time(self, seconds: float, *, until: Callable[[], bool]) -> None:
+        """Move the clock; or, in real time, wait until it is so. Returns when nothing is due."""
+        if not self.is_real_time:
+            self.post("advance", seconds=seconds)
+        deadline = time.monotonic() + PATIENCE
+        while self.is_real_time and not until() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        self.post("idle")
 
     def now(self) -> datetime:
         """The cloud's time, once it is idle."""

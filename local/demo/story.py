@@ -53,12 +53,12 @@ class Story:
         self._publish(self._order("eve", "o-1002", 18.5))
         self.stage.post("idle")
         self._sign_up("eve", digest=True)
-        self.stage.post("advance", seconds=60)
+        self.stage.pass_time(60, until=lambda: self._is_told("o-1002"))
 
     def bought_in_time(self) -> None:
         self._publish(_event("cart.abandoned", "ben", cart_id="c-1", total=30.0))
         self.stage.post("idle")
-        self.stage.post("advance", seconds=1800)
+        self.stage.pass_time(1800, until=lambda: True)
         self._publish(self._order("ben", "o-1003", 30.0, cart_id="c-1"))
 
     def abandoned(self) -> None:
@@ -73,25 +73,34 @@ class Story:
         self.provider.before_answer = self._kill_once
         self._publish(self._order("cleo", "o-1005", 12.0))
         self.stage.post("idle")
-        self.stage.post("advance", seconds=300)
+        self.stage.pass_time(300, until=lambda: self._is_told("o-1005"))
 
     def malformed(self) -> None:
         self._publish({"event_id": "broken-1", "event_type": "order.placed", "user_id": 7})
         self.dead_letters += 1
 
     def two_hours(self) -> None:
-        self.stage.post("advance", seconds=7200)
+        reminder = ("cart_abandonment_reminder", "cleo")
+        self.stage.pass_time(7200, until=lambda: reminder in self.provider.kept())
 
     def monday(self) -> None:
         now = self.stage.now()
         tick = next_monday(now)
         day = timedelta(days=1)
-        self.stage.post("advance", seconds=(tick - now).total_seconds() + 1)
+        if self.stage.is_real_time:
+            self.stage.post("tick", job="weekly-digest", at=tick.isoformat())
+            self.stage.post("idle")
+        else:
+            self.stage.post("advance", seconds=(tick - now).total_seconds() + 1)
+            for name, signed_up in self.signed_up.items():
+                self.messages["onboarding_day_1", name] += signed_up + day <= tick
         self.stage.post("tick", job="weekly-digest", at=tick.isoformat())
-        for name, signed_up in self.signed_up.items():
-            self.messages["onboarding_day_1", name] += signed_up + day <= tick
         for name in ("ada", "ben", "cleo", "eve"):
             self.messages["weekly_digest", name] += 1
+
+    def _is_told(self, order_id: str) -> bool:
+        # The last effect of an order.
+        return any(order["order_id"] == order_id for order in list(self.provider.orders.values()))
 
     def _kill_once(self, body: dict[str, Any]) -> None:
         if body.get("template") == "order_confirmation":

@@ -7,6 +7,7 @@ from typing import Any
 
 from google.cloud import firestore
 
+from local.demo.stage import Stage
 from local.demo.story import Story
 
 
@@ -15,14 +16,22 @@ def problems(story: Story) -> list[str]:
     return [text for text, holds in _checks(story) if not holds]
 
 
+def is_empty(stage: Stage) -> bool:
+    """Whether nobody has used the stage's Firestore before."""
+    return not list(_client(stage).collections())
+
+
+def _client(stage: Stage) -> firestore.Client:
+    os.environ["FIRESTORE_EMULATOR_HOST"] = stage.env["FIRESTORE_EMULATOR_HOST"]
+    return firestore.Client(project=stage.env["GOOGLE_CLOUD_PROJECT"])
+
+
 def _checks(story: Story) -> Iterator[tuple[str, bool]]:
-    os.environ["FIRESTORE_EMULATOR_HOST"] = story.stage.env["FIRESTORE_EMULATOR_HOST"]
-    client = firestore.Client(project=story.stage.env["GOOGLE_CLOUD_PROJECT"])
-    mails = Counter((m["template"], m["user_id"]) for m in story.provider.mails.values())
+    client = _client(story.stage)
     recorded = Counter(
         (m.get("template"), m.get("user_id")) for m in _all(client.collection("messages"))
     )
-    yield _differ("mails kept by the provider", mails, story.messages)
+    yield _differ("mails kept by the provider", story.provider.kept(), story.messages)
     yield _differ("messages recorded", recorded, story.messages)
     told = Counter(str(order["order_id"]) for order in story.provider.orders.values())
     yield _differ("orders told to the inventory", told, Counter(story.orders))
