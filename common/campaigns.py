@@ -28,6 +28,8 @@ SLICE = 20
 """Pages of one invocation; it ends early when its budget does."""
 RESERVE = 15.0
 """Seconds of the budget left for the continuation."""
+DEADLINE = timedelta(minutes=10)
+"""How long Cloud Tasks waits for a slice: longer than fanout's timeout."""
 RETENTION = timedelta(days=90)
 
 
@@ -152,6 +154,7 @@ class _Slice:
                 body=body,
                 identity=(FUNCTION, self._name, self._run, after),
                 audience=here.fanout_audience,
+                deadline=DEADLINE,
             )
         )
 

@@ -48,6 +48,9 @@ _NEVER = (google.InvalidArgument, google.NotFound, google.FailedPrecondition, go
 _making = threading.Lock()
 
 
+Made = Literal["created", "existed"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """An HTTP call to be made later, once."""
@@ -83,12 +86,19 @@ def client() -> tasks_v2.CloudTasksClient:
         return _make_client()
 
 
-def enqueue(task: Task) -> Literal["created", "existed"]:
+def enqueue(task: Task) -> Made:
     """Create the task unless one of its name exists or existed a short while ago.
 
     Raises PermanentError for a task the service will never take, TransientError when it cannot be
     created now (it may have been).
     """
+    made = _create(task)
+    action: logs.Action = "scheduled" if task.at else "enqueued"
+    logs.info(action, f"a task on {task.queue}", queue=task.queue, existed=made == "existed")
+    return made
+
+
+def _create(task: Task) -> Made:
     at = settings.current()
     queue = client().queue_path(at.google_cloud_project, at.location, task.queue)
     try:
@@ -101,14 +111,13 @@ def enqueue(task: Task) -> Literal["created", "existed"]:
         raise _translate(error, task) from error
     except google.GoogleAPICallError as error:
         raise TransientError(f"cannot enqueue on {task.queue}: {error}") from error
-    logs.info("scheduled" if task.at else "enqueued", f"a task on {task.queue}", queue=task.queue)
     return "created"
 
 
-def enqueue_all(tasks: Iterable[Task]) -> list[Literal["created", "existed"]]:
+def enqueue_all(tasks: Iterable[Task]) -> list[Made]:
     """Create several tasks, a bounded number at a time; raises the first error after trying all."""
     with ThreadPoolExecutor(max_workers=PARALLEL) as pool:
-        futures = [pool.submit(enqueue, task) for task in tasks]
+        futures = [pool.submit(_create, task) for task in tasks]
     return [future.result() for future in futures]
 
 
