@@ -105,7 +105,7 @@ class Shop:
         return [r["action"] for r in records if fields.items() <= r.items()]
 
 
-def deploy(shop: Shop) -> None:
+def deploy(shop: Shop, **settings: str) -> None:
     """The queues, the three functions, the digest's schedule."""
     for name in ("reminders", "digests", "inventory", "fanout"):
         shop.cloud.queue(name, retryConfig=RETRIES)
@@ -120,6 +120,7 @@ def deploy(shop: Shop) -> None:
         "FANOUT_URL": "http://127.0.0.1:1",
         "REMINDER_URL": "http://127.0.0.1:1",
         "MESSAGE_FROM": "PulseCart <shop@example.com>",
+        **settings,
     }
     for name in ("reminder", "fanout"):
         shop.urls[name] = shop.cloud.deploy(ROOT, name, env=environment)
