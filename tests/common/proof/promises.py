@@ -50,10 +50,17 @@ def _check_end(world: "World", number: int, kind: Kind, request: Request) -> Non
             if record is None or record.fingerprint == fingerprint_of(kind):
                 raise Violation(f"refused payload {kind.payload}, which the record is for")
         case "in_progress" | "lost":
-            if record and record.owner == number and record.state == "claimed":
-                raise Violation("kept away by its own claim")
+            _check_kept_away(world, number)
         case "broken":
             raise Violation(f"an error of its own: {request.result}")
+
+
+def _check_kept_away(world: "World", number: int) -> None:
+    record, delivery = world.record, world.deliveries[number]
+    assert not isinstance(delivery, str)
+    was_forgotten = delivery.clock and delivery.clock[1]
+    if record and record.owner == number and record.state == "claimed" and not was_forgotten:
+        raise Violation("kept away by its own claim")
 
 
 def _check_done(world: "World", kind: Kind, request: Request) -> None:
