@@ -220,6 +220,13 @@ def storable(value: Any, depth: int = 10) -> Any:
     return value
 
 
+def storable_fields(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON object as a document's fields; those without a legal name are together in `more`."""
+    fields = {name: storable(value) for name, value in payload.items() if _is_field_name(name)}
+    more = {name: value for name, value in payload.items() if not _is_field_name(name)}
+    return {**fields, "more": json.dumps(more)} if more else fields
+
+
 def _is_field_name(name: str) -> bool:
     reserved = name.startswith("__") and name.endswith("__")
     return 0 < len(name.encode()) <= MAX_ID_BYTES and not reserved

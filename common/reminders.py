@@ -66,7 +66,7 @@ def schedule(
             "reminder_id": reminder_id,
             "kind": kind,
             "user_id": user_id,
-            "payload": documents.storable(dict(payload)),
+            "payload": documents.storable_fields(payload),
             "due_at": at,
             "generation": generation,
             "state": "pending",

@@ -26,7 +26,7 @@ def place(event: Event, work: Work) -> Merge:
     """The order's document; the rest of the payload is kept in it."""
     order_id = documents.document_id(event.payload["order_id"])
     fields = {
-        **documents.storable(dict(event.payload)),
+        **documents.storable_fields(event.payload),
         "user_id": event.user_id,
         "placed_at": event.occurred_at or work.now,
         "recorded_at": work.now,

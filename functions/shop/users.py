@@ -10,7 +10,6 @@ from common.events import Event
 from common.idempotency import Outcome, Work
 
 Mark = Literal["first_login_at", "first_feature_at"]
-FIELDS = ("email", "name", "timezone")
 
 
 def path(user_id: str) -> str:
@@ -21,7 +20,7 @@ def path(user_id: str) -> str:
 def signed_up(event: Event, work: Work) -> Merge:
     """The user's document; the rest of the payload is kept, and nothing else in it is touched."""
     fields: dict[str, Any] = {
-        **documents.storable(dict(event.payload)),
+        **documents.storable_fields(event.payload),
         "user_id": event.user_id,
         "digest_opt_in": event.payload.get("digest_opt_in") or False,
         "signed_up_at": event.occurred_at or work.now,
@@ -32,7 +31,7 @@ def signed_up(event: Event, work: Work) -> Merge:
 def require(user_id: str) -> Snapshot:
     """The user. Raises NotYetError while the sign-up has not been processed."""
     found = documents.read(path(user_id))
-    if "signed_up_at" not in found.data:
+    if not found.data.get("email"):  # a first login may have made the document
         raise NotYetError(f"the sign-up of user {user_id} has not been processed yet")
     return found
 

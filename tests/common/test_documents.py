@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.documents import MAX_ID_BYTES, document_id, original_name, storable
+from common.documents import MAX_ID_BYTES, document_id, original_name, storable, storable_fields
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=2000)
 json_values = st.recursive(
@@ -64,6 +64,11 @@ def test_what_firestore_cannot_hold_becomes_its_json_text() -> None:
     assert {name: json.loads(stored[name]) for name in ("nested", "large", "odd")} == {
         name: value[name] for name in ("nested", "large", "odd")
     }
+
+
+def test_fields_without_a_legal_name_are_kept_together() -> None:
+    made = storable_fields({"a": 1, "": 2, "__x__": [3]})
+    assert made == {"a": 1, "more": json.dumps({"": 2, "__x__": [3]})}
 
 
 def _can_be_held(value: object, in_list: bool = False) -> bool:

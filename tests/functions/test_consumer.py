@@ -93,6 +93,21 @@ class TestEffects:
         mails = [m for m in shop.provider.mails.values() if m["to"] == other]
         assert [m["template"] for m in mails] == ["payment_retry"]
 
+    def test_a_payload_that_firestore_cannot_hold_as_it_is_costs_nothing(self, shop: Shop) -> None:
+        user, order = shop.user(**{"__x__": 1, "": [[2]]}), fresh("o")
+        odd = {"__x__": 1, "": 2, "nested": [[1], [2]], "large": 2**70, "a.b": {"c/d": None}}
+        shop.publish(shop.event("order.placed", user, order_id=order, total=1, **odd))
+        found = shop.document(f"users/{user}/orders/{order}")
+        assert found is not None
+        assert (found["total"], found["nested"], found["a.b"]) == (1, "[[1], [2]]", {"c/d": None})
+        assert shop.messages(user) == ["order_confirmation", "welcome"]
+
+    def test_a_user_written_by_others_has_signed_up(self, shop: Shop) -> None:
+        user = fresh("user")
+        shop.db.document(f"users/{user}").set({"email": f"{user}@example.com"})
+        shop.publish(shop.event("order.placed", user, order_id=fresh("o"), total=1))
+        assert shop.messages(user) == ["order_confirmation"]
+
     def test_another_type_of_event_is_acknowledged_and_ignored(self, shop: Shop) -> None:
         event = shop.event("parrot.squawked", "nobody")
         shop.publish(event)
