@@ -29,6 +29,7 @@ from local.resources import Resources
 from local.rest.app import Site
 from local.rest.firestore import FirestoreAdmin
 from local.rest.functions import FunctionsApi
+from local.rest.policies import Policies
 from local.rest.pubsub import pubsub_routes
 from local.rest.resources import resources_routes
 from local.rest.routes import Router
@@ -205,6 +206,7 @@ class Cloud:
                 *FunctionsApi(self.functions).routes(),
                 *tasks_routes(services.queues, services.operations, services.locations),
                 *pubsub_routes(services.publisher, services.subscriber),
+                *Policies(resources, services.publisher, services.subscriber).routes(),
                 *SchedulerApi(services.scheduler).routes(),
                 *FirestoreAdmin(resources, services.firestore.set_ttl).routes(),
                 *resources_routes(resources),

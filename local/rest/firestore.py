@@ -1,5 +1,6 @@
 """Firestore's admin side, REST: databases, and fields' TTL policies and index exemptions."""
 
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from local.status import Status
 
 DATABASES = "/v1/{parent=projects/*}/databases"
 DATABASE = "/v1/{name=projects/*/databases/*}"
+OPERATION = "/v1/{name=projects/*/databases/*/operations/*}"
 FIELD = "/v1/{name=projects/*/databases/*/collectionGroups/*/fields/*}"
 FIELDS = "/v1/{parent=projects/*/databases/*/collectionGroups/*}/fields"
 JSON = dict[str, Any]
@@ -32,6 +34,7 @@ class FirestoreAdmin:
             Route("GET", DATABASES, self._databases),
             Route("POST", DATABASES, self._create_database),
             Route("GET", DATABASE, self._database),
+            Route("GET", OPERATION, self._operation),
             Route("GET", FIELD, self._field),
             Route("GET", FIELDS, self._fields),
             Route("PATCH", FIELD, self._update_field),
@@ -53,7 +56,10 @@ class FirestoreAdmin:
             raise Status(grpc.StatusCode.ALREADY_EXISTS, f"Database {name} already exists")
         database = _described(name, call.body)
         self._resources.put("databases", name, database)
-        return _done(name, database)
+        return self._done(name, name, database)
+
+    async def _operation(self, call: Call) -> JSON:
+        return dict(self._resources.get("operations", call.path["name"]))
 
     async def _field(self, call: Call) -> JSON:
         return self._known(call.path["name"])
@@ -67,12 +73,19 @@ class FirestoreAdmin:
         name = call.path["name"]
         mask = call.query.get("updateMask", "ttlConfig,indexConfig").split(",")
         field = changed(self._known(name), call.body, mask)
+        database, _, rest = name.partition("/collectionGroups/")
         if "ttlConfig" in mask:
-            database, _, rest = name.partition("/collectionGroups/")
             group, _, path = rest.partition("/fields/")
             self._set_ttl(database, group, path.strip("`") if "ttlConfig" in field else None)
         self._resources.put("fields", name, field)
-        return _done(name, field)
+        return self._done(database, name, field)
+
+    def _done(self, database: str, changed: str, response: JSON) -> JSON:
+        """The operation of a change, finished; the next change of the same thing replaces it."""
+        name = f"{database}/operations/{zlib.crc32(changed.encode()):08x}"
+        operation = {"name": name, "done": True, "response": response}
+        self._resources.put("operations", name, operation)
+        return operation
 
     def _known(self, name: str) -> JSON:
         return dict(self._resources.all("fields").get(name, {"name": name}))
@@ -91,7 +104,3 @@ def changed(field: JSON, new: JSON, mask: list[str]) -> JSON:
 def _described(name: str, body: JSON) -> JSON:
     defaults = {"locationId": "local", "type": "FIRESTORE_NATIVE"}
     return {**defaults, **body, "name": name}
-
-
-def _done(name: str, response: JSON) -> JSON:
-    return {"name": f"{name}/operations/local", "done": True, "response": response}

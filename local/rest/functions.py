@@ -1,5 +1,6 @@
 """Cloud Functions v2 and the triggers Eventarc makes for them, REST."""
 
+import re
 from collections.abc import Awaitable
 from typing import Any
 
@@ -12,6 +13,7 @@ from local.status import Status
 
 PARENT = "/v2/{parent=projects/*/locations/*}/functions"
 FUNCTION = "/v2/{name=projects/*/locations/*/functions/*}"
+TRIGGERS = "/v1/{parent=projects/*/locations/*}/triggers"
 TRIGGER = "/v1/{name=projects/*/locations/*/triggers/*}"
 JSON = dict[str, Any]
 
@@ -33,13 +35,12 @@ class FunctionsApi:
             Route("GET", FUNCTION, self._get),
             Route("PATCH", FUNCTION, self._update),
             Route("DELETE", FUNCTION, self._delete),
+            Route("GET", TRIGGERS, self._triggers),
             Route("GET", TRIGGER, self._trigger),
         ]
 
     async def _list(self, call: Call) -> JSON:
-        prefix = call.path["parent"] + "/"
-        entries = [e for e in await self._entries() if e.name.startswith(prefix)]
-        return {"functions": [entry.body for entry in entries]}
+        return {"functions": [e.body for e in await self._entries(call.path["parent"])]}
 
     async def _create(self, call: Call) -> JSON:
         name = f"{call.path['parent']}/functions/{call.query.get('functionId', '')}"
@@ -60,17 +61,19 @@ class FunctionsApi:
 
     async def _trigger(self, call: Call) -> JSON:
         name = call.path["name"]
-        entry = _first(name, [e for e in await self._entries() if _trigger_name(e) == name])
-        topic = entry.body["eventTrigger"].get("pubsubTopic", "")
-        return {
-            "name": name,
-            "destination": {"cloudFunction": entry.name},
-            "transport": {"pubsub": {"topic": topic, "subscription": entry.subscription or ""}},
-        }
+        return _trigger(
+            _first(name, [e for e in await self._entries() if _trigger_name(e) == name])
+        )
 
-    async def _entries(self) -> list[Entry]:
+    async def _triggers(self, call: Call) -> JSON:
+        entries = await self._entries(call.path["parent"])
+        return {"triggers": [_trigger(entry) for entry in entries if _trigger_name(entry)]}
+
+    async def _entries(self, parent: str = "projects/-/locations/-") -> list[Entry]:
+        """Those of a location; `-` stands for any."""
         await self._functions.restored()
-        return self._functions.catalog.all()
+        within = re.compile(re.escape(parent).replace(r"/\-", "/[^/]+") + "/.*")
+        return [entry for entry in self._functions.catalog.all() if within.fullmatch(entry.name)]
 
 
 async def _operation(name: str, work: Awaitable[JSON]) -> JSON:
@@ -89,8 +92,21 @@ def _done(name: str, outcome: JSON) -> JSON:
     return {"name": operation, "metadata": {"target": name}, "done": True, **outcome}
 
 
+def _trigger(entry: Entry) -> JSON:
+    trigger = entry.body["eventTrigger"]
+    subscription = entry.subscription or ""
+    return {
+        "name": trigger["trigger"],
+        "destination": {"cloudFunction": entry.name},
+        "eventFilters": [{"attribute": "type", "value": trigger["eventType"]}],
+        "transport": {
+            "pubsub": {"topic": trigger.get("pubsubTopic", ""), "subscription": subscription}
+        },
+    }
+
+
 def _trigger_name(entry: Entry) -> str:
-    return str((entry.body.get("eventTrigger") or {}).get("trigger"))
+    return str((entry.body.get("eventTrigger") or {}).get("trigger", ""))
 
 
 def _first(name: str, entries: list[Entry]) -> Entry:

@@ -14,8 +14,10 @@ PUBLISHER = (
     Binding("GET", f"/v1/{{topic={TOPIC}}}", "GetTopic"),
     Binding("GET", f"/v1/{{project={PROJECT}}}/topics", "ListTopics"),
     Binding("GET", f"/v1/{{topic={TOPIC}}}/subscriptions", "ListTopicSubscriptions"),
+    Binding("GET", f"/v1/{{topic={TOPIC}}}/snapshots", "ListTopicSnapshots"),
     Binding("DELETE", f"/v1/{{topic={TOPIC}}}", "DeleteTopic"),
     Binding("POST", f"/v1/{{topic={TOPIC}}}:publish", "Publish", "*"),
+    Binding("POST", f"/v1/{{subscription={SUBSCRIPTION}}}:detach", "DetachSubscription"),
 )
 SUBSCRIBER = (
     Binding("PUT", f"/v1/{{name={SUBSCRIPTION}}}", "CreateSubscription", "*"),
@@ -31,6 +33,8 @@ SUBSCRIBER = (
     Binding(
         "POST", f"/v1/{{subscription={SUBSCRIPTION}}}:modifyPushConfig", "ModifyPushConfig", "*"
     ),
+    Binding("POST", f"/v1/{{subscription={SUBSCRIPTION}}}:seek", "Seek", "*"),
+    Binding("GET", f"/v1/{{project={PROJECT}}}/snapshots", "ListSnapshots"),
 )
 
 

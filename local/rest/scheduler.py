@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from local.rest.routes import Call, Route
 
+LOCATIONS = "/v1/{project=projects/*}/locations"
 PARENT = "/v1/{parent=projects/*/locations/*}/jobs"
 JOB = "/v1/{name=projects/*/locations/*/jobs/*}"
 JSON = dict[str, Any]
@@ -48,6 +49,7 @@ class SchedulerApi:
     def routes(self) -> list[Route]:
         """What it answers."""
         return [
+            Route("GET", LOCATIONS, self._locations),
             Route("GET", PARENT, self._list),
             Route("POST", PARENT, self._create),
             Route("GET", JOB, self._get),
@@ -57,6 +59,18 @@ class SchedulerApi:
             Route("POST", f"{JOB}:resume", self._resume),
             Route("POST", f"{JOB}:run", self._run),
         ]
+
+    async def _locations(self, call: Call) -> JSON:
+        """Every location exists here; those with jobs are listed."""
+        names = {job["name"].rpartition("/jobs/")[0] for job in self._jobs.list_jobs()}
+        prefix = f"{call.path['project']}/locations/"
+        return {
+            "locations": [
+                {"name": name, "locationId": name.removeprefix(prefix)}
+                for name in sorted(names)
+                if name.startswith(prefix)
+            ]
+        }
 
     async def _list(self, call: Call) -> JSON:
         return {"jobs": self._jobs.list_jobs(call.path["parent"])}
