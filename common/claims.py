@@ -1,14 +1,8 @@
 """The life of one idempotency record as a pure state machine: no I/O, no clock of its own.
 
-(absent) ──claim──▶ claimed ──complete──▶ done
-    ▲               ▲     │ │
-    │               │     │ └──give up──▶ dead
- expired       claim│     │fail,           │
-    │               │     │release, wait   │replay (that delivery alone)
-    │               │     ▼                │
-   any              └── waiting            └──▶ claimed, attempts at zero
+Its states are drawn in `common.idempotency`.
 
-found            │ a delivery of the same work gets
+found            │ what a delivery of the same work may do
 ─────────────────┼──────────────────────────────────────────────────────────────
 absent, expired  │ Take (a fresh record)
 unreadable       │ Corrupt; a replay: Take (a fresh record)

@@ -9,32 +9,51 @@ A handler gets a `Work` and returns what is to be stored with it:
 
     answer = idempotency.run(Job(scope="consumer", key=event_id, ...), on_order)
 
-What a delivery finds, and what it may do, is the table in `common.claims`; `run` carries it out:
+The life of a record:
 
-    first? ── at_once ─▶ done in one commit                    Answer done
-      │ no, or refused
-      ▼
-    claim ──┬── done already                                   Answer duplicate
-            ├── dead already, or the last attempt vanished     Answer dead_lettered
-            ├── held by another                                InProgressError
-            ├── the key of other work                          KeyReusedError
-            └── ours ──▶ handler ──▶ settled by how it ended: the table in `common.attempts`
+    (absent) ──claim──▶ claimed ──complete──▶ done
+        ▲               ▲     │ │
+        │               │     │ └──give up──▶ dead
+     expired       claim│     │fail,           │
+        │               │     │release, wait   │replay (that delivery alone)
+        │               │     ▼                │
+       any              └── waiting            └──▶ claimed, attempts at zero
 
-How the claim's writes are fenced, and how a lost reply is told from a lost claim, is in
-`common.fencing`; steps are in `common.work`.
+    found                │ a delivery of the same work
+    ─────────────────────┼──────────────────────────────────────────────────────────────────
+    nothing, or expired  │ claims it and runs; a first one may do it `at_once`, without a claim
+    claimed, leased      │ InProgressError: ask again later
+    claimed, lease over  │ takes it over and runs, alone in its process
+    waiting              │ takes it over and runs
+    (either, at the cap) │ Answer dead_lettered; for `hold` whenever an attempt has vanished
+    done                 │ Answer duplicate, with the stored result
+    dead                 │ Answer dead_lettered; a replay takes it over and runs
+    other payload        │ KeyReusedError; a corrected replay of the dead without steps: runs
+    unreadable           │ CorruptRecordError; a replay begins anew
 
-Costs, in Firestore operations, measured by `tests/bench/idempotency_counts.py`:
+How a run ends is the table in `common.attempts`; the two clocks of a record are drawn in
+`common.claims`; how a claim's writes are fenced, and how a lost reply is told from a lost claim, is
+in `common.fencing`; steps are in `common.work`.
 
-    outcome                                  │ writes │ reads │ refused writes
-    ─────────────────────────────────────────┼────────┼───────┼───────────────
-    first delivery                           │ 2      │ 0     │ 0
-    each step, and each `write`, but the last│ +1     │ 0     │ 0
-    duplicate, dead already, in progress     │ 0      │ 1     │ 1
-    takeover of a failed or vanished attempt │ 2      │ 1     │ 1
-    `at_once`                                │ 1      │ 0     │ 0
+Costs, in Firestore operations, as `tests/bench/idempotency_counts.py` measures them; documents that
+the work itself writes come in the same commits:
+
+    outcome                                  │ commits │ of them refused │ reads
+    ─────────────────────────────────────────┼─────────┼─────────────────┼──────
+    first delivery                           │ 2       │ 0               │ 0
+    each `step` and each `write`             │ +1      │ 0               │ 0
+    each `last_step`                         │ 0       │ 0               │ 0
+    first delivery, done `at_once`           │ 1       │ 0               │ 0
+    duplicate, in progress, dead already     │ 1       │ 1               │ 1
+    after a failed or vanished attempt       │ 3       │ 1               │ 1
 
 `at_once` is for what is decided by reads and done by Firestore writes alone, such as an event that
-turns out to need nothing. It may run twice at the same time; of its commits one is taken.
+turns out to need nothing. It may run twice at the same time; of its commits one is taken:
+
+    Job(..., is_first=..., at_once=lambda: None if is_news() else Outcome(result="skipped"))
+
+What it promises is proven by `tests/common/proof`: there this code runs through every schedule of
+three deliveries with everything that can go wrong between any two of its requests.
 """
 
 import json

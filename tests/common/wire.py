@@ -39,6 +39,7 @@ class Wire:
     address: str
     clock: Clock
     faults: Faults
+    database: Database
 
     def advance(self, seconds: float) -> None:
         """Move its clock."""
@@ -52,6 +53,18 @@ class Wire:
     def counts(self) -> Mapping[str, int]:
         """RPCs served so far, by name."""
         return {method: count for (_, method), count in self.faults.counts.items()}
+
+    def written(self) -> tuple[int, int]:
+        """Documents written so far, and the commits that wrote them: from the stored versions."""
+        return asyncio.run_coroutine_threadsafe(self._written(), self.loop).result(PATIENCE)
+
+    async def _written(self) -> tuple[int, int]:
+        versions = " UNION ALL ".join(
+            f"SELECT updated FROM {table}" for table in ("firestore_documents", "firestore_history")
+        )
+        query = f"SELECT count(*), count(DISTINCT updated) FROM ({versions})"
+        documents, commits = self.database.execute(query).fetchone()
+        return documents, commits
 
 
 @contextmanager
@@ -88,7 +101,7 @@ async def _serve(started: Future[Wire], stop: Future[None]) -> None:
     serve(server, service, faults, caller="bundle")
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    wire = Wire(asyncio.get_running_loop(), f"127.0.0.1:{port}", clock, faults)
+    wire = Wire(asyncio.get_running_loop(), f"127.0.0.1:{port}", clock, faults, database)
     started.set_result(wire)
     await asyncio.wrap_future(stop)
     await server.stop(None)

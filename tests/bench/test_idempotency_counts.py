@@ -1,0 +1,38 @@
+"""The costs that the module promises are the ones that are measured."""
+
+from typing import Any
+
+import pytest
+
+from common import idempotency
+from tests.bench import idempotency_counts
+
+DOCUMENTED = {
+    "first delivery": "first delivery ",
+    "first at once": "first delivery, done `at_once`",
+    "duplicate": "duplicate,",
+    "in progress": "duplicate,",
+    "dead already": "duplicate,",
+    "after a failure": "after a failed",
+    "after an attempt that vanished": "after a failed",
+}
+
+
+@pytest.fixture(scope="module")
+def measured() -> dict[str, Any]:
+    return {str(name): counts for name, *counts in idempotency_counts.rows()}
+
+
+@pytest.mark.parametrize("outcome", DOCUMENTED)
+def test_the_documented_costs_are_true(outcome: str, measured: dict[str, Any]) -> None:
+    _, commits, refused, _, reads = measured[outcome]
+    assert idempotency.__doc__
+    (line,) = [it for it in idempotency.__doc__.splitlines() if DOCUMENTED[outcome] in it]
+    assert [int(cell) for cell in line.split("│")[1:]] == [commits, refused, reads]
+
+
+def test_a_step_and_a_write_cost_a_commit_each_and_a_last_step_none(
+    measured: dict[str, Any],
+) -> None:
+    steps, plain = measured["with a write a step and a last step"], measured["first delivery"]
+    assert steps[1] - plain[1] == 2
