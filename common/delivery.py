@@ -26,9 +26,9 @@ from typing import Protocol
 import requests
 import urllib3
 
-from common import settings
 from common.errors import PermanentError, TransientError
 from common.settings import Settings
+from common.variables import Smtp
 
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 20.0
@@ -142,9 +142,7 @@ class SmtpTransport:
 
     name = "smtp"
 
-    def __init__(
-        self, server: settings.Smtp, sender: str, *, timeout: float = CONNECT_TIMEOUT
-    ) -> None:
+    def __init__(self, server: Smtp, sender: str, *, timeout: float = CONNECT_TIMEOUT) -> None:
         self._server = server
         self._sender = sender
         self._timeout = timeout

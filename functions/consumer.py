@@ -6,10 +6,9 @@ Repeats: none has an effect; `event_id` is the key. A retry goes on behind the l
 Gives up: malformed events at once, others after MAX_ATTEMPTS; both are in `dead_letters`.
 """
 
-import functions_framework
 from cloudevents.http import CloudEvent
 
-from common import pubsub
+from common import entry, pubsub
 from common.events import NUMBER, Event, Fields
 from common.idempotency import Outcome, Work
 from common.notices import notify
@@ -17,7 +16,7 @@ from common.pubsub import On
 from functions.shop import carts, orders, users
 
 
-@functions_framework.cloud_event
+@entry.cloud_event
 def consumer(cloud_event: CloudEvent) -> None:
     """Handle one delivery of one event."""
     pubsub.receive(cloud_event, "consumer", EVENTS)

@@ -6,16 +6,15 @@ Repeats: none has an effect; a run is the campaign and the tick's time, a messag
 Gives up: an unknown campaign at once, others after MAX_ATTEMPTS; both are in `dead_letters`.
 """
 
-import functions_framework
 from flask import Request
 
-from common import campaigns, reminders, settings, web
+from common import campaigns, entry, reminders, settings, web
 from common.campaigns import Campaign
 from common.idempotency import Answer
 from common.web import Call, Reply
 
 
-@functions_framework.http
+@entry.http
 def fanout(request: Request) -> Reply:
     """Handle one tick, or one slice."""
     here = settings.current()

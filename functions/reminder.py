@@ -6,10 +6,9 @@ Repeats: none has an effect; the key is reminder and generation, or campaign, pe
 Gives up: what can never succeed at once, others after MAX_ATTEMPTS; both are in `dead_letters`.
 """
 
-import functions_framework
 from flask import Request
 
-from common import campaigns, reminders, settings, web
+from common import campaigns, entry, reminders, settings, web
 from common.idempotency import Answer, Outcome, Work
 from common.notices import notify
 from common.reminders import Reminder
@@ -17,7 +16,7 @@ from common.web import Call, Reply
 from functions.shop import carts, orders, users
 
 
-@functions_framework.http
+@entry.http
 def reminder(request: Request) -> Reply:
     """Handle one call."""
     here = settings.current()

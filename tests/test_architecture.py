@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {
-    "main": {"functions", "common"},
+    "main": {"functions"},
     "functions": {"functions", "common"},
     "common": {"common"},
     "local": {"local"},

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common import settings
+from common.variables import VARIABLES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -16,8 +16,7 @@ def test_every_setting_is_in_the_readme_with_its_default_and_meaning() -> None:
     rows = re.findall(r"^\| `([A-Z_]+)` \| (?:`([^`]*)`)? ?\| (.+) \|$", README, re.MULTILINE)
     told = {name: (default, meaning) for name, default, meaning in rows}
     known = {
-        name: (variable.default or "", variable.meaning)
-        for name, variable in settings.VARIABLES.items()
+        name: (variable.default or "", variable.meaning) for name, variable in VARIABLES.items()
     }
     assert told == known
 

@@ -22,7 +22,7 @@ from web_server import serving as serving_web
 from common import delivery
 from common.delivery import HttpTransport, Message, RecordTransport, SmtpTransport
 from common.errors import PermanentError, TransientError
-from common.settings import Smtp
+from common.variables import Smtp
 
 MESSAGE = Message(
     to="ada@example.com",

@@ -7,7 +7,7 @@ import pytest
 
 from common import settings
 from common.errors import ConfigurationError
-from common.settings import Smtp
+from common.variables import VARIABLES, Smtp
 
 ENVIRON = {
     "GOOGLE_CLOUD_PROJECT": "shop",
@@ -35,11 +35,11 @@ def sentence(**changes: str | None) -> str:
 
 def test_every_variable_is_a_field_and_the_reverse():
     fields = {name.upper() for name in settings.Settings.__dataclass_fields__}
-    assert fields == set(settings.VARIABLES)
+    assert fields == set(VARIABLES)
 
 
 def test_every_variable_has_a_meaning_and_a_default_that_parses():
-    for variable in settings.VARIABLES.values():
+    for variable in VARIABLES.values():
         assert variable.meaning
         if variable.default:
             variable.parse(variable.default)
