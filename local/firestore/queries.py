@@ -5,6 +5,7 @@ where the order is descending. The order of positions is the order of results, a
 position or the beginning of one.
 """
 
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -120,12 +121,15 @@ def position(orders: tuple[Order, ...], fields: Any, key: bytes) -> bytes | None
     return b"".join(parts)
 
 
-def parse(parent: str, message: Any) -> Query:
-    """A query from a StructuredQuery message. Raises Status."""
+def parse(parent: str, message: Any, aggregated: Set[FieldPath] = frozenset()) -> Query:
+    """A query from a StructuredQuery message, over whose results fields are aggregated.
+
+    Raises Status.
+    """
     scope = _scope(parent, message)
     wanted = filters.parse(message.where) if message.HasField("where") else None
     filters.check(wanted)
-    orders = _orders(message, wanted)
+    orders = _with_aggregated(_orders(message, wanted), message, wanted, aggregated)
     if message.offset < 0:
         raise invalid("offset is negative")
     limit = message.limit.value if message.HasField("limit") else None
@@ -144,7 +148,7 @@ def parse(parent: str, message: Any) -> Query:
         high,
         message.offset,
         limit,
-        _projection(message),
+        _projection(message, aggregated),
     )
 
 
@@ -187,11 +191,50 @@ def _orders(message: Any, wanted: filters.Filter | None) -> tuple[Order, ...]:
     return tuple(orders)
 
 
-def _projection(message: Any) -> tuple[FieldPath, ...] | None:
+def _with_aggregated(
+    orders: tuple[Order, ...],
+    message: Any,
+    wanted: filters.Filter | None,
+    aggregated: Set[FieldPath],
+) -> tuple[Order, ...]:
+    """The orders with the aggregated fields, which decide what an offset and a limit leave."""
+    missing = sorted(aggregated - {order.path for order in orders})
+    if not missing:
+        return orders
+    explicit = [field_paths.parse_queried(order.field.field_path) for order in message.order_by]
+    if NAME in explicit or any(c.path == NAME for c in filters.conditions(wanted)):
+        raise invalid(
+            f"This query requires an index that has fields [{', '.join(map('.'.join, missing))}]"
+            " after __name__ and Firestore does not currently support such an index. Please try"
+            " the query again with additional ordering on those fields."
+        )
+    if not (message.offset or message.HasField("limit")):
+        return orders
+    *others, by_name = orders
+    return (*others, *(Order(path, by_name.descending) for path in missing), by_name)
+
+
+def _projection(message: Any, aggregated: Set[FieldPath]) -> tuple[FieldPath, ...] | None:
     if not message.HasField("select") or not message.select.fields:
         return None
-    found = (field_paths.parse(field.field_path) for field in message.select.fields)
+    found = [field_paths.parse(field.field_path) for field in message.select.fields]
+    if aggregated:
+        raise _projected_and_aggregated(found, aggregated)
     return tuple(path for path in found if path != NAME)
+
+
+def _projected_and_aggregated(found: list[FieldPath], aggregated: Set[FieldPath]) -> Status:
+    if found == [NAME]:
+        return invalid(
+            "Aggregation over non-key properties is not supported for base query that only"
+            " returns keys."
+        )
+    for path in sorted(aggregated - set(found)):
+        return invalid(
+            f"The aggregation property {'.'.join(path)} is not present in the base query's"
+            " property mask."
+        )
+    return invalid("Cannot apply property masks when aggregation fields are present.")
 
 
 def _bounds(message: Any, orders: tuple[Order, ...]) -> tuple[bytes, bytes]:

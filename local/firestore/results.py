@@ -41,8 +41,8 @@ class Results:
     async def run_aggregation_query(self, request: Any) -> AsyncIterator[Any]:
         """One message: the aggregations over a query. Raises Status."""
         structured = request.structured_aggregation_query
-        query = queries.parse(request.parent, structured.structured_query)
         wanted = aggregations.parse(structured.aggregations)
+        query = queries.parse(request.parent, structured.structured_query, wanted.paths)
         explanation = _explanation(request, query)
         if explanation and not explanation.is_analyzed:
             yield RunAggregationQueryResponse(explain_metrics=explanation.metrics())

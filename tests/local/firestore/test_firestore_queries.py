@@ -261,6 +261,44 @@ def test_an_aggregation_leaves_out_documents_without_the_field(client):
     ]  # fmt: skip
 
 
+def summed(query, *fields):
+    """The sums of fields and the number of results."""
+    wanted = aggregation.AggregationQuery(query)
+    for field in fields:
+        wanted = wanted.sum(field, alias=field)
+    found = {result.alias: result.value for result in wanted.count(alias="").get()[0]}
+    return [found[field] for field in (*fields, "field_1")]
+
+
+def test_a_limit_leaves_the_first_by_the_aggregated_fields(client):
+    values = [(3, 1), (1, 2), (2, 3), (7, 4), (9, 5), (8, 6)]
+    fill(client, {f"d{n}": {"w": w, "k": k, "h": n // 3} for n, (w, k) in enumerate(values)})
+    fill(client, {"e": {"h": 0}})
+    query = client.collection("c")
+    assert summed(query.limit(2), "w") == [3, 2]
+    assert summed(query.limit(2), "w", "k") == [4, 3, 2]
+    assert summed(query.offset(2).limit(2), "w") == [10, 2]
+    assert summed(query.order_by("h", direction="DESCENDING").limit(2), "w") == [17, 2]
+    assert summed(query.where(filter=FieldFilter("h", ">=", 1)).limit(2), "w") == [15, 2]
+    assert summed(query.limit(2)) == [2]
+
+
+def test_what_is_ordered_by_name_is_aggregated_by_no_other_field(client):
+    query = client.collection("c")
+    by_name = FieldFilter("__name__", ">=", client.document("c/d"))
+    for named in (query.order_by("__name__"), query.where(filter=by_name)):
+        with pytest.raises(exceptions.InvalidArgument, match=r"fields \[w\] after __name__"):
+            summed(named, "w")
+        assert summed(named) == [0]
+
+
+def test_a_projection_is_not_aggregated(client):
+    query = client.collection("c")
+    for field, text in (("w", "Cannot apply"), ("x", "w is not present"), ("__name__", "non-key")):
+        with pytest.raises(exceptions.InvalidArgument, match=text):
+            summed(query.select([field]), "w")
+
+
 def test_nothing_sums_to_zero(client):
     query = aggregation.AggregationQuery(client.collection("c").limit(9)).sum("x").count()
     assert [result.value for result in query.get()[0]] == [0, 0]
