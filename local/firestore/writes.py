@@ -8,7 +8,7 @@ from local.firestore import transforms
 from local.firestore.messages import Document
 from local.firestore.mutations import Mutation
 from local.firestore.paths import Path
-from local.firestore.refusals import already_exists, failed_precondition, not_found
+from local.firestore.refusals import already_exists, failed_precondition, invalid, not_found
 
 
 @dataclass(slots=True)
@@ -54,6 +54,10 @@ def _check_precondition(mutation: Mutation, state: State) -> None:
     if mutation.exists is False and state.current is not None:
         raise already_exists(f"Document already exists: {state.path.name}")
     if mutation.version is not None and mutation.version != state.updated:
+        if state.current is not None and mutation.version > state.updated:
+            raise invalid(
+                f"Invalid base version, it is greater than the stored version: {state.path.name}"
+            )
         raise failed_precondition(
             f"the stored version ({state.updated}) does not match the required base version"
             f" ({mutation.version})"

@@ -1,5 +1,7 @@
 """Contract: commits, preconditions, transforms."""
 
+import datetime
+
 import pytest
 from google.api_core import exceptions
 from google.cloud import firestore
@@ -36,6 +38,16 @@ def test_an_update_time_precondition_holds_only_for_that_version(client):
         document.update({"x": 3}, client.write_option(last_update_time=first))
     document.delete(client.write_option(last_update_time=second))
     assert not document.get().exists
+
+
+def test_an_update_time_that_is_yet_to_come_is_invalid(client):
+    document = client.document("c/d")
+    stamp = document.set({"x": 1}).update_time + datetime.timedelta(milliseconds=1)
+    option = client.write_option(last_update_time=stamp)
+    for write in (lambda: document.update({"x": 2}, option), lambda: document.delete(option)):
+        with pytest.raises(exceptions.InvalidArgument, match="greater than the stored version"):
+            write()
+    assert document.get().to_dict() == {"x": 1}
 
 
 def test_an_update_time_precondition_on_a_missing_document_fails(client):
