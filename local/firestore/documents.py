@@ -137,6 +137,12 @@ class Documents:
                 return
             low = page[-1].key + b"\0"
 
+    def collections_under(self, parent: bytes, after: bytes, at: int) -> Iterator[bytes]:
+        """Keys behind `after` of collections directly under a parent with anything in them."""
+        for key in self.hierarchy.collections_under(parent, after):
+            if self._was_inhabited(key, at):
+                yield key
+
     def count(self, scope: Scope, up_to: int | None = None) -> int:
         """How many documents a scope has, counting no further than a number."""
         sql, parameters = self._rows(scope)
@@ -160,6 +166,12 @@ class Documents:
         source, where, parameters = self.hierarchy.where(scope, "firestore_documents")
         sql = f"FROM {source} WHERE {where} AND d.path >= ? AND d.path < ?"
         return sql, (*parameters, *scope.bounds)
+
+    def _was_inhabited(self, key: bytes, at: int) -> bool:
+        if self.is_present(at):
+            return self.hierarchy.is_inhabited(key)
+        scope = Scope(key, None)
+        return bool(self.page(scope, *scope.bounds, count=1, backwards=False, at=at))
 
     def _apply(self, mutation: Mutation, states: dict[bytes, State], now: int) -> Outcome:
         key = mutation.path.key

@@ -4,6 +4,7 @@ A collection keeps its number when it is emptied; whether it is there at all is 
 documents.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from local.database import Database
@@ -73,14 +74,11 @@ class Hierarchy:
             return source, f"{where} AND c.parent = ?", (*bounds, scope.parent)
         return source, where, bounds
 
-    def collections_under(self, parent: bytes, after: bytes, count: int) -> list[bytes]:
-        """Keys of up to `count` collections directly under a parent with anything in them."""
-        found: list[bytes] = []
-        while len(found) < count and (key := self._next_child(parent, after)):
+    def collections_under(self, parent: bytes, after: bytes) -> Iterator[bytes]:
+        """Keys behind `after` of all collections there ever were directly under a parent."""
+        while key := self._next_child(parent, after):
             after = key + AFTER
-            if self._is_inhabited(key):
-                found.append(key)
-        return found
+            yield key
 
     def missing(self, collection: Collection, low: bytes, high: bytes, count: int) -> list[bytes]:
         """Keys between low and high of documents that are not there but have some under them."""
@@ -89,9 +87,17 @@ class Hierarchy:
             if key >= high:
                 break
             low = key + AFTER
-            if self._is_inhabited(key) and not self._exists(collection, key):
+            if self.is_inhabited(key) and not self._exists(collection, key):
                 found.append(key)
         return found
+
+    def is_inhabited(self, key: bytes) -> bool:
+        """Whether there is any document under a key."""
+        sql = (
+            "SELECT 1 FROM firestore_collections c WHERE c.path >= ? AND c.path < ? AND EXISTS"
+            " (SELECT 1 FROM firestore_documents d WHERE d.collection = c.id) LIMIT 1"
+        )
+        return self._database.execute(sql, (key, key + AFTER)).fetchone() is not None
 
     def _remember(self, collection: Collection, number: int) -> int:
         if len(self._numbers) > MAX_REMEMBERED:
@@ -107,13 +113,6 @@ class Hierarchy:
             (max(after, parent), parent + AFTER),
         ).fetchone()
         return row[0][: len(parent) + first_segment(row[0][len(parent) :])[1]] if row else None
-
-    def _is_inhabited(self, key: bytes) -> bool:
-        sql = (
-            "SELECT 1 FROM firestore_collections c WHERE c.path >= ? AND c.path < ? AND EXISTS"
-            " (SELECT 1 FROM firestore_documents d WHERE d.collection = c.id) LIMIT 1"
-        )
-        return self._database.execute(sql, (key, key + AFTER)).fetchone() is not None
 
     def _exists(self, collection: Collection, key: bytes) -> bool:
         row = self._database.execute(

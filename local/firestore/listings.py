@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from itertools import islice
 from typing import Any
 
 from local.firestore import fields, paths, queries
@@ -52,10 +53,11 @@ class Listings:
 
     async def collection_ids(self, request: Any) -> Any:
         """Answer a ListCollectionIdsRequest. Raises Status."""
-        _, parent = paths.parent(request.parent)
+        database, parent = paths.parent(request.parent)
         size = _page_size(request.page_size, COLLECTIONS_PAGE)
         after = _position(request.page_token) if request.page_token else parent
-        keys = self._documents.hierarchy.collections_under(parent, after, size + 1)
+        at = self._reads.view(request, database).at
+        keys = list(islice(self._documents.collections_under(parent, after, at), size + 1))
         ids = [paths.first_segment(key[len(parent) :])[0] for key in keys[:size]]
         response = ListCollectionIdsResponse(collection_ids=ids)
         if len(keys) > size:

@@ -109,6 +109,17 @@ def test_collections_are_those_with_anything_in_them(client):
     assert [c.id for c in client.document("a/1").collections()] == ["deep"]
 
 
+def test_collections_are_listed_as_they_were(client):
+    client.document("a/1/deep/x").set({})
+    seen = client.document("gone/1").set({}).update_time
+    client.document("gone/1").delete()
+    client.document("late/1").set({})
+    client.document("a/1/later/x").set({})
+    assert [c.id for c in client.collections()] == ["a", "late"]
+    assert [c.id for c in client.collections(read_time=seen)] == ["a", "gone"]
+    assert [c.id for c in client.document("a/1").collections(read_time=seen)] == ["deep"]
+
+
 @pytest.mark.parametrize(
     "path",
     ["c", "c/d/e", "c/__x__", "c/.", "c/..", "c//d", "__c__/d", ""],
