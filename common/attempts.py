@@ -145,10 +145,13 @@ class Attempt:
 
 
 def settled(record: Record) -> Answer:
-    """What a settled record answers."""
-    if record.state is State.DEAD:
-        return Answer(status="dead_lettered", result=record.error)
-    return Answer(status="done", result=json.loads(record.result or "null"))
+    """What a settled record answers. Raises InProgressError for one that is not."""
+    match record.state:
+        case State.DONE:
+            return Answer(status="done", result=json.loads(record.result or "null"))
+        case State.DEAD:
+            return Answer(status="dead_lettered", result=record.error)
+    raise InProgressError("this was given back")
 
 
 def describe(error: BaseException) -> str:

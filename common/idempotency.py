@@ -186,10 +186,10 @@ class _Delivery:
         if found is None or found.record is None or found.record.owner != self._owner:
             return claims.decide(found, self._ask())
         # Our own write, its reply lost. It was sent after this delivery began.
-        if found.record.state is not State.CLAIMED:
-            return settled(found.record)
-        record = replace(found.record, key=self._job.key)
-        return self._held(record, found.update_time, self._started)
+        if found.record.state is State.CLAIMED:
+            record = replace(found.record, key=self._job.key)
+            return self._held(record, found.update_time, self._started)
+        return settled(found.record)
 
     def _carry_out(self, decision: Decision) -> Claim | Answer | None:
         match decision:

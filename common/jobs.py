@@ -8,6 +8,7 @@ from typing import Any, Literal
 from common import dead_letters, documents
 from common.claims import Record, Stale
 from common.documents import Write
+from common.errors import MalformedError
 from common.records import record_id
 from common.work import Outcome, Work
 
@@ -54,6 +55,10 @@ class Job:
     """Preconditioned writes that commit with the claim; called again whenever it is retried."""
     on_dead: Callable[[], Sequence[Write]] = tuple
     """Writes that commit with giving up; called again whenever that is retried."""
+
+    def __post_init__(self) -> None:
+        if not self.key:
+            raise MalformedError("the work has no key")
 
 
 @dataclass(frozen=True, kw_only=True)

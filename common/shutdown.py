@@ -79,6 +79,7 @@ def _chain(number: int, frame: FrameType | None) -> None:
             raise SystemExit(0)
 
     signal.signal(signal.SIGTERM, on_sigterm)
+    signal.siginterrupt(signal.SIGTERM, False)  # as gunicorn had it
 
 
 def _shut_down() -> None:

@@ -172,6 +172,8 @@ class Work:
 
     def _perform(self, name: str, effect: Callable[[str], Any]) -> Any:
         with self._claim.lock:
+            if self._is_in_effect:
+                raise PermanentError(f"step {name!r} begins inside of another")
             self._begin()
             self._is_in_effect = True
         try:

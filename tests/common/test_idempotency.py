@@ -15,6 +15,7 @@ from common.errors import (
     InProgressError,
     KeyReusedError,
     LostClaimError,
+    MalformedError,
     NothingToDoError,
     NotYetError,
     PermanentError,
@@ -109,6 +110,10 @@ class TestDone:
     ) -> None:
         assert run(store, lambda work: Outcome(result=result)).status == "dead_lettered"
         assert run(store, never).status == "dead_lettered"
+
+    def test_work_without_a_key_is_refused(self) -> None:
+        with pytest.raises(MalformedError):
+            job("")
 
     def test_a_result_too_large_for_a_document_is_dead_lettered(self, store: MemoryStore) -> None:
         answer = run(store, lambda work: Outcome(result="x" * 1_000_000))

@@ -136,6 +136,12 @@ class TestStep:
         assert run(store, large).status == "dead_lettered"
         assert store.record().steps.keys() == {"a"}
 
+    def test_one_inside_of_another_is_an_error(self, store: MemoryStore) -> None:
+        def outer(work: Work) -> Outcome:
+            return Outcome(result=work.step("a", lambda key: work.step("b", never)))
+
+        assert run(store, outer).result == "PermanentError: step 'b' begins inside of another"
+
     def test_its_writes_may_not_have_preconditions(self, store: MemoryStore) -> None:
         outcome = Outcome(writes=[Update(path="a/b", fields={}, update_time=store.now)])
         answer = run(store, lambda work: Outcome(result=work.step("mail", lambda key: outcome)))
