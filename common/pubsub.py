@@ -18,6 +18,7 @@ from cloudevents.http import CloudEvent
 from werkzeug.exceptions import Conflict, InternalServerError
 
 from common import dead_letters, events, idempotency, logs
+from common.claims import Stale
 from common.errors import InProgressError, MalformedError, NotYetError, PermanentError
 from common.events import Event, Fields
 from common.idempotency import Job, Outcome, Work
@@ -47,6 +48,8 @@ class On:
     fields: Fields
     at_once: Callable[[Event], Outcome | None] | None = None
     """What a first delivery can do in one commit; None: it takes the handler. See `Job`."""
+    stale: Stale = "rerun"
+    """`hold`: what may have happened already is not done again but dead-lettered, for money."""
 
 
 def receive(cloud_event: CloudEvent, function: str, handlers: Mapping[str, On]) -> None:
@@ -117,6 +120,7 @@ def _handle(event: Event, is_first: bool, function: str, on: On) -> None:
         identity=event.identity,
         payload=event.raw,
         replay_of=event.replay_of,
+        stale=on.stale,
         is_first=is_first,
         at_once=(lambda: at_once(event)) if at_once else None,
     )

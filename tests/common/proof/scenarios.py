@@ -72,7 +72,7 @@ SCENARIOS = [
         Budget(faults=1, crashes=1, leases=1),
         is_poison=True,
     ),
-    Scenario("expiry", Programme(programs.last), TWICE, Budget(faults=1, expiries=1)),
+    Scenario("expiry", Programme(programs.commit), TWICE, Budget(faults=1, expiries=1)),
     Scenario("deleted by hand", Programme(programs.careless), TWICE, Budget(faults=1, deletions=1)),
     Scenario("SIGTERM", Programme(programs.mail), TWICE, STOPPED),
     Scenario(
