@@ -38,6 +38,7 @@ class GrpcServers:
         server = grpc.aio.server(options=OPTIONS)
         for service in self._services:
             rpc.serve(server, service, self._faults, caller=caller)
+        server.add_generic_rpc_handlers((rpc.Unserved(),))
         try:
             bound = int(server.add_insecure_port(f"{HOST}:{port}"))
         except RuntimeError as error:

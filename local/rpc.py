@@ -56,6 +56,21 @@ def serve(server: grpc.aio.Server, service: Service, faults: Faults, *, caller: 
     server.add_generic_rpc_handlers((generic,))
 
 
+class Unserved(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Refuses by name what nobody serves; to be added after everything that is served."""
+
+    def service(self, handler_call_details: Any) -> Any:
+        """The handler of a call; details as gRPC gives them."""
+        method = handler_call_details.method.removeprefix("/")
+
+        async def refuse(requests: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
+            text = f"{method} is not served by the local cloud."
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, text)
+            yield b""
+
+        return grpc.stream_stream_rpc_method_handler(refuse)
+
+
 def _handler(service: str, name: str, method: Method, faults: Faults, caller: str) -> Any:
     async def unary(request: Any, context: grpc.aio.ServicerContext) -> Any:
         try:

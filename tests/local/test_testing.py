@@ -3,6 +3,7 @@
 import time
 from datetime import UTC, datetime, timedelta
 
+import grpc
 import jwt
 import pytest
 
@@ -101,3 +102,13 @@ def test_tokens_can_be_made_as_they_must_not_be(cloud):
     old = cloud.token("a@example.com", "https://x", exp=1)
     with pytest.raises(jwt.ExpiredSignatureError):
         jwt.decode(old, key, ["RS256"], audience="https://x")
+
+
+@pytest.mark.parametrize("kind", ["unary_unary", "unary_stream", "stream_unary", "stream_stream"])
+def test_a_method_nobody_serves_is_unimplemented_by_name(cloud, kind):
+    method = "google.pubsub.v1.SchemaService/ListSchemas"
+    with grpc.insecure_channel(cloud.env["PUBSUB_EMULATOR_HOST"]) as channel:
+        request = iter([b""]) if kind.startswith("stream") else b""
+        with pytest.raises(grpc.RpcError, match=method) as refused:
+            list(getattr(channel, kind)(f"/{method}")(request, timeout=10))
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
