@@ -10,9 +10,9 @@ from tests.bench import idempotency_counts
 DOCUMENTED = {
     "first delivery": "first delivery ",
     "first at once": "first delivery, done `at_once`",
-    "duplicate": "duplicate,",
-    "in progress": "duplicate,",
-    "dead already": "duplicate,",
+    "duplicate": "duplicate, in progress",
+    "in progress": "duplicate, in progress",
+    "dead already": "duplicate, in progress",
     "after a failure": "after a failed",
     "after an attempt that vanished": "after a failed",
 }
