@@ -57,6 +57,9 @@ def record(letter_id: str, *, source: str, error: PermanentError, payload: bytes
 
     Raises TransientError when it cannot be recorded now: then it must not be acknowledged.
     """
+    if documents.latest_time() is None:
+        # Its only write: without a server time the collector would never find it.
+        documents.read(f"{COLLECTION}/{letter_id}")
     write = letter(
         letter_id,
         source=source,

@@ -1,11 +1,13 @@
 """What a dead letter keeps."""
 
 import hashlib
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from wire import running
 
-from common import dead_letters
+from common import dead_letters, documents
 from common.dead_letters import MAX_PAYLOAD
 from common.errors import KeyReusedError, MalformedError, PermanentError
 
@@ -60,3 +62,13 @@ def test_replaying_only_changes_the_state() -> None:
     assert write.path == "dead_letters/id"
     assert write.fields["state"] == "replayed"
     assert "payload" not in write.fields
+
+
+def test_what_a_process_gives_up_first_is_collected_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with running():
+        monkeypatch.setattr(documents, "_latest", None)
+        dead_letters.record("first", source="consumer", error=MalformedError(), payload=b"{")
+        kept = documents.read("dead_letters/first").data
+    assert kept["expire_at"] - kept["first_seen"] > dead_letters.RETENTION - timedelta(minutes=1)
