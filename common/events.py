@@ -128,11 +128,12 @@ def _time(value: Any) -> datetime | None:
 
 
 def _check(payload: Mapping[str, Any], name: str, expected: type | tuple[type, ...]) -> None:
-    value: Any = payload.get(name.removesuffix("?"))
-    if name.endswith("?") and value in (None, ""):
+    is_optional, name = name.endswith("?"), name.removesuffix("?")
+    value: Any = payload.get(name)
+    if is_optional and value in (None, ""):
         return
     if expected is str:
-        text(payload, name.removesuffix("?"), "payload.")
+        text(payload, name, "payload.")
     elif (isinstance(value, bool) and expected is not bool) or not isinstance(value, expected):
         raise MalformedError(f"payload.{name} is {_kind(value)}, not {_kind_of(expected)}")
     elif isinstance(value, int | float) and abs(value) > LARGEST:

@@ -76,7 +76,7 @@ def test_an_optional_field_may_be_missing_null_or_empty(value: str | None) -> No
         ({"payload": {"order_id": "o", "total": 2**60}}, "payload.total is out of range"),
         (
             {"payload": {"order_id": "o", "total": 1, "gift": "yes"}},
-            "payload.gift? is a string, not a boolean",
+            "payload.gift is a string, not a boolean",
         ),
         ({"occurred_at": "yesterday"}, "occurred_at is 'yesterday', not an RFC 3339 time"),
         ({"occurred_at": 7}, "occurred_at is 7, not an RFC 3339 time"),
