@@ -86,10 +86,10 @@ class _Slice:
         self._call = call
         self._name = name
         self._campaign = campaign
-        self._after: str | None = call.body.get("after")
+        self._after = _given(call, "after")
+        self._given_period = _given(call, "period")
         # A tick names its time; a firing by hand without one is a run of its own.
-        given = call.body.get("run") or call.tick or call.task
-        self._run = str(given or secrets.token_hex(8))
+        self._run = _given(call, "run") or call.tick or call.task or secrets.token_hex(8)
 
     def job(self) -> Job:
         return Job(
@@ -118,10 +118,8 @@ class _Slice:
         return Outcome(result="enqueued", writes=[self._count(work, period, created, existed)])
 
     def _period(self, work: Work) -> str:
-        given = self._call.body.get("period")
-        if isinstance(given, str):
-            return given
-        return self._campaign.period(_moment(self._call.tick) or work.now)
+        now = _moment(self._call.tick) or work.now
+        return self._given_period or self._campaign.period(now)
 
     def _pages(self, work: Work) -> Iterator[list[Snapshot]]:
         after = self._after
@@ -175,6 +173,16 @@ def _user_id(user: Snapshot) -> str:
     # A document written by others need not have the field; its id is the user's, escaped.
     name = documents.original_name(user.path.rpartition("/")[2])
     return str(user.data.get("user_id") or name or "")
+
+
+def _given(call: Call, name: str) -> str | None:
+    """What a slice tells its continuation; a tick gives nothing."""
+    if call.body.get(name) is None:
+        return None
+    value = events.text(call.body, name)
+    if name == "after" and "/" in value:
+        raise MalformedError(f"after is {value!r:.100}, not the id of a user's document")
+    return value
 
 
 def _moment(tick: str | None) -> datetime | None:

@@ -3,6 +3,7 @@
 import uuid
 from datetime import timedelta
 
+import pytest
 from shop_cloud import Shop
 
 TICK = "2027-03-01T08:00:00Z"
@@ -86,6 +87,16 @@ class TestAnswers:
         run = shop.document("fanouts/weekly_digest:2027-10-04T08:00:00Z")
         assert run is not None
         assert run["period"] == "2027-W40"
+
+    @pytest.mark.parametrize(
+        "wrong", [{"after": 5}, {"after": ""}, {"after": "a/b"}, {"run": {}}, {"period": 5}]
+    )
+    def test_a_slice_that_is_no_continuation_is_dead_lettered(
+        self, shop: Shop, wrong: dict[str, object]
+    ) -> None:
+        answer = shop.call("fanout", {"campaign": "weekly_digest", **wrong})
+        assert (answer[0], answer[1]["status"]) == (200, "dead_lettered")
+        assert next(iter(wrong)) in answer[1]["error"]
 
     def test_an_unknown_campaign_is_dead_lettered(self, shop: Shop) -> None:
         answer = shop.call("fanout", {"campaign": uuid.uuid4().hex})
