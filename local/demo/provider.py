@@ -4,6 +4,7 @@ Both keep one effect per `Idempotency-Key`, as real providers do, and count what
 """
 
 import json
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -23,7 +24,7 @@ class Provider:
         """Requests seen, by Idempotency-Key."""
         self.before_answer: Callable[[dict[str, Any]], None] = lambda body: None
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @property
@@ -52,6 +53,13 @@ class Provider:
         """Stop serving."""
         self._server.shutdown()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A caller that was killed has hung up: that is the story, not an error in it."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
