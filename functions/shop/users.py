@@ -1,7 +1,7 @@
 """Users: what their sign-up said, and their firsts."""
 
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from common import documents, reminders
 from common.documents import Merge, Snapshot
@@ -18,9 +18,13 @@ def path(user_id: str) -> str:
 
 
 def signed_up(event: Event, work: Work) -> Merge:
-    """The user's document; the rest of the payload is kept, and nothing else in it is touched."""
+    """The user's document; the rest of the payload is kept, and nothing else in it is touched.
+
+    The marks of the firsts are not the payload's to set.
+    """
+    payload = {name: value for name, value in event.payload.items() if name not in get_args(Mark)}
     fields: dict[str, Any] = {
-        **documents.storable_fields(event.payload),
+        **documents.storable_fields(payload),
         "user_id": event.user_id,
         "digest_opt_in": event.payload.get("digest_opt_in") or False,
         "signed_up_at": event.occurred_at or work.now,

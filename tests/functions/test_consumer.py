@@ -27,6 +27,11 @@ class TestEffects:
         assert reminder["state"] == "pending"
         assert reminder["due_at"] - shop.cloud.now() > timedelta(hours=23)
 
+    def test_a_sign_up_cannot_pretend_a_first_login(self, shop: Shop) -> None:
+        user = shop.user(first_login_at="2020-01-01T00:00:00Z")
+        shop.publish(shop.event("user.logged_in", user))
+        assert shop.document(f"reminders/onboarding_day_3:{user}") is not None
+
     def test_digest_opt_in_is_off_unless_asked_for(self, shop: Shop) -> None:
         found = shop.document(f"users/{shop.user()}")
         assert found is not None
