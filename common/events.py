@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from common.errors import MalformedError
+from common.errors import MalformedError, NothingToDoError
 
 MAX_BYTES = 512 * 1024
 """Of an event; Eventarc carries no more, https://docs.cloud.google.com/functions/quotas."""
@@ -45,15 +45,16 @@ class Event:
         }
 
 
-def parse(data: bytes, schemas: Mapping[str, Fields], replay_of: str | None = None) -> Event | None:
-    """The event in a message's data; None: well-formed, of a type that `schemas` does not name.
+def parse(data: bytes, schemas: Mapping[str, Fields], replay_of: str | None = None) -> Event:
+    """The event in a message's data.
 
-    Raises MalformedError: one sentence that names the field.
+    Raises MalformedError: one sentence that names the field; and NothingToDoError (`ignored`) for
+    one of a type that `schemas` does not name.
     """
     fields = parse_object(data, "the event", MAX_BYTES)
     event_type = text(fields, "event_type")
     if event_type not in schemas:
-        return None
+        raise NothingToDoError("ignored", f"{event_type!r:.100} is no type of event handled here")
     payload = fields.get("payload", None if schemas[event_type] else {})
     if not isinstance(payload, dict):
         raise MalformedError(f"payload is {_kind(payload)}, not an object")

@@ -19,7 +19,13 @@ from werkzeug.exceptions import Conflict, InternalServerError
 
 from common import dead_letters, events, idempotency, logs
 from common.claims import Stale
-from common.errors import InProgressError, MalformedError, NotYetError, PermanentError
+from common.errors import (
+    InProgressError,
+    MalformedError,
+    NothingToDoError,
+    NotYetError,
+    PermanentError,
+)
 from common.events import Event, Fields
 from common.idempotency import Job, Outcome, Work
 
@@ -91,6 +97,8 @@ def _answering(message: Message, function: str) -> Iterator[None]:
     except InProgressError as error:
         logs.info("in_progress", str(error))
         raise Conflict(str(error)) from error
+    except NothingToDoError as error:
+        logs.info("skipped", str(error))
     except PermanentError as error:
         _bury(message, function, error)
     except NotYetError as error:
@@ -105,10 +113,11 @@ def _parse(message: Message, handlers: Mapping[str, On]) -> Event | None:
     if message.problem:
         raise MalformedError(message.problem)
     schemas = {name: on.fields for name, on in handlers.items()}
-    event = events.parse(message.data, schemas, message.attributes.get(REPLAY_ATTRIBUTE))
-    if event is None:
-        logs.info("ignored", "an event of a type that is not ours")
-    return event
+    try:
+        return events.parse(message.data, schemas, message.attributes.get(REPLAY_ATTRIBUTE))
+    except NothingToDoError as error:
+        logs.info("ignored", str(error))
+        return None
 
 
 def _handle(event: Event, is_first: bool, function: str, on: On) -> None:

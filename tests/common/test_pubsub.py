@@ -11,7 +11,7 @@ from werkzeug.exceptions import Conflict, InternalServerError
 from wire import Wire, running
 
 from common import documents, pubsub
-from common.errors import InProgressError, NotYetError, TransientError
+from common.errors import InProgressError, NothingToDoError, NotYetError, TransientError
 from common.events import Event
 from common.idempotency import Outcome, Work
 from common.pubsub import On
@@ -26,9 +26,10 @@ def wire() -> Iterator[Wire]:
         yield made
 
 
-def deliver(event_id: str, handler: Handler, **options: Any) -> None:
-    """One delivery of an event of a type `t`; returning acknowledges it."""
-    event = {"event_id": event_id, "event_type": "t", "user_id": "u", "payload": {}}
+def deliver(event_id: str, handler: Handler, event_type: str = "t", **options: Any) -> None:
+    """One delivery of an event to a function that handles those of type `t`; returning
+    acknowledges it."""
+    event = {"event_id": event_id, "event_type": event_type, "user_id": "u", "payload": {}}
     data = base64.b64encode(json.dumps(event).encode()).decode()
     attributes = {"type": "google.cloud.pubsub.topic.v1.messagePublished", "source": "//s"}
     envelope = {"message": {"data": data, "messageId": event_id}}
@@ -79,6 +80,22 @@ def test_what_is_not_settled_is_not_acknowledged(error: Exception, answer: Any) 
 
     with pytest.raises(answer):
         deliver(f"open {type(error).__name__}", failing)
+
+
+def test_what_turns_out_to_be_settled_is_acknowledged() -> None:
+    def settled(event: Event, work: Work) -> Outcome:
+        raise NothingToDoError("skipped", "it is settled")
+
+    deliver("settled", settled)
+    deliver("settled", never)
+
+
+def test_what_is_ignored_is_named(capfd: pytest.CaptureFixture[str]) -> None:
+    deliver("odd", never, event_type="parrot.squawked")
+    (line,) = capfd.readouterr().out.splitlines()
+    logged = json.loads(line)
+    assert (logged["severity"], logged["action"]) == ("INFO", "ignored")
+    assert "'parrot.squawked'" in logged["message"]
 
 
 def test_an_unknown_outcome_is_tried_again() -> None:
