@@ -32,7 +32,11 @@ def document(plan: Plan) -> dict[str, Any]:
 
 
 def check(plan: Plan, foreign: Mapping[str, str]) -> None:
-    """Refuse, by name, what would need a service that a foreign server provides."""
+    """Refuse, by name, rules for no service, and what would need one of a foreign server."""
+    for rule in plan.rules:
+        if not any(_concerns(rule, service) for service in SERVICES):
+            known = ", ".join(name for names in SERVICES.values() for name in names)
+            raise ValueError(f"a rule for {rule.service}: the services are {known}")
     for service, address in foreign.items():
         affected = CALLS if service == "firestore" else (*CALLS, *DELIVERIES)
         wanted = [name.replace("_", "-") for name in affected if getattr(plan, name)]
@@ -45,7 +49,7 @@ def check(plan: Plan, foreign: Mapping[str, str]) -> None:
 
 
 def _concerns(rule: Rule, service: str) -> bool:
-    return any(rule.covers(f"google.{name}", rule.method) for name in SERVICES[service])
+    return rule.service.rpartition(".")[2] in ("*", *SERVICES[service])
 
 
 def _made(kind: Any, values: Mapping[str, Any]) -> Any:
