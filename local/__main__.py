@@ -29,7 +29,7 @@ def main() -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    top = argparse.ArgumentParser(prog="./deploy.sh local", description=__doc__)
     top.add_argument("--state", help="state folder (default: $LOCAL_STATE, else .local)")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="run the cloud in the foreground")

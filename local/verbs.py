@@ -78,7 +78,15 @@ def down(folder: Folder, options: argparse.Namespace) -> str:
     return f"stopped; the state stays in {folder.path}"
 
 
-RATES = ("duplicates", "reorder", "drops", "lost_acks", "crashes", "errors", "lost_replies")
+RATES = {
+    "duplicates": "a delivery to a function is made twice",
+    "reorder": "it is held back, so that others overtake it",
+    "drops": "it never arrives, and is made again later",
+    "lost_acks": "the function's yes is lost, and it is made again",
+    "crashes": "the function is killed in the middle of it",
+    "errors": "a function's call to a service fails",
+    "lost_replies": "such a call is carried out, and its answer is lost",
+}
 VERBS: tuple[Callable[[Folder, argparse.Namespace], str], ...]
 VERBS = (publish, tick, advance, idle, faults, status, down)
 
@@ -86,18 +94,25 @@ VERBS = (publish, tick, advance, idle, faults, status, down)
 def add_to(commands: Any) -> list[argparse.ArgumentParser]:
     """Add the verbs to a command line; each sets `verb`, which takes folder and options."""
     made = {verb.__name__: _parser(commands, verb) for verb in VERBS}
-    made["publish"].add_argument("events", metavar="JSON|FILE|-")
+    made["publish"].add_argument(
+        "events", metavar="JSON|FILE|-", help="one object, an array, or JSON lines; -: from stdin"
+    )
     made["publish"].add_argument("--topic", help="id or full name (default: the functions' one)")
-    made["tick"].add_argument("job", metavar="JOB")
-    made["tick"].add_argument("--at", type=moment, metavar="TIME", help="RFC 3339")
+    made["tick"].add_argument("job", metavar="JOB", help="such as weekly-digest")
+    made["tick"].add_argument(
+        "--at", type=moment, metavar="TIME", help="RFC 3339; the same twice is a double fire"
+    )
     made["advance"].add_argument("duration", type=duration, metavar="2h|45d|90m|30s")
-    made["status"].add_argument("--json", action="store_true")
+    made["status"].add_argument("--json", action="store_true", help="as one JSON document")
     _add_faults(made["faults"])
     return list(made.values())
 
 
 def _parser(commands: Any, verb: Callable[..., str]) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(verb.__name__, help=verb.__doc__)
+    says = verb.__doc__
+    parser: argparse.ArgumentParser = commands.add_parser(
+        verb.__name__, help=says, description=says
+    )
     parser.set_defaults(verb=verb)
     return parser
 
@@ -105,8 +120,9 @@ def _parser(commands: Any, verb: Callable[..., str]) -> argparse.ArgumentParser:
 def _add_faults(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("off", nargs="?", choices=["off"], help="nothing goes wrong any more")
     parser.add_argument("--seed", type=int, help="the same seed gives the same story")
-    for name in RATES:
-        parser.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="0..1")
+    for name, happens in RATES.items():
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, type=float, metavar="0..1", help=f"how often {happens}")
     parser.add_argument("--latency", type=duration, metavar="20ms", help="of every call")
     parser.add_argument("--code", help="what --errors answer (default UNAVAILABLE)")
     parser.add_argument(
@@ -122,12 +138,12 @@ def text(argument: str) -> str:
     """What `-` (stdin), a file's name or JSON on the command line stands for."""
     if argument == "-":
         return sys.stdin.read()
-    if argument.lstrip()[:1] in tuple('{["'):
+    if not argument.strip() or argument.lstrip()[:1] in tuple('{["'):
         return argument
     try:
         return Path(argument).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        if not argument.strip() or isinstance(error, UnicodeDecodeError):
+        if isinstance(error, UnicodeDecodeError):
             raise Refused(f"publish: {argument!r} cannot be read as text: {error}") from error
     _parsed(argument, "publish: neither a file nor JSON")
     return argument

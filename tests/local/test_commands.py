@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from local import verbs
 from local.state import Folder
 
 PROJECT = Path(__file__).parents[2]
@@ -138,6 +139,7 @@ def test_a_file_of_events_is_published(up, consumer, tmp_path, until):
     [
         ("nothing.json", "publish: neither a file nor JSON: 'nothing.json'"),
         ('{"a": 1', "publish: not JSON: '{\"a\": 1'"),
+        ("", "publish: not JSON: ''"),
         ("NaN", "publish: neither a file nor JSON: 'NaN'"),
     ],
 )
@@ -164,6 +166,13 @@ def test_what_is_not_understood_exits_with_2(up, arguments):
     assert local(up, *arguments).returncode == 2
 
 
+def test_each_verb_says_what_it_does_and_how_it_is_called(tmp_path):
+    for verb in verbs.VERBS:
+        text = " ".join(local(tmp_path, verb.__name__, "--help").stdout.split())
+        assert text.startswith(f"usage: ./deploy.sh local {verb.__name__} ")
+        assert verb.__doc__ in text
+
+
 def test_tick_of_a_job_that_is_not_there_says_so(up):
     answer = local(up, "tick", "weekly-digest", "--at", "2026-11-23T08:00:00Z")
     assert answer.returncode == 1
@@ -186,6 +195,7 @@ def test_faults_are_set_and_taken_back(up):
     [
         (("--errors", "2"), "a rate is from 0 to 1, not 2.0"),
         (("--errors", "1", "--code", "NO"), "NO is not a gRPC error code"),
+        (("--rule", "Firestor:errors=1"), "a rule for Firestor: the services are Firestore, "),
         ((), "faults: say what is to go wrong"),
         (("off", "--errors", "1"), "faults: either off, or what is to go wrong"),
     ],
