@@ -1,9 +1,11 @@
 """Entry points: what the platform calls. Declaring one prepares the process, once.
 
-A setting that is missing or malformed fails there, at the start, and not at the first request.
+A setting that is missing or malformed ends the process there, at the start, and not at the first
+request; the sentence that says which one is all it prints.
 """
 
 import functools
+import sys
 from collections.abc import Callable
 
 import functions_framework
@@ -11,6 +13,7 @@ from cloudevents.http import CloudEvent
 from flask import Request
 
 from common import logs, settings, shutdown
+from common.errors import ConfigurationError
 from common.web import Reply
 
 CloudEventFunction = Callable[[CloudEvent], None]
@@ -18,14 +21,14 @@ HttpFunction = Callable[[Request], Reply]
 
 
 def cloud_event(function: CloudEventFunction) -> CloudEventFunction:
-    """Declare a function that events trigger. Raises ConfigurationError."""
+    """Declare a function that events trigger. Raises SystemExit for a wrong setting."""
     _prepare()
     declared: CloudEventFunction = functions_framework.cloud_event(function)
     return declared
 
 
 def http(function: HttpFunction) -> HttpFunction:
-    """Declare a function that is called over HTTP. Raises ConfigurationError."""
+    """Declare a function that is called over HTTP. Raises SystemExit for a wrong setting."""
     _prepare()
     declared: HttpFunction = functions_framework.http(function)
     return declared
@@ -33,6 +36,9 @@ def http(function: HttpFunction) -> HttpFunction:
 
 @functools.cache
 def _prepare() -> None:
-    settings.current()
+    try:
+        settings.current()
+    except ConfigurationError as error:
+        sys.exit(str(error))
     logs.install()
     shutdown.prepare()
