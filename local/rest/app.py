@@ -85,12 +85,15 @@ async def no_strangers(request: web.Request, handler: Handler) -> web.StreamResp
     return await handler(request)
 
 
-def _json(text: bytes) -> Any:
+def _json(text: bytes) -> dict[str, Any]:
     try:
-        return json.loads(text) if text.strip() else {}
-    except ValueError as error:
+        body = json.loads(text) if text.strip() else {}
+    except (ValueError, RecursionError) as error:
         sentence = f"the body is not JSON: {error}"
         raise Status(grpc.StatusCode.INVALID_ARGUMENT, sentence) from error
+    if not isinstance(body, dict):
+        raise Status(grpc.StatusCode.INVALID_ARGUMENT, "the body is no JSON object")
+    return body
 
 
 def _failed(status: Status) -> web.Response:

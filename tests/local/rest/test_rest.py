@@ -156,6 +156,7 @@ def test_what_a_deployment_remembers_is_kept_under_any_name(cloud):
         ("POST", "/local/v1/advance", {}, 400, "INVALID_ARGUMENT"),
         ("POST", "/local/v1/advance", {"seconds": "x"}, 400, "INVALID_ARGUMENT"),
         ("POST", "/local/v1/advance", {"seconds": -1}, 400, "INVALID_ARGUMENT"),
+        ("POST", "/local/v1/tick", [], 400, "INVALID_ARGUMENT"),
         ("POST", "/local/v1/tick", {"job": "j", "at": "2026-01-01"}, 400, "INVALID_ARGUMENT"),
     ],
 )
