@@ -1,4 +1,4 @@
-"""Servers to run the contract tests against: ours in a thread, and Google's emulator."""
+"""Servers to run the contract tests against: ours in a thread, Google's emulator, and Google."""
 
 import asyncio
 import os
@@ -20,6 +20,8 @@ import grpc
 import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore
+from google.cloud.firestore_admin_v1 import FirestoreAdminClient
+from google.cloud.firestore_admin_v1.types import Database as Database_
 
 from local.clock import Clock
 from local.database import Database
@@ -33,9 +35,12 @@ class Server:
     """A running server and, if it is ours, its inside."""
 
     address: str
+    """Empty: the real service, in `project` and `database`."""
     loop: asyncio.AbstractEventLoop | None = None
     firestore: Firestore | None = None
     clock: Clock | None = None
+    project: str = ""
+    database: str = "(default)"
 
     def advance(self, delta: timedelta) -> None:
         """Move our server's clock."""
@@ -110,6 +115,22 @@ def run_emulator() -> Iterator[Server]:
             process.wait()
 
 
+def run_real(project: str) -> Iterator[Server]:
+    """A database of its own of the real service, deleted afterwards."""
+    admin = FirestoreAdminClient()
+    created = f"contract-{uuid.uuid4().hex[:12]}"
+    settings = Database_(
+        location_id=os.environ.get("CONTRACT_LOCATION", "europe-west1"),
+        type_=Database_.DatabaseType.FIRESTORE_NATIVE,
+    )
+    parent = f"projects/{project}"
+    admin.create_database(parent=parent, database=settings, database_id=created).result(600)
+    try:
+        yield Server("", project=project, database=created)
+    finally:
+        admin.delete_database(name=f"{parent}/databases/{created}").result(600)
+
+
 def _wait_for(process: subprocess.Popen[bytes], address: str) -> None:
     host, port = address.split(":")
     deadline = time.monotonic() + 60
@@ -123,24 +144,18 @@ def _wait_for(process: subprocess.Popen[bytes], address: str) -> None:
 
 
 def connect(
-    server: Server,
-    database: str = "(default)",
-    project: str = "",
-    *,
-    asynchronous: bool = False,
+    server: Server, database: str = "", project: str = "", *, asynchronous: bool = False
 ) -> Any:
-    """A stock client of a server, in a project nobody else uses."""
+    """A stock client of a server, in a project nobody else uses where that costs nothing."""
     make = firestore.AsyncClient if asynchronous else firestore.Client
-    before = os.environ.get("FIRESTORE_EMULATOR_HOST")
-    os.environ["FIRESTORE_EMULATOR_HOST"] = server.address
-    try:
+    project = project or server.project or f"p-{uuid.uuid4().hex[:12]}"
+    with pytest.MonkeyPatch.context() as environment:
+        if not server.address:
+            environment.delenv("FIRESTORE_EMULATOR_HOST", raising=False)
+            return make(project=project, database=database or server.database)
+        environment.setenv("FIRESTORE_EMULATOR_HOST", server.address)
         return make(
-            project=project or f"p-{uuid.uuid4().hex[:12]}",
-            database=database,
+            project=project,
+            database=database or server.database,
             credentials=AnonymousCredentials(),
         )
-    finally:
-        if before is None:
-            del os.environ["FIRESTORE_EMULATOR_HOST"]
-        else:
-            os.environ["FIRESTORE_EMULATOR_HOST"] = before
