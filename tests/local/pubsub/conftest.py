@@ -1,18 +1,21 @@
 """The local Pub/Sub, an endpoint to push to, and other Pub/Subs to compare it with."""
 
+import contextlib
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import grpc
 import pytest
 from google.cloud import pubsub_v1
-from pubsub_cloud import Endpoint, Local, eventually
+from pubsub_cloud import PROJECT, Endpoint, Local, eventually
 
 
 @pytest.fixture
@@ -57,30 +60,60 @@ def googles() -> Iterator[str]:
 
 
 NAMED = os.environ.get("PUBSUB_EMULATOR_HOST")
+REAL = os.environ.get("CONTRACT_PROJECT")
 
 CLOUDS = [
     "local",
     *(["named"] if NAMED else []),
+    *(["real"] if REAL else []),
     pytest.param("google", marks=pytest.mark.slow),
 ]
 
 
 @pytest.fixture(params=CLOUDS)
 def cloud(request: pytest.FixtureRequest) -> Iterator[SimpleNamespace]:
-    """The official clients, of the local cloud, of Google's emulator, and of the one that
-    `PUBSUB_EMULATOR_HOST` names."""
+    """The official clients, of the local cloud, of Google's emulator, of the one that
+    `PUBSUB_EMULATOR_HOST` names, and of the real service in `CONTRACT_PROJECT`.
+
+    With the project, and a beginning of names that are this test's alone: what is called so is
+    deleted afterwards.
+    """
+    prefix = f"contract-{uuid.uuid4().hex}"
+    with _clients(request) as (project, publisher, subscriber):
+        yield SimpleNamespace(
+            project=project, prefix=prefix, publisher=publisher, subscriber=subscriber
+        )
+        for subscription in subscriber.list_subscriptions(project=project):
+            if f"/{prefix}" in subscription.name:
+                subscriber.delete_subscription(subscription=subscription.name)
+        for topic in publisher.list_topics(project=project):
+            if f"/{prefix}" in topic.name:
+                publisher.delete_topic(topic=topic.name)
+
+
+@contextlib.contextmanager
+def _clients(request: pytest.FixtureRequest) -> Iterator[tuple[str, Any, Any]]:
+    """The project and the clients of the cloud that a test is for."""
     if request.param == "local":
         running = request.getfixturevalue("local")
-        yield SimpleNamespace(publisher=running.publisher, subscriber=running.subscriber)
-        return
-    host_port = NAMED if request.param == "named" else request.getfixturevalue("googles")
-    with grpc.insecure_channel(host_port) as channel:
-        publisher = pubsub_v1.PublisherClient.get_transport_class("grpc")(channel=channel)
-        subscriber = pubsub_v1.SubscriberClient.get_transport_class("grpc")(channel=channel)
-        yield SimpleNamespace(
-            publisher=pubsub_v1.PublisherClient(transport=publisher),
-            subscriber=pubsub_v1.SubscriberClient(transport=subscriber),
-        )
+        yield PROJECT, running.publisher, running.subscriber
+    elif request.param == "real":
+        with pytest.MonkeyPatch.context() as environment:
+            environment.delenv("PUBSUB_EMULATOR_HOST", raising=False)
+            publisher, subscriber = pubsub_v1.PublisherClient(), pubsub_v1.SubscriberClient()
+        yield f"projects/{REAL}", publisher, subscriber
+        publisher.stop()
+        subscriber.close()
+    else:
+        host_port = NAMED if request.param == "named" else request.getfixturevalue("googles")
+        with grpc.insecure_channel(host_port) as channel:
+            yield (
+                PROJECT,
+                *(
+                    client(transport=client.get_transport_class("grpc")(channel=channel))
+                    for client in (pubsub_v1.PublisherClient, pubsub_v1.SubscriberClient)
+                ),
+            )
 
 
 def _listens(host_port: str) -> bool:

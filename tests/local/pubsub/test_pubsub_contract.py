@@ -1,7 +1,6 @@
 """What every Pub/Sub does, asked through the official clients."""
 
 import threading
-import uuid
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import pytest
 from google.api_core import exceptions
 from google.pubsub_v1 import PublisherClient as RawPublisher
-from pubsub_cloud import PROJECT, eventually
+from pubsub_cloud import eventually
 
 
 @dataclass
@@ -54,8 +53,8 @@ class Story:
 
 @pytest.fixture
 def story(cloud: SimpleNamespace) -> Story:
-    name = f"t{uuid.uuid4().hex}"
-    topic, subscription = f"{PROJECT}/topics/{name}", f"{PROJECT}/subscriptions/{name}"
+    topic = f"{cloud.project}/topics/{cloud.prefix}"
+    subscription = f"{cloud.project}/subscriptions/{cloud.prefix}"
     cloud.publisher.create_topic(name=topic)
     cloud.subscriber.create_subscription(name=subscription, topic=topic)
     return Story(cloud, topic, subscription)
@@ -197,7 +196,7 @@ def test_bad_publish_is_refused(story: Story, messages: list[dict[str, Any]]) ->
 def test_bad_topic_name_is_refused(cloud: SimpleNamespace, name: str) -> None:
     """INVALID_ARGUMENT."""
     with pytest.raises(exceptions.InvalidArgument):
-        cloud.publisher.create_topic(name=f"{PROJECT}/topics/{name}")
+        cloud.publisher.create_topic(name=f"{cloud.project}/topics/{name}")
 
 
 @pytest.mark.parametrize(
@@ -259,5 +258,6 @@ def test_lists_name_everything_once(story: Story) -> None:
     request = {"topic": story.topic, "page_size": 1}
     listed = list(story.cloud.publisher.list_topic_subscriptions(request=request))
     assert sorted(listed) == [story.subscription, second]
-    topics = story.cloud.publisher.list_topics(request={"project": PROJECT, "page_size": 1})
+    request = {"project": story.cloud.project, "page_size": 1}
+    topics = story.cloud.publisher.list_topics(request=request)
     assert [topic.name for topic in topics].count(story.topic) == 1
