@@ -1,6 +1,7 @@
 """A Cloud Tasks server on a free port, a target that answers by script, and the official client."""
 
 import asyncio
+import contextlib
 import itertools
 import threading
 import time
@@ -17,6 +18,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 from google.cloud import tasks_v2
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
+from tasks_contract import SERVICES, Service, named, real
 
 from local.clock import Clock
 from local.database import Database
@@ -198,6 +200,19 @@ def start(tmp_path: Path, key: rsa.RSAPrivateKey) -> Iterator[Any]:
 def cloud(start: Any) -> Cloud:
     """The cloud."""
     return start()
+
+
+@pytest.fixture(params=SERVICES)
+def service(request: pytest.FixtureRequest) -> Iterator[Service]:
+    """What the contract tests talk to; its queues are deleted afterwards."""
+    with contextlib.ExitStack() as stack:
+        if request.param == "ours":
+            ours = request.getfixturevalue("cloud")
+            made = Service(ours.client, PARENT, ours.target)
+        else:
+            made = stack.enter_context(named(Target) if request.param == "named" else real())
+        stack.callback(made.close)
+        yield made
 
 
 @pytest.fixture
