@@ -122,9 +122,7 @@ def _target(job: JSON) -> JSON:
     uri = target.get("uri", "")
     if not uri.startswith(("http://", "https://")) or len(uri) > MAX_URI:
         raise invalid("HttpTarget.uri must start with 'http://' or 'https://'.")
-    target.setdefault("httpMethod", "POST")
-    if target["httpMethod"] not in _METHODS:
-        raise invalid(f"HttpTarget.httpMethod: {target['httpMethod']!r} is not a method.")
+    target["httpMethod"] = _method(target.get("httpMethod", "POST"))
     if "oauthToken" in target:
         raise Status(
             grpc.StatusCode.UNIMPLEMENTED, "HttpTarget.oauthToken: only OIDC is served here."
@@ -132,6 +130,15 @@ def _target(job: JSON) -> JSON:
     _check_body(target)
     target["headers"] = _headers(target)
     return target
+
+
+def _method(given: Any) -> str:
+    """An HTTP method, which the stock clients' REST sends as its number."""
+    if type(given) is int and 0 <= given <= len(_METHODS):
+        return _METHODS[max(given, 1) - 1]
+    if given not in _METHODS:
+        raise invalid(f"HttpTarget.httpMethod: {given!r} is not a method.")
+    return str(given)
 
 
 def _check_body(target: JSON) -> None:

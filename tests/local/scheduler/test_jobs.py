@@ -26,6 +26,13 @@ def test_new_job_shows_the_platforms_defaults(local: Local) -> None:
     }
 
 
+@pytest.mark.parametrize(("number", "name"), [(0, "POST"), (1, "POST"), (2, "GET"), (7, "OPTIONS")])
+def test_method_may_be_given_as_its_number(local: Local, number: int, name: str) -> None:
+    """As Google's clients do over REST."""
+    job = local.get(local.create(httpTarget={"httpMethod": number}))
+    assert job["httpTarget"]["httpMethod"] == name
+
+
 def test_second_job_of_a_name_is_refused(local: Local) -> None:
     """ALREADY_EXISTS."""
     local.create()
@@ -52,6 +59,8 @@ def test_missing_job_is_not_found(local: Local, method: str) -> None:
         {"retryConfig": {"minBackoffDuration": "20s", "maxBackoffDuration": "10s"}},
         {"httpTarget": {"uri": "ftp://x"}},
         {"httpTarget": {"httpMethod": "GET", "body": "eA=="}},
+        {"httpTarget": {"httpMethod": "CONNECT"}},
+        {"httpTarget": {"httpMethod": 8}},
         {"httpTarget": {"body": "not base64"}},
         {"httpTarget": {"headers": {"X-A": "two\nlines"}}},
         {"name": "digest"},
