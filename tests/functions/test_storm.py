@@ -25,15 +25,20 @@ STORM = {
 
 @pytest.fixture(scope="module", params=[1, 2])
 def survived(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator:
-    """A shop after a storm of this seed, and after the calm that followed."""
+    """A shop after a storm of this seed, one more when its reminders were due, and a calm after
+    each: a reminder of a cart whose order is not known by then is rightly sent."""
     provider = Provider()
     with local_cloud(tmp_path_factory.mktemp("storm")) as cloud:
         shop = Shop(cloud, provider)
-        deploy(shop, MAX_ATTEMPTS="100")
+        deploy(shop, MAX_ATTEMPTS="100", CART_REMINDER_DELAY=f"{9 * 3600}")
         cloud.faults(seed=request.param, **STORM)
         _shop_in_the_storm(shop)
         cloud.faults()
-        cloud.advance(timedelta(hours=20))
+        cloud.advance(timedelta(hours=7))
+        cloud.faults(seed=request.param, **STORM)
+        cloud.advance(timedelta(hours=3))
+        cloud.faults()
+        cloud.advance(timedelta(hours=9))
         yield shop
     provider.close()
 
