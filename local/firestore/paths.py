@@ -18,7 +18,7 @@ from typing import NamedTuple
 from local.firestore.refusals import invalid
 
 NUMERIC = re.compile(r"__id(-?\d{1,19})__")
-RESERVED = re.compile(r"__.*__", re.DOTALL)
+RESERVED = re.compile(r"__.+__", re.DOTALL)
 MAX_ID_BYTES = 1500
 TERMINATOR = b"\0\x01"
 AFTER = b"\xff"
@@ -132,7 +132,7 @@ def name_of(whole: bytes) -> str:
 
 
 def is_reserved(text: str) -> bool:
-    """Whether an id or field name is the platform's own: `__…__`."""
+    """Whether an id or field name is the platform's own: `__…__`, but not `____`."""
     return text.startswith("__") and RESERVED.fullmatch(text) is not None
 
 

@@ -4,6 +4,7 @@ import datetime
 
 import pytest
 from google.api_core import exceptions
+from google.cloud.firestore import FieldFilter
 
 
 def api(client, method, **request):
@@ -127,6 +128,12 @@ def test_collections_are_listed_as_they_were(client):
 def test_bad_names_are_invalid(client, path):
     with pytest.raises(exceptions.InvalidArgument):
         api(client, "get_document", name=name(client, path))
+
+
+def test_a_name_of_four_underscores_is_nobodys(client):
+    client.document("____/____").set({"____": 1, "m": {"__": 2}})
+    query = client.collection("____").where(filter=FieldFilter("____", "==", 1))
+    assert [s.id for s in query.stream()] == ["____"]
 
 
 def test_ids_have_at_most_1500_bytes(client):
