@@ -21,8 +21,9 @@ from local.firestore import fields as field_paths
 from local.firestore import values
 from local.firestore.documents import Documents
 from local.firestore.fields import FieldPath
+from local.firestore.orders import Order, position
 from local.firestore.paths import AFTER, Path, first_segment, segment
-from local.firestore.queries import Order, Query, position
+from local.firestore.queries import Query
 from local.firestore.stored import Change, Scope, Stored
 
 CHUNK = 200

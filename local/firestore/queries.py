@@ -5,30 +5,21 @@ where the order is descending. The order of positions is the order of results, a
 position or the beginning of one.
 """
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
 
 from local.firestore import fields as field_paths
-from local.firestore import filters, paths, values
+from local.firestore import filters, orders, paths, values
 from local.firestore.fields import NAME, FieldPath
 from local.firestore.messages import StructuredQuery
+from local.firestore.orders import Order
 from local.firestore.paths import AFTER
-from local.firestore.refusals import invalid
+from local.firestore.refusals import failed_precondition, invalid
 from local.firestore.stored import Change, Scope, Stored
 from local.status import Status
-
-DESCENDING = StructuredQuery.Direction.DESCENDING
-
-
-@dataclass(frozen=True)
-class Order:
-    """One field results are ordered by."""
-
-    path: FieldPath
-    descending: bool
 
 
 @dataclass(frozen=True)
@@ -81,7 +72,7 @@ class Query:
         """The position of a document that is a result (before offset and limit); else None."""
         if not self.matches(fields, key):
             return None
-        found = position(self.orders, fields, key)
+        found = orders.position(self.orders, fields, key)
         if found is None or found < self.low or (self.high and found >= self.high):
             return None
         return found
@@ -106,21 +97,6 @@ class Query:
         return stored is not None and self.place(stored.fields(), stored.key) is not None
 
 
-def position(orders: tuple[Order, ...], fields: Any, key: bytes) -> bytes | None:
-    """Where a document stands; None: it lacks a field it would be ordered by."""
-    parts = []
-    for order in orders:
-        if order.path == NAME:
-            encoded = key + values.END
-        else:
-            value = field_paths.get(fields, order.path)
-            if value is None:
-                return None
-            encoded = values.encode(value)
-        parts.append(values.descending(encoded) if order.descending else encoded)
-    return b"".join(parts)
-
-
 def parse(parent: str, message: Any, aggregated: Set[FieldPath] = frozenset()) -> Query:
     """A query from a StructuredQuery message, over whose results fields are aggregated.
 
@@ -129,7 +105,11 @@ def parse(parent: str, message: Any, aggregated: Set[FieldPath] = frozenset()) -
     scope = _scope(parent, message)
     wanted = filters.parse(message.where) if message.HasField("where") else None
     filters.check(wanted)
-    orders = _with_aggregated(_orders(message, wanted), message, wanted, aggregated)
+    named = orders.parse(message.order_by)
+    _check_reach(scope, named, wanted)
+    completed = _with_aggregated(
+        orders.completed(named, wanted), message, aggregated, _is_by_name(scope, named, wanted)
+    )
     if message.offset < 0:
         raise invalid("offset is negative")
     limit = message.limit.value if message.HasField("limit") else None
@@ -137,13 +117,13 @@ def parse(parent: str, message: Any, aggregated: Set[FieldPath] = frozenset()) -
         raise invalid("limit is negative")
     if message.HasField("find_nearest"):
         raise Status(grpc.StatusCode.UNIMPLEMENTED, "Vector search is not implemented here.")
-    low, high = _bounds(message, orders)
-    low, high = _narrowed(low, high, orders[0], wanted)
+    low, high = _bounds(message, completed)
+    low, high = _narrowed(low, high, completed[0], wanted)
     return Query(
         scope,
         wanted,
         filters.predicate(wanted),
-        orders,
+        completed,
         low,
         high,
         message.offset,
@@ -169,49 +149,45 @@ def _scope(parent: str, message: Any) -> Scope:
     return Scope(key, collection)
 
 
-def _orders(message: Any, wanted: filters.Filter | None) -> tuple[Order, ...]:
-    orders = [
-        Order(field_paths.parse_queried(order.field.field_path), order.direction == DESCENDING)
-        for order in message.order_by
-    ]
-    named = [order.path for order in orders]
-    present = set(named)
-    for path in present:
-        if named.count(path) > 1:
-            raise invalid(f"order by clause cannot contain duplicate fields {'.'.join(path)}")
-    if NAME in named[:-1]:
-        raise invalid("order by clause cannot contain more fields after the key")
-    last = orders[-1].descending if orders else False
-    unequal = {c.path for c in filters.conditions(wanted) if c.operator in filters.INEQUALITIES}
-    by_name = [orders.pop()] if NAME in present else []
-    orders += [Order(path, last) for path in sorted(unequal - present - {NAME})]
-    orders += by_name
-    if NAME not in present:
-        orders.append(Order(NAME, last))
-    return tuple(orders)
+def _check_reach(scope: Scope, named: Sequence[Order], wanted: filters.Filter | None) -> None:
+    """What the documents of several collections cannot be asked."""
+    if scope.collection is not None:
+        return
+    fields = [c.path for c in filters.conditions(wanted) if c.path != NAME]
+    is_by_field = any(order.path != NAME for order in named)
+    is_descending = any(order.descending for order in named)
+    if scope.is_below and (fields or is_by_field):
+        raise invalid("collection group queries are only allowed at the root parent")
+    if scope.group:
+        if scope.is_below and is_descending:
+            raise failed_precondition("The query requires an index.")
+    elif is_by_field or is_descending:
+        raise invalid("kind is required for all orders except __key__ ascending")
+    elif fields:
+        raise invalid(f"kind is required for filter: {'.'.join(fields[0])}")
+
+
+def _is_by_name(scope: Scope, named: Sequence[Order], wanted: filters.Filter | None) -> bool:
+    """Whether it is by their names that documents are looked for."""
+    asked = [order.path for order in named] + [c.path for c in filters.conditions(wanted)]
+    return NAME in asked or scope.is_below
 
 
 def _with_aggregated(
-    orders: tuple[Order, ...],
-    message: Any,
-    wanted: filters.Filter | None,
-    aggregated: Set[FieldPath],
+    completed: tuple[Order, ...], message: Any, aggregated: Set[FieldPath], is_by_name: bool
 ) -> tuple[Order, ...]:
     """The orders with the aggregated fields, which decide what an offset and a limit leave."""
-    missing = sorted(aggregated - {order.path for order in orders})
-    if not missing:
-        return orders
-    explicit = [field_paths.parse_queried(order.field.field_path) for order in message.order_by]
-    if NAME in explicit or any(c.path == NAME for c in filters.conditions(wanted)):
+    missing = sorted(aggregated - {order.path for order in completed})
+    if missing and is_by_name:
         raise invalid(
-            f"This query requires an index that has fields [{', '.join(map('.'.join, missing))}]"
+            f"This query requires an index with fields [{', '.join(map('.'.join, missing))}]"
             " after __name__ and Firestore does not currently support such an index. Please try"
             " the query again with additional ordering on those fields."
         )
     if not (message.offset or message.HasField("limit")):
-        return orders
-    *others, by_name = orders
-    return (*others, *(Order(path, by_name.descending) for path in missing), by_name)
+        return completed
+    *others, name = completed
+    return (*others, *(Order(path, name.descending) for path in missing), name)
 
 
 def _projection(message: Any, aggregated: Set[FieldPath]) -> tuple[FieldPath, ...] | None:
@@ -237,12 +213,12 @@ def _projected_and_aggregated(found: list[FieldPath], aggregated: Set[FieldPath]
     return invalid("Cannot apply property masks when aggregation fields are present.")
 
 
-def _bounds(message: Any, orders: tuple[Order, ...]) -> tuple[bytes, bytes]:
+def _bounds(message: Any, completed: tuple[Order, ...]) -> tuple[bytes, bytes]:
     low, high = b"", b""
     if message.HasField("start_at"):
-        low = _cursor(message.start_at, orders, len(message.order_by))
+        low = _cursor(message.start_at, completed, len(message.order_by))
     if message.HasField("end_at"):
-        high = _cursor(message.end_at, orders, len(message.order_by))
+        high = _cursor(message.end_at, completed, len(message.order_by))
         high = high or b"\0"
     return low, high
 
@@ -261,11 +237,11 @@ def _narrowed(
     return low, high
 
 
-def _cursor(cursor: Any, orders: tuple[Order, ...], explicit: int) -> bytes:
-    if len(cursor.values) > explicit:
+def _cursor(cursor: Any, completed: tuple[Order, ...], named: int) -> bytes:
+    if len(cursor.values) > named:
         raise invalid("Cursor has too many values.")
     position = b""
-    for value, order in zip(cursor.values, orders, strict=False):
+    for value, order in zip(cursor.values, completed, strict=False):
         encoded = _cursor_key(value) if order.path == NAME else values.encode(value)
         position += values.descending(encoded) if order.descending else encoded
     return position if cursor.before else position + AFTER

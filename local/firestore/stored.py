@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from local.clock import MICROSECOND
 from local.firestore.messages import Document
-from local.firestore.paths import AFTER, Collection, Path
+from local.firestore.paths import AFTER, Collection, Path, first_segment
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -60,6 +60,12 @@ class Scope:
         """All keys are at low <= key < high."""
         above = self.parent if self.collection is None else self.collection.key
         return above, above + AFTER
+
+    @property
+    def is_below(self) -> bool:
+        """Whether they are all the documents, or a group's, below one document."""
+        is_root = first_segment(self.parent)[1] == len(self.parent)
+        return self.collection is None and not self.children_only and not is_root
 
     def contains(self, path: Path) -> bool:
         """Whether a document is among them."""

@@ -239,6 +239,74 @@ def test_a_collection_group_is_all_collections_of_a_name_in_the_order_of_paths(c
     assert ids(group.where(filter=FieldFilter("v", "==", "g/1"))) == ["1"]
 
 
+def below(client, parent, kind, aggregations=None, **rest):
+    """The ids of all documents, or of a group's, below a document; `rest` as in the query.
+
+    With aggregations their integers instead, which are called `found`.
+    """
+    query = {"from_": [{"collection_id": kind, "all_descendants": True}], **rest}
+    request = {"parent": f"{client._database_string}/documents{parent}"}
+    options = {"metadata": client._rpc_metadata, "timeout": 10, "retry": None}
+    if aggregations:
+        request["structured_aggregation_query"] = {
+            "structured_query": query,
+            "aggregations": aggregations,
+        }
+        answers = client._firestore_api.run_aggregation_query(request=request, **options)
+        return [a.result.aggregate_fields["found"].integer_value for a in answers]
+    request["structured_query"] = query
+    answers = client._firestore_api.run_query(request=request, **options)
+    return [a.document.name.split("/")[-1] for a in answers if a.document.name]
+
+
+IS_ONE = {
+    "field_filter": {"field": {"field_path": "v"}, "op": "EQUAL", "value": {"integer_value": 1}}
+}
+BY_V, BY_NAME, DOWN = (
+    {"order_by": [{"field": {"field_path": path}, "direction": direction}]}
+    for path, direction in (("v", 1), ("__name__", 1), ("__name__", 2))
+)
+
+
+@pytest.mark.parametrize(("kind", "found"), [("", ["a", "b", "x"]), ("g", ["a", "b"])])
+def test_what_is_below_a_document_comes_by_its_name(client, kind, found):
+    for path in ("r/1/g/a", "r/1/g/a/g/b", "r/1/h/x", "r/2/g/c", "r/1"):
+        client.document(path).set({"v": 1})
+    assert below(client, "/r/1", kind) == found
+    assert below(client, "/r/1", kind, **BY_NAME, limit={"value": 1}) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("parent", "kind", "rest", "text"),
+    [
+        ("/r/1", "g", BY_V, "only allowed at the root parent"),
+        ("/r/1", "", BY_V, "only allowed at the root parent"),
+        ("/r/1", "g", {"where": IS_ONE}, "only allowed at the root parent"),
+        ("/r/1", "", DOWN, "kind is required for all orders except __key__ ascending"),
+        ("", "", BY_V, "kind is required for all orders except __key__ ascending"),
+        ("", "", DOWN, "kind is required for all orders except __key__ ascending"),
+        ("", "", {"where": IS_ONE}, "kind is required for filter: v"),
+    ],
+)
+def test_documents_of_several_collections_are_asked_by_name_only(client, parent, kind, rest, text):
+    with pytest.raises(exceptions.InvalidArgument, match=text):
+        below(client, parent, kind, **rest)
+
+
+def test_what_is_below_a_document_is_counted_and_not_summed(client):
+    client.document("r/1/g/a").set({"v": 1})
+    counted = {"alias": "found", "count": {}}
+    summed = {"alias": "found", "sum": {"field": {"field_path": "v"}}}
+    assert below(client, "/r/1", "g", aggregations=[counted]) == [1]
+    with pytest.raises(exceptions.InvalidArgument, match=r"fields \[v\] after __name__"):
+        below(client, "/r/1", "g", aggregations=[summed])
+
+
+def test_a_group_below_a_document_has_no_descending_order(client):
+    with pytest.raises(exceptions.FailedPrecondition):
+        below(client, "/r/1", "g", **DOWN)
+
+
 def test_stream_tells_when_it_was_read(numbers, client):
     written = client.document("c/d00").set({"n": 99}).update_time
     assert all(snapshot.read_time >= written for snapshot in numbers.stream())
