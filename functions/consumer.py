@@ -8,11 +8,11 @@ Gives up: malformed events at once, others after MAX_ATTEMPTS; both are in `dead
 
 from cloudevents.http import CloudEvent
 
-from common import entry, pubsub
-from common.events import NUMBER, Event, Fields
 from common.idempotency import Outcome, Work
-from common.notices import notify
-from common.pubsub import On
+from common.messaging.steps import notify
+from common.triggers import entry, pubsub
+from common.triggers.events import NUMBER, Event, Fields
+from common.triggers.pubsub import On
 from functions.shop import carts, orders, users
 
 
@@ -27,7 +27,7 @@ def order_placed(event: Event, work: Work) -> Outcome:
     users.require(event.user_id)
     work.write("order", lambda: [orders.place(event, work), *carts.purchase(event, work)])
     work.step("confirmation", lambda key: _send(event, work, key, "order_confirmation"))
-    work.last_step("inventory", lambda key: orders.tell_inventory(event, key))
+    work.last_step("inventory", lambda key: orders.notify_inventory(event, key))
     return Outcome(result="sent")
 
 

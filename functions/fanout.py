@@ -8,10 +8,12 @@ Gives up: an unknown campaign at once, others after MAX_ATTEMPTS; both are in `d
 
 from flask import Request
 
-from common import campaigns, entry, reminders, settings, web
-from common.campaigns import Campaign
 from common.idempotency import Answer
-from common.web import Call, Reply
+from common.process import settings
+from common.scheduling import campaigns, reminders
+from common.scheduling.campaigns import Campaign
+from common.triggers import entry, http
+from common.triggers.http import Call, Reply
 
 
 @entry.http
@@ -19,7 +21,7 @@ def fanout(request: Request) -> Reply:
     """Handle one tick, or one slice."""
     here = settings.current()
     emails = [here.scheduler_service_account, here.tasks_service_account]
-    return web.serve(request, "fanout", start, audience=here.fanout_audience, emails=emails)
+    return http.serve(request, "fanout", start, audience=here.fanout_audience, emails=emails)
 
 
 def start(call: Call) -> Answer:

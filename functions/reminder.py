@@ -8,11 +8,13 @@ Gives up: what can never succeed at once, others after MAX_ATTEMPTS; both are in
 
 from flask import Request
 
-from common import campaigns, entry, reminders, settings, web
 from common.idempotency import Answer, Outcome, Work
-from common.notices import notify
-from common.reminders import Reminder
-from common.web import Call, Reply
+from common.messaging.steps import notify
+from common.process import settings
+from common.scheduling import campaigns, reminders
+from common.scheduling.reminders import Reminder
+from common.triggers import entry, http
+from common.triggers.http import Call, Reply
 from functions.shop import carts, orders, users
 
 
@@ -21,7 +23,7 @@ def reminder(request: Request) -> Reply:
     """Handle one call."""
     here = settings.current()
     emails = [here.tasks_service_account]
-    return web.serve(request, "reminder", ring, audience=here.reminder_audience, emails=emails)
+    return http.serve(request, "reminder", ring, audience=here.reminder_audience, emails=emails)
 
 
 def ring(call: Call) -> Answer:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from common.settings import VARIABLES
+from common.process.variables import VARIABLES
 from local.testing import local_cloud
 
 ROOT = Path(__file__).parents[1]

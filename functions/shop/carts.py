@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 from typing import Any
 
-from common import documents, reminders, settings
-from common.documents import Snapshot, Write
-from common.events import Event
+from common.cloud import firestore
+from common.cloud.firestore import Snapshot, Write
 from common.idempotency import Outcome, Work
+from common.process import settings
+from common.scheduling import reminders
+from common.triggers.events import Event
 
 REMINDER = "cart_abandonment"
 
 
 def read(cart_id: str) -> Snapshot:
     """The cart's document."""
-    return documents.read(f"carts/{documents.document_id(cart_id)}")
+    return firestore.read(f"carts/{firestore.document_id(cart_id)}")
 
 
 def purchase(event: Event, work: Work) -> Sequence[Write]:

@@ -12,10 +12,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
-from common import documents, idempotency
+from common import idempotency
+from common.cloud import firestore
 from common.errors import InProgressError, KeyReusedError, PermanentError
 from common.idempotency import Handler, Job, Limits, Outcome, Work
-from common.room import Room
+from common.idempotency.exclusive import Room
 from tests.bench.rates import table
 from tests.common.wire import Wire, running
 
@@ -36,7 +37,7 @@ def main() -> None:
 def rows() -> list[Sequence[object]]:
     """The outcomes, each with what it costs."""
     with running() as wire:
-        documents.read("warm/up")
+        firestore.read("warm/up")
         return [(case.replace("_", " "), *_counted(wire, CASES[case])) for case in CASES]
 
 
@@ -102,7 +103,7 @@ def _first_delivery(wire: Wire) -> Callable[[], None]:
 
 
 def _first_at_once(wire: Wire) -> Callable[[], None]:
-    return _delivery("once", _done, is_first=True, at_once=Outcome)
+    return _delivery("once", _done, is_first=True, fast_path=Outcome)
 
 
 def _with_a_write_a_step_and_a_last_step(wire: Wire) -> Callable[[], None]:

@@ -9,7 +9,7 @@ from tests.bench import idempotency_counts
 
 DOCUMENTED = {
     "first delivery": "first delivery ",
-    "first at once": "first delivery, done `at_once`",
+    "first at once": "first delivery, done `fast_path`",
     "duplicate": "duplicate, in progress",
     "in progress": "duplicate, in progress",
     "dead already": "duplicate, in progress",

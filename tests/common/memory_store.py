@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from common.claims import Found, Record
-from common.documents import Write
+from common.cloud.firestore import Write
 from common.errors import PermanentError, RefusedError, TransientError
 from common.idempotency import Job, Limits
-from common.records import record_id
+from common.idempotency.record import Found, Record
+from common.idempotency.store import record_id
 
 LIMITS = Limits(max_attempts=3, budget=50.0, lease=90.0)
 

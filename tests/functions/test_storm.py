@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from shop_cloud import Shop, deploy
 
 from local.demo.provider import Provider
 from local.testing import local_cloud
+from tests.functions.shop_cloud import Shop, deploy
 
 USERS = [f"storm-{number}" for number in range(8)]
 CREATE_TASK = {"service": "CloudTasks", "method": "CreateTask", "lost_replies": 0.5}

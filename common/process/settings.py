@@ -1,0 +1,138 @@
+"""Every setting of the functions, read from the environment once, at start.
+
+`common.process.variables` has the one table of them: what `load` reads and what the documentation
+lists. Empty or blank means unset; other variables are ignored. A field of `Settings` is the name of
+its variable in lower case. No other file reads the environment; Google's Firestore client reads its
+own FIRESTORE_EMULATOR_HOST, which is listed there because whoever runs the functions may set it.
+"""
+
+import functools
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from common.errors import ConfigurationError
+from common.process.variables import ALL, VARIABLES, Smtp, Variable
+
+DAY = 86_400
+"""Seconds: the outage that deliveries must outlast."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the functions know about where they run. Durations are seconds unless typed.
+
+    A required string that only another function needs is "".
+    """
+
+    google_cloud_project: str
+    location: str
+    firestore_database: str
+    firestore_emulator_host: str | None
+    cloud_tasks_emulator_host: str | None
+    reminder_url: str
+    fanout_url: str
+    consumer_url: str | None
+    reminder_audience: str
+    fanout_audience: str
+    tasks_service_account: str
+    scheduler_service_account: str
+    oidc_issuer: str
+    platform_checks_callers: bool
+    messaging_url: str | None = field(repr=False)
+    smtp_url: Smtp | None
+    message_from: str | None
+    message_allow: tuple[str, ...]
+    """Addresses and `@domain`s in lower case; empty: everybody."""
+    unsubscribe_url: str | None
+    unsubscribe_secret: str | None = field(repr=False)
+    inventory_url: str | None = field(repr=False)
+    cart_reminder_delay: timedelta
+    handler_budget: float
+    function_timeout: float
+    lease_seconds: float
+    max_attempts: int
+    redelivery_attempts: int | None
+    redelivery_seconds: float | None
+    function_target: str | None
+    k_service: str | None
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """The settings in `environ`, for the function that FUNCTION_TARGET names (unset: for all).
+
+    Raises ConfigurationError: one sentence with the variable and its value.
+    """
+    target = environ.get("FUNCTION_TARGET", "").strip()
+    functions = {target} if target else ALL
+    values = {name: _read(name, environ, functions) for name in VARIABLES}
+    settings = Settings(**{name.lower(): value for name, value in values.items()})
+    _check_budget(settings)
+    _check_redelivery(settings)
+    _check_messages(settings)
+    return settings
+
+
+@functools.cache
+def current() -> Settings:
+    """This process's settings; read on the first call and never again."""
+    return load(os.environ)
+
+
+def _read(name: str, environ: Mapping[str, str], functions: Collection[str]) -> Any:
+    variable = VARIABLES[name]
+    text = environ.get(name, "").strip() or variable.default
+    if text is None:
+        return _unset(name, variable, functions)
+    try:
+        return variable.parse(text)
+    except ValueError as error:
+        shown = variable.show(text)
+        raise ConfigurationError(f"{name} is {shown}, but must be {error}.") from None
+
+
+def _unset(name: str, variable: Variable, functions: Collection[str]) -> Any:
+    # What all of ours need, a function of the user's own needs too.
+    needing = ALL if variable.needed_by == ALL else variable.needed_by.intersection(functions)
+    if needing:
+        who = ", ".join(sorted(needing))
+        raise ConfigurationError(f"{name} is not set, but needed by {who}: {variable.meaning}.")
+    return "" if variable.needed_by else None
+
+
+def _check_budget(settings: Settings) -> None:
+    """The work ends before the platform ends it, and that before the claim is over."""
+    budget, timeout = settings.handler_budget, settings.function_timeout
+    if not budget < timeout < settings.lease_seconds:
+        raise ConfigurationError(
+            f"HANDLER_BUDGET is {budget:g}, FUNCTION_TIMEOUT {timeout:g} and LEASE_SECONDS "
+            f"{settings.lease_seconds:g}, but each must be less than the next."
+        )
+
+
+def _check_redelivery(settings: Settings) -> None:
+    """Whoever calls goes on longer than our own attempts, a crash's lease and a day's outage."""
+    attempts, seconds = settings.redelivery_attempts, settings.redelivery_seconds
+    if attempts is not None and attempts <= settings.max_attempts:
+        raise ConfigurationError(
+            f"REDELIVERY_ATTEMPTS is {attempts}, but must be more than MAX_ATTEMPTS, "
+            f"{settings.max_attempts}."
+        )
+    needed = DAY + settings.lease_seconds
+    if seconds is not None and seconds < needed:
+        raise ConfigurationError(
+            f"REDELIVERY_SECONDS is {seconds:g}, but a day's outage and a lease of "
+            f"{settings.lease_seconds:g} last {needed:g}."
+        )
+
+
+def _check_messages(settings: Settings) -> None:
+    if settings.messaging_url and settings.smtp_url:
+        raise ConfigurationError("MESSAGING_URL and SMTP_URL are both set, but one must be chosen.")
+    if settings.smtp_url and not settings.message_from:
+        raise ConfigurationError("MESSAGE_FROM is not set, and SMTP_URL needs it.")
+    unsubscribe = settings.unsubscribe_url or ""
+    if not unsubscribe.startswith("mailto:") and unsubscribe and not settings.unsubscribe_secret:
+        raise ConfigurationError("UNSUBSCRIBE_SECRET is not set, and UNSUBSCRIBE_URL needs it.")
