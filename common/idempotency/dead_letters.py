@@ -24,8 +24,8 @@ MAX_PAYLOAD = 900_000
 MAX_ERROR = 2000
 
 
-def letter(
-    letter_id: str,
+def opened(
+    dead_letter_id: str,
     *,
     source: str,
     reason: str,
@@ -50,19 +50,19 @@ def letter(
     }
     if now is not None:
         fields["expire_at"] = now + RETENTION
-    return Merge(path=f"{COLLECTION}/{letter_id}", fields=fields)
+    return Merge(path=f"{COLLECTION}/{dead_letter_id}", fields=fields)
 
 
-def record(letter_id: str, *, source: str, error: PermanentError, payload: bytes) -> None:
+def record(dead_letter_id: str, *, source: str, error: PermanentError, payload: bytes) -> None:
     """Record what is given up at its first attempt, before any claim; once, however often asked.
 
     Raises TransientError when it cannot be recorded now: then it must not be acknowledged.
     """
     if firestore.latest_time() is None:
         # Its only write: without a server time the collector would never find it.
-        firestore.read(f"{COLLECTION}/{letter_id}")
-    write = letter(
-        letter_id,
+        firestore.read(f"{COLLECTION}/{dead_letter_id}")
+    write = opened(
+        dead_letter_id,
         source=source,
         reason=reason(error),
         error=str(error),
@@ -72,15 +72,15 @@ def record(letter_id: str, *, source: str, error: PermanentError, payload: bytes
     )
     with suppress(RefusedError):
         firestore.commit([Create(path=write.path, fields=write.fields)])
-    logs.error("dead_lettered", str(error), dead_letter=letter_id)
+    logs.error("dead_lettered", str(error), dead_letter=dead_letter_id)
 
 
-def replayed(letter_id: str) -> Merge:
+def replayed(dead_letter_id: str) -> Merge:
     """The write that marks it as replayed; it goes into the commit that completes the replay."""
     fields: dict[str, Any] = {"state": "replayed", "replayed_at": SERVER_TIMESTAMP}
     if (now := firestore.latest_time()) is not None:
         fields["expire_at"] = now + RETENTION
-    return Merge(path=f"{COLLECTION}/{letter_id}", fields=fields)
+    return Merge(path=f"{COLLECTION}/{dead_letter_id}", fields=fields)
 
 
 def reason(error: PermanentError) -> str:
