@@ -10,18 +10,18 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from google.cloud.firestore import SERVER_TIMESTAMP
-
 from common.cloud import firestore
-from common.cloud.firestore import Create, Merge
+from common.cloud.firestore import SERVER_TIMESTAMP, Create, Merge
 from common.errors import PermanentError, RefusedError
 from common.process import logs
 
 COLLECTION = "dead_letters"
 RETENTION = timedelta(days=45)
+"""How long a dead letter is kept after its last change."""
 MAX_PAYLOAD = 900_000
 """Bytes of a payload that are kept; a document holds 1 MiB."""
 MAX_ERROR = 2000
+"""Characters of an error, or of a key, that are kept."""
 
 
 def opened(
@@ -36,7 +36,14 @@ def opened(
     first_seen: datetime | None = None,
     key: str | None = None,
 ) -> Merge:
-    """The write that records it. `now` is a server time, if one is known (for the collector)."""
+    """The write that opens a dead letter, or opens it again, whatever its state.
+
+    `source` is the function that gave the work up, `reason` is one word for why, `error` the text
+    of the last error (cut to MAX_ERROR characters), `payload` what was received (cut to MAX_PAYLOAD
+    bytes), `attempts` how often the work was tried, `first_seen` when it was first claimed (None:
+    now), `key` its business key. `now` is a server time, if one is known: RETENTION after it the
+    collector removes the dead letter.
+    """
     fields: dict[str, Any] = {
         "source": source,
         "reason": reason,
@@ -54,12 +61,14 @@ def opened(
 
 
 def record(dead_letter_id: str, *, source: str, error: PermanentError, payload: bytes) -> None:
-    """Record what is given up at its first attempt, before any claim; once, however often asked.
+    """Open the dead letter of what is given up before any claim; once, however often it is called.
 
-    Raises TransientError when it cannot be recorded now: then it must not be acknowledged.
+    `source` is the function that gave the work up, `payload` is what was received. Raises
+    TransientError when the dead letter cannot be written now: then the delivery must not be
+    acknowledged.
     """
     if firestore.latest_time() is None:
-        # Its only write: without a server time the collector would never find it.
+        # This is the letter's only write: without a server time it would never be collected.
         firestore.read(f"{COLLECTION}/{dead_letter_id}")
     write = opened(
         dead_letter_id,
@@ -76,7 +85,7 @@ def record(dead_letter_id: str, *, source: str, error: PermanentError, payload: 
 
 
 def replayed(dead_letter_id: str) -> Merge:
-    """The write that marks it as replayed; it goes into the commit that completes the replay."""
+    """The write that marks a dead letter as replayed, for the commit that completes the replay."""
     fields: dict[str, Any] = {"state": "replayed", "replayed_at": SERVER_TIMESTAMP}
     if (now := firestore.latest_time()) is not None:
         fields["expire_at"] = now + RETENTION
@@ -84,7 +93,7 @@ def replayed(dead_letter_id: str) -> Merge:
 
 
 def reason(error: PermanentError) -> str:
-    """What kind of error it was: KeyReusedError is `key_reused`."""
+    """The reason that a dead letter names for an error: KeyReusedError is `key_reused`."""
     name = type(error).__name__.removesuffix("Error")
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
