@@ -20,7 +20,7 @@ from common import callers
 from common.callers import Keys
 from common.errors import ForbiddenError, TransientError, UnauthorizedError
 from common.settings import Settings
-from local.identity import Issuer
+from local.kernel.identity import Issuer
 
 AUDIENCE = "https://reminder.example.com"
 CALLER = "tasks@shop.iam.gserviceaccount.com"

@@ -25,7 +25,7 @@ from common.errors import (
 from common.idempotency import Answer, Job, Limits, Outcome, Work
 from common.records import FirestoreStore, record_id
 from common.room import Room
-from local.faults import Plan
+from local.kernel.faults import Plan
 
 STORE = FirestoreStore()
 QUICK = Limits(max_attempts=50, budget=30.0, lease=60.0)
