@@ -4,10 +4,10 @@ Exit code 0 only if every effect happened once. `--firestore HOST:PORT` plays on
 an empty one; its clock cannot be moved, so that takes minutes and leaves out what takes days.
 """
 
-import argparse
 import sys
 import time
 
+from local.cli.parser import Parser
 from local.demo.provider import Provider
 from local.demo.stage import Stage, StageError
 from local.demo.story import Story
@@ -19,7 +19,7 @@ SEED, DUPLICATES = 11, 0.3
 
 def main() -> int:
     """Play, sum up, and say whether it holds."""
-    parser = argparse.ArgumentParser(prog="./deploy.sh local --demo")
+    parser = Parser(prog="./deploy.sh local --demo")
     parser.add_argument("--firestore", metavar="HOST:PORT", help="another Firestore, empty")
     options = parser.parse_args()
     provider = Provider()

@@ -84,21 +84,27 @@ class Control:
         return self.jobs.run_job(self._job(body["job"]), schedule_time=at)
 
     async def publish(self, body: JSON) -> JSON:
-        """`{"events": [any JSON, …]}` or `{"messages": [{"data": base64, "attributes"?}, …]}`.
+        """`{"events": [any JSON, …], "attributes"?}` or `{"messages": [{"data": base64,
+        "attributes"?}, …]}`.
 
         With `"topic"` (id or name) unless exactly one topic feeds functions → `{"topic",
-        "message_ids"}`.
+        "message_ids"}`. The attributes beside the events are those of each event.
         """
         topic = self._topic(body.get("topic"))
         method = self.publisher.methods()["Publish"]
         request = method.request(topic=topic)
         for event in body.get("events", ()):
-            request.messages.add(data=json.dumps(event, ensure_ascii=False).encode())
+            data = json.dumps(event, ensure_ascii=False).encode()
+            request.messages.add(data=data, attributes=body.get("attributes", {}))
         for message in body.get("messages", ()):
             data = base64.b64decode(message.get("data", ""))
             request.messages.add(data=data, attributes=message.get("attributes", {}))
         response = await method.call(request)  # type: ignore[misc]
         return {"topic": topic, "message_ids": list(response.message_ids)}
+
+    async def time(self, body: JSON) -> JSON:
+        """→ `{"now", "ahead_seconds", "in_flight", "next_due"}`, at once, whatever goes on."""
+        return self.report.time()
 
     async def down(self, body: JSON) -> JSON:
         """Ends the cloud, after this answer."""
@@ -163,6 +169,7 @@ def control_routes(control: Control) -> list[Route]:
 
     return [
         route("GET", "status", control.status),
+        route("GET", "clock", control.time),
         route("POST", "advance", control.advance),
         route("POST", "idle", control.idle),
         route("POST", "faults", control.set_faults),

@@ -49,7 +49,7 @@ class Report:
         """All of it. Names are ids where they are unique by themselves."""
         return {
             "project": self.project,
-            "clock": self._clock(),
+            "clock": self.time(),
             "functions": self._functions(),
             "queues": [_queue(summary) for summary in self.tasks.summaries()],
             "jobs": [_job(job) for job in self.jobs()],
@@ -59,6 +59,7 @@ class Report:
             ],
             "messages": await self._messages(),
             "dead_letters": await self._dead_letters(),
+            "ignored_events": self.functions.ignored(),
             "deliveries": dict(self.deliverer.counts),
             "faults": {
                 "plan": fault_plans.document(self.faults.plan),
@@ -83,7 +84,8 @@ class Report:
             return f"projects/{entry.name.split('/')[1]}/databases/{database}"
         return f"projects/{self.project}/databases/(default)"
 
-    def _clock(self) -> JSON:
+    def time(self) -> JSON:
+        """What the clock says, and what it waits for."""
         due = self.clock.next_due()
         return {
             "now": self.clock.now().isoformat(),

@@ -13,6 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
+PRIVATE = 0o700
+"""The permissions of a folder that is made here: what it holds is its owner's alone."""
+
 
 class AlreadyRunning(Exception):
     """Another local cloud holds this folder."""
@@ -42,7 +45,8 @@ class Folder:
 
     def lock(self) -> None:
         """Take the folder for this process; raises AlreadyRunning. A dead holder's lock is free."""
-        self.logs.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        self.logs.mkdir(exist_ok=True)
         file = open(self.path / "lock", "a+", encoding="utf-8")  # noqa: SIM115 - held open
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -90,6 +94,6 @@ class Folder:
         return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
-def chosen(option: str | None, environ: Mapping[str, str]) -> Folder:
-    """The folder somebody means: `--state`, else $LOCAL_STATE, else `.local` here."""
+def folder(option: str | None, environ: Mapping[str, str]) -> Folder:
+    """Return the folder that `--state` names, else $LOCAL_STATE, else `.local` where one stands."""
     return Folder(Path(option or environ.get("LOCAL_STATE") or ".local"))

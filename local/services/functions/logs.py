@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
+from local.services.functions.ignored import Ignored
+
 KEPT_LINES = 300
 """Lines in memory, of each function."""
 ROTATE_BYTES = 20_000_000
@@ -20,10 +22,12 @@ class Log:
             path.replace(path.with_name(path.name + ".1"))
         self._file: IO[str] = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
         self._recent: deque[str] = deque(maxlen=KEPT_LINES)
+        self.ignored = Ignored()
 
     def write(self, line: str) -> None:
         """Add a line (without its end)."""
         self._recent.append(line)
+        self.ignored.read(line)
         self._file.write(line + "\n")
 
     def recent(self, count: int) -> list[str]:

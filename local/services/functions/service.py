@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import copy
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -116,6 +116,11 @@ class Functions:
     def log(self, name: str, lines: int) -> list[str]:
         """The last lines it printed, oldest first."""
         return self._logs[name].recent(lines) if name in self._logs else []
+
+    def ignored(self) -> dict[str, int]:
+        """Return how many deliveries the functions ignored, by event type, the commonest first."""
+        counts = sum((log.ignored.counts for log in self._logs.values()), Counter[str]())
+        return dict(counts.most_common())
 
     def kill_workers(self, name: str) -> int:
         """SIGKILL the workers of its process, now; how many there were."""
