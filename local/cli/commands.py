@@ -116,12 +116,12 @@ class WrongUsage(Exception):
 
 RATES = {
     "duplicates": "a delivery to a function is made twice",
-    "reorder": "it is held back, so that others overtake it",
-    "drops": "it never arrives, and is made again later",
-    "lost_acks": "the function's acknowledgement is lost, and it is made again",
-    "crashes": "the function is killed in the middle of it",
+    "reorder": "a delivery is held back, so that others overtake it",
+    "drops": "a delivery never arrives, and is made again later",
+    "lost_acks": "a function's acknowledgement is lost, and the delivery is made again",
+    "crashes": "a function is killed in the middle of a delivery",
     "errors": "a function's call to a service fails",
-    "lost_replies": "such a call is carried out, and its answer is lost",
+    "lost_replies": "a function's call to a service is carried out, and its answer is lost",
 }
 VERBS: tuple[Verb, ...] = (publish, tick, advance, idle, faults, status, down)
 
@@ -143,11 +143,16 @@ def add_to(commands: Any) -> list[argparse.ArgumentParser]:
     made["publish"].add_argument(
         "--topic", metavar="T", help="id or full name (default: the one that feeds functions)"
     )
-    made["tick"].add_argument("job", metavar="JOB", help="such as weekly-digest")
+    made["tick"].add_argument("job", metavar="JOB", help="the id of a job, such as weekly-digest")
     made["tick"].add_argument(
-        "--at", type=moment, metavar="TIME", help="RFC 3339; the same twice is a double fire"
+        "--at",
+        type=moment,
+        metavar="TIME",
+        help="the tick's time (RFC 3339); the same time twice is a double fire",
     )
-    made["advance"].add_argument("duration", type=duration, metavar="2h|45d|90m|30s")
+    made["advance"].add_argument(
+        "duration", type=duration, metavar="2h|45d|90m|30s", help="how far to move the clock"
+    )
     _add_faults(made["faults"])
     return list(made.values())
 
@@ -163,24 +168,30 @@ def _parser(commands: Any, verb: Verb) -> argparse.ArgumentParser:
 
 
 def _add_faults(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("off", nargs="?", choices=["off"], help="nothing goes wrong any more")
-    parser.add_argument("--seed", type=int, help="the same seed gives the same story")
+    parser.add_argument("off", nargs="?", choices=["off"], help="stop all disturbances")
+    parser.add_argument("--seed", type=int, help="the same number disturbs the same things again")
     for name, happens in RATES.items():
         option = f"--{name.replace('_', '-')}"
         parser.add_argument(option, type=float, metavar="0..1", help=f"how often {happens}")
-    parser.add_argument("--latency", type=duration, metavar="20ms", help="of every call")
-    parser.add_argument("--code", help="what --errors answer (default UNAVAILABLE)")
+    parser.add_argument(
+        "--latency",
+        type=duration,
+        metavar="20ms",
+        help="how much longer each call to a service takes",
+    )
+    parser.add_argument("--code", help="the gRPC code of --errors (default UNAVAILABLE)")
     parser.add_argument(
         "--rule",
         action="append",
         type=rule,
         metavar="SERVICE[.METHOD]:errors=0.2,code=ABORTED,latency=50ms,lost-replies=0.1",
-        help="instead of the above, for one service or method",
+        help="rates for one service or method, instead of those above; may be given several times",
     )
 
 
 def text(argument: str) -> str:
-    """What `-` (stdin), a file's name or JSON on the command line stands for."""
+    """Return the text that `-` (standard input), a file's name, or JSON on the command line stands
+    for."""
     if argument == "-":
         return sys.stdin.read()
     if not argument.strip() or argument.lstrip()[:1] in tuple('{["'):
@@ -195,7 +206,8 @@ def text(argument: str) -> str:
 
 
 def events(document: str) -> list[Any]:
-    """The events of a JSON document (an array: one each) or of JSON lines; any value is one."""
+    """Return the events of a JSON document (an array holds one each) or of JSON lines, of any JSON
+    type."""
     try:
         whole = json.loads(document, parse_constant=_no_constant)
     except ValueError:
@@ -207,7 +219,7 @@ def events(document: str) -> list[Any]:
 
 
 def duration(argument: str) -> float:
-    """Seconds in `2h`, `45d`, `1h30m`, `250ms`."""
+    """Return the seconds of `2h`, `45d`, `1h30m`, `250ms`; raises ArgumentTypeError."""
     try:
         return durations.seconds(argument)
     except ValueError as error:
@@ -215,7 +227,7 @@ def duration(argument: str) -> float:
 
 
 def moment(argument: str) -> str:
-    """A time with its zone, RFC 3339."""
+    """Return an RFC 3339 time as it is; raises ArgumentTypeError if it is none or names no zone."""
     try:
         moments.parse(argument)
     except ValueError as error:
@@ -224,7 +236,7 @@ def moment(argument: str) -> str:
 
 
 def attribute(argument: str) -> tuple[str, str]:
-    """The name and the value of `KEY=VALUE`; the value may be empty, and may hold an `=`."""
+    """Return the name and the value of `KEY=VALUE`; the value may be empty, and may hold an `=`."""
     key, separator, value = argument.partition("=")
     if not key or not separator:
         raise argparse.ArgumentTypeError(f"{argument!r} is not KEY=VALUE")
@@ -232,7 +244,7 @@ def attribute(argument: str) -> tuple[str, str]:
 
 
 def rule(argument: str) -> dict[str, Any]:
-    """A fault rule: `Firestore.Commit:errors=0.2,code=ABORTED`."""
+    """Return the fault rule of `Firestore.Commit:errors=0.2,code=ABORTED` as a JSON document."""
     target, separator, settings = argument.partition(":")
     service, _, method = target.partition(".")
     made: dict[str, Any] = {"service": service, "method": method or "*"}

@@ -11,7 +11,8 @@ LAST_PORT = 65_000
 
 
 class Parser(argparse.ArgumentParser):
-    """Like the standard one; also the verbs' parsers are of this kind."""
+    """Like the standard parser, with another `error`; the parsers of the verbs are of this class
+    too."""
 
     def error(self, message: str) -> NoReturn:
         """Print one sentence on standard error and end with code 64."""

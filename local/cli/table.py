@@ -7,7 +7,7 @@ from local.kernel import durations
 
 
 def status(report: Mapping[str, Any]) -> str:
-    """All of it, section by section; empty ones are left out."""
+    """Return the whole report as text, a section for each subject; empty sections are left out."""
     clock, dead = report["clock"], report["dead_letters"]
     sections = [
         _clock(clock),

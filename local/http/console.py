@@ -39,7 +39,7 @@ _page = Environment(autoescape=True).from_string(PAGE)
 
 
 def page(report: Mapping[str, Any]) -> str:
-    """The HTML for a report."""
+    """Return the HTML page that shows a report (see `local.http.report`)."""
     tables = [(name, columns, report[name]) for name, columns in COLUMNS.items()]
     tables += [
         ("messages", ("template", "count"), _rows("template", report["messages"])),

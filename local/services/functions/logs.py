@@ -15,7 +15,7 @@ ROTATE_BYTES = 20_000_000
 
 
 class Log:
-    """One function's output."""
+    """The output of one function."""
 
     def __init__(self, path: Path) -> None:
         if path.exists() and path.stat().st_size > ROTATE_BYTES:
@@ -25,13 +25,13 @@ class Log:
         self.ignored = Ignored()
 
     def write(self, line: str) -> None:
-        """Add a line (without its end)."""
+        """Add a line, given without its line end."""
         self._recent.append(line)
         self.ignored.read(line)
         self._file.write(line + "\n")
 
     def recent(self, count: int) -> list[str]:
-        """The last lines, oldest first."""
+        """Return the last `count` lines, oldest first."""
         return list(self._recent)[-count:]
 
     async def follow(self, stream: asyncio.StreamReader) -> None:

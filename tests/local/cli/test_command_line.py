@@ -245,7 +245,7 @@ def test_each_verb_says_what_it_does_and_how_it_is_called(tmp_path):
 def test_tick_of_a_job_that_is_not_there_says_so(up):
     answer = local(up, "tick", "weekly-digest", "--at", "2026-11-23T08:00:00Z")
     assert answer.returncode == 1
-    assert answer.stderr == "no job is named weekly-digest (there is none)\n"
+    assert answer.stderr == "no job is named weekly-digest; there are no jobs\n"
 
 
 def test_faults_are_set_and_taken_back(up):
