@@ -11,9 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from firestore_server import Server, connect, run_emulator, run_real, run_server
 from google.api_core import exceptions
 from google.cloud import firestore
+
+from tests.local.services.firestore.firestore_server import (
+    Server,
+    connect,
+    run_emulator,
+    run_real,
+    run_server,
+)
 
 NAMED = os.environ.get("FIRESTORE_EMULATOR_HOST", "")
 REAL = os.environ.get("CONTRACT_PROJECT", "")

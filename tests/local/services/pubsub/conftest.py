@@ -15,7 +15,8 @@ from typing import Any
 import grpc
 import pytest
 from google.cloud import pubsub_v1
-from pubsub_cloud import PROJECT, Endpoint, Local, eventually
+
+from tests.local.services.pubsub.pubsub_cloud import PROJECT, Endpoint, Local, eventually
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[4]))
 
-from pubsub_cloud import Local
+from tests.local.services.pubsub.pubsub_cloud import Local
 
 local = Local(Path(sys.argv[1]))
 local.topic()

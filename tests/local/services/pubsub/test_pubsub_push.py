@@ -6,7 +6,8 @@ from typing import Any
 
 import jwt
 import pytest
-from pubsub_cloud import PROJECT, Endpoint, Local
+
+from tests.local.services.pubsub.pubsub_cloud import PROJECT, Endpoint, Local
 
 
 def eventarc(local: Local, endpoint: Endpoint, *, retry: bool = True, **changes: str) -> str:

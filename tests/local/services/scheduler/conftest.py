@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from scheduler_cloud import Local, Start
+
+from tests.local.services.scheduler.scheduler_cloud import Local, Start
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import base64
 from typing import Any
 
 import pytest
-from scheduler_cloud import PARENT, Local
 
 from local.kernel.status import Status
+from tests.local.services.scheduler.scheduler_cloud import PARENT, Local
 
 
 def test_new_job_shows_the_platforms_defaults(local: Local) -> None:
