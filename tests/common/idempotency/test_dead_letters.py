@@ -70,6 +70,7 @@ def test_what_a_process_gives_up_first_is_collected_as_well(
 ) -> None:
     with running():
         monkeypatch.setattr(firestore, "_latest", None)
-        dead_letters.record("first", source="consumer", error=MalformedError(), payload=b"{")
-        kept = firestore.read("dead_letters/first").data
+        dead_letters.record_refused(source="consumer", error=MalformedError(), payload=b"{")
+        (letter,) = firestore.query("dead_letters")
+        kept = letter.data
     assert kept["expire_at"] - kept["first_seen"] > dead_letters.RETENTION - timedelta(minutes=1)
