@@ -2,9 +2,9 @@
 
     python -m tests.bench.crossings
 
-A crossing is a call whose caller and callee are in different modules of `common` or `functions`; the
-return is not counted again. The event runs in this process against a local cloud, with the mail only
-recorded, so what it prints is a count and not a time.
+A crossing is a call whose caller and callee are in different modules of `common` or `functions`;
+the return is not counted again. The event runs in this process against a local cloud, with the mail
+only recorded, so what it prints is a count and not a time.
 """
 
 import base64
@@ -69,11 +69,14 @@ def counted(do: Callable[[], None]) -> Crossings:
 
 def main() -> None:
     """Print a row for each event."""
-    with tempfile.TemporaryDirectory() as folder, local_cloud(Path(folder)) as cloud:
-        with patch.dict(os.environ, _environment(cloud)):
-            cloud.queue("reminders")
-            cloud.queue("inventory")
-            _measure()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        local_cloud(Path(folder)) as cloud,
+        patch.dict(os.environ, _environment(cloud)),
+    ):
+        cloud.queue("reminders")
+        cloud.queue("inventory")
+        _measure()
 
 
 def _measure() -> None:

@@ -15,10 +15,10 @@ from tests.common.wire import running
 
 def fields(payload: bytes, **given: Any) -> dict[str, Any]:
     given = {"error": "e", "now": None, **given}
-    letter = dead_letters.letter(
+    dead_letter = dead_letters.opened(
         "id", source="consumer", reason="r", payload=payload, attempts=1, **given
     )
-    return dict(letter.fields)
+    return dict(dead_letter.fields)
 
 
 def test_text_is_kept_as_text_and_other_bytes_as_bytes() -> None:
