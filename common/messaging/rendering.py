@@ -1,7 +1,7 @@
 """Message templates: `{name}.subject.txt`, `.txt` and `.html` in a folder, rendered with Jinja2.
 
 A template sees the context it is given and nothing else; a name that it uses without asking whether
-the name is there is an error, not an empty place in a customer's mail.
+the name is there is an error, not an empty place in somebody's mail.
 """
 
 import functools

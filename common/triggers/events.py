@@ -74,7 +74,7 @@ def event(
 ) -> Callable[[Handler], EventType]:
     """Declare the decorated function as the handler of the events of type `name`.
 
-    The declaration takes effect where a function lists it: `EVENTS = table(order_placed, …)`.
+    The declaration takes effect where a function lists it: `EVENTS = table(appointment_booked, …)`.
     """
 
     def declare(handler: Handler) -> EventType:
