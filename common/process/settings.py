@@ -17,9 +17,9 @@ FIRESTORE_EMULATOR_HOST, which is listed there because whoever runs the function
 import functools
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from common.errors import ConfigurationError
 from common.process.parsers import Smtp
@@ -73,6 +73,16 @@ class Settings:
 
 
 T = TypeVar("T")
+Table = TypeVar("Table", covariant=True)
+
+
+class Reader(Protocol[Table]):
+    """Gives this process's settings: read once, at the first call."""
+
+    def __call__(self) -> Table: ...
+
+    def cache_clear(self) -> None:
+        """Forget the settings; the next call reads them again. For tests."""
 
 
 def load(
@@ -98,7 +108,7 @@ def is_function() -> bool:
     return bool(os.environ.get("FUNCTION_TARGET", "").strip())
 
 
-def reader(table: type[T], variables: Mapping[str, Variable]) -> Callable[[], T]:
+def reader(table: type[T], variables: Mapping[str, Variable]) -> Reader[T]:
     """A function that gives this process's settings: read once, at its first call.
 
     In a process that runs a function of the bundle (FUNCTION_TARGET is set) they are read at once,

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from common.cloud.firestore import Write
 from common.errors import PermanentError, RefusedError, TransientError
@@ -14,7 +15,7 @@ from common.idempotency.store import record_id
 LIMITS = Limits(max_attempts=3, budget=50.0, lease=90.0)
 
 
-def job(key: str = "k", **fields: object) -> Job:
+def job(key: str = "k", **fields: Any) -> Job:
     """A delivery of some work."""
     return replace(Job(scope="tests", key=key, identity={"n": 1}, payload=b"{}"), **fields)
 

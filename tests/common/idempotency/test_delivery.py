@@ -351,8 +351,10 @@ class TestStore:
             answers.append(run(store, done, job(f"k{number}")).status)
 
         threads = [threading.Thread(target=deliver, args=(number,)) for number in range(20)]
-        [thread.start() for thread in threads]
-        [thread.join() for thread in threads]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
         assert answers == ["done"] * 20
 
 

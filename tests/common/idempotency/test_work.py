@@ -54,6 +54,10 @@ def fail(store: MemoryStore, handler: Callable[[Work], Any], **fields: Any) -> N
         run(store, failing, job(**fields))
 
 
+def _key_of(name: str) -> Callable[[Work], Outcome]:
+    return lambda work: Outcome(result=work.step_key(name))
+
+
 class TestStep:
     def test_a_retry_skips_it_and_gets_its_result(self, store: MemoryStore) -> None:
         fail(store, lambda work: work.step("a.b/c", lambda key: {"x": [0, None]}))
@@ -73,9 +77,9 @@ class TestStep:
     def test_its_key_is_its_own_and_the_same_in_every_attempt(self, store: MemoryStore) -> None:
         keys: list[str] = []
         fail(store, lambda work: keys.append(work.step_key("a")))
-        run(store, lambda work: Outcome(result=keys.append(work.step_key("a"))))
-        run(store, lambda work: Outcome(result=keys.append(work.step_key("a"))), job("other"))
-        run(store, lambda work: Outcome(result=keys.append(work.step_key("b"))), job("third"))
+        for key, name in (("k", "a"), ("other", "a"), ("third", "b")):
+            answer = run(store, _key_of(name), job(key))
+            keys.append(answer.result)
         assert keys[0] == keys[1]
         assert len(set(keys)) == 3
 

@@ -54,7 +54,7 @@ def mail(server: MailServer, message: Outgoing = MESSAGE, **options: Any) -> Mai
     return server
 
 
-def test_the_provider_gets_exactly_the_six_fields():
+def test_the_provider_gets_exactly_the_six_fields() -> None:
     asked = post(Answer(status=202))
     assert (asked.method, asked.path) == ("POST", "/send")
     assert asked.headers["content-type"] == "application/json"
@@ -62,47 +62,47 @@ def test_the_provider_gets_exactly_the_six_fields():
     assert json.loads(asked.body) == {name: getattr(MESSAGE, name) for name in fields}
 
 
-def test_the_key_is_the_idempotency_key():
+def test_the_key_is_the_idempotency_key() -> None:
     assert post(Answer()).headers["idempotency-key"] == MESSAGE.key
 
 
 @pytest.mark.parametrize("key", ["schlüssel", "a\r\nX-Evil: 1", "k" * 2000, "a b", ""])
-def test_a_key_no_header_can_carry_is_hashed(key: str):
+def test_a_key_no_header_can_carry_is_hashed(key: str) -> None:
     sent = post(Answer(), replace(MESSAGE, key=key)).headers["idempotency-key"]
     assert len(sent) == 64
     assert sent == http.header_key(key) != http.header_key(MESSAGE.key)
 
 
-def test_further_headers_travel_with_the_request():
+def test_further_headers_travel_with_the_request() -> None:
     message = replace(MESSAGE, headers={"List-Unsubscribe": "<https://example.com/u>"})
     assert post(Answer(), message).headers["list-unsubscribe"] == "<https://example.com/u>"
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
-def test_any_2xx_is_a_yes(status: int):
+def test_any_2xx_is_a_yes(status: int) -> None:
     assert post(Answer(status=status))
 
 
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 599])
-def test_an_answer_that_may_pass_is_worth_another_try(status: int):
+def test_an_answer_that_may_pass_is_worth_another_try(status: int) -> None:
     with pytest.raises(TransientError, match=f"answered {status}: busy"):
         post(Answer(status=status, body=b"busy"))
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 413, 422])
-def test_a_refusal_is_permanent_and_says_why(status: int):
+def test_a_refusal_is_permanent_and_says_why(status: int) -> None:
     with pytest.raises(PermanentError, match=f"answered {status}: no such user"):
         post(Answer(status=status, body=b"no such user"))
 
 
-def test_a_long_refusal_is_cut():
+def test_a_long_refusal_is_cut() -> None:
     with pytest.raises(PermanentError) as refused:
         post(Answer(status=400, body=b"x" * 1_000_000))
     assert len(str(refused.value)) < 600
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_is_not_followed(status: int):
+def test_a_redirect_is_not_followed(status: int) -> None:
     """A message goes where the setting says and nowhere else."""
     with serving_web(lambda asked: Answer()) as elsewhere:
         with pytest.raises(PermanentError, match=str(status)):
@@ -110,19 +110,19 @@ def test_a_redirect_is_not_followed(status: int):
         assert elsewhere.asked == []
 
 
-def test_a_connection_closed_without_an_answer_is_worth_another_try():
+def test_a_connection_closed_without_an_answer_is_worth_another_try() -> None:
     with pytest.raises(TransientError):
         post(Answer(status=0))
 
 
-def test_a_provider_that_is_down_is_worth_another_try():
+def test_a_provider_that_is_down_is_worth_another_try() -> None:
     with serving_web(lambda asked: Answer()) as gone:
         url = gone.url
     with pytest.raises(TransientError):
         HttpTransport(url).deliver(MESSAGE)
 
 
-def test_a_silent_provider_is_given_up_in_time():
+def test_a_silent_provider_is_given_up_in_time() -> None:
     done = threading.Event()
     with serving_web(lambda asked: Answer(status=200 if done.wait(10) else 0)) as silent:
         with pytest.raises(TransientError, match="ReadTimeout"):
@@ -130,13 +130,13 @@ def test_a_silent_provider_is_given_up_in_time():
         done.set()
 
 
-def test_a_yes_whose_body_breaks_off_is_a_yes():
+def test_a_yes_whose_body_breaks_off_is_a_yes() -> None:
     """Sending again because of an answer's end would be sending twice."""
     broken = {"Content-Length": "100", "Connection": "close"}
     assert post(Answer(status=200, body=b"{", headers=broken))
 
 
-def test_a_thread_keeps_its_connection():
+def test_a_thread_keeps_its_connection() -> None:
     with serving_web(lambda asked: Answer(body=b"ok")) as provider:
         transport = HttpTransport(provider.url)
         transport.deliver(MESSAGE)
@@ -144,7 +144,7 @@ def test_a_thread_keeps_its_connection():
     assert len({asked.peer for asked in provider.asked}) == 1
 
 
-def test_threads_do_not_share_a_connection():
+def test_threads_do_not_share_a_connection() -> None:
     together = threading.Barrier(2, timeout=10)
     with serving_web(lambda asked: Answer(status=200 + 0 * together.wait())) as provider:
         transport = HttpTransport(provider.url)
@@ -156,12 +156,12 @@ def test_threads_do_not_share_a_connection():
     assert len({asked.peer for asked in provider.asked}) == 2
 
 
-def test_no_proxy_and_no_netrc_has_a_say(monkeypatch: pytest.MonkeyPatch):
+def test_no_proxy_and_no_netrc_has_a_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     assert post(Answer())
 
 
-def test_a_mail_has_both_bodies_as_they_were():
+def test_a_mail_has_both_bodies_as_they_were() -> None:
     (sent,) = mail(MailServer()).mails
     text = sent.get_body(("plain",))
     html = sent.get_body(("html",))
@@ -171,32 +171,32 @@ def test_a_mail_has_both_bodies_as_they_were():
     assert html.get_content().replace("\r\n", "\n") == MESSAGE.html
 
 
-def test_a_mail_has_the_headers_of_an_automatic_message():
+def test_a_mail_has_the_headers_of_an_automatic_message() -> None:
     (sent,) = mail(MailServer()).mails
     assert (sent["From"], sent["To"], sent["Subject"]) == (SENDER, MESSAGE.to, MESSAGE.subject)
     assert sent["Auto-Submitted"] == "auto-generated"
     assert sent["Date"].datetime == MESSAGE.sent_at
 
 
-def test_every_attempt_at_one_message_has_one_message_id():
+def test_every_attempt_at_one_message_has_one_message_id() -> None:
     first, again = mail(MailServer()).mails[0], mail(MailServer()).mails[0]
     other = mail(MailServer(), replace(MESSAGE, key="another")).mails[0]
     assert first["Message-ID"] == again["Message-ID"] != other["Message-ID"]
     assert first["Message-ID"].endswith("@pulsecart.example>")
 
 
-def test_a_long_unsubscribe_link_arrives_whole():
+def test_a_long_unsubscribe_link_arrives_whole() -> None:
     link = "<https://example.com/u?token=" + "0123456789abcdef" * 30 + ">"
     (sent,) = mail(MailServer(), replace(MESSAGE, headers={"List-Unsubscribe": link})).mails
     assert sent["List-Unsubscribe"] == link
 
 
-def test_a_subject_in_any_language_arrives():
+def test_a_subject_in_any_language_arrives() -> None:
     (sent,) = mail(MailServer(), replace(MESSAGE, subject="Žluťoučký kůň 🐎 " * 8)).mails
     assert sent["Subject"].strip() == ("Žluťoučký kůň 🐎 " * 8).strip()
 
 
-def test_a_header_cannot_be_injected_through_the_subject():
+def test_a_header_cannot_be_injected_through_the_subject() -> None:
     with pytest.raises(PermanentError):
         mail(MailServer(), replace(MESSAGE, subject="Hi\r\nBcc: all@example.com"))
 
@@ -204,14 +204,14 @@ def test_a_header_cannot_be_injected_through_the_subject():
 @pytest.mark.parametrize(
     "to", ["a@b.c\r\nBcc: x@y.z", "a@b.c, x@y.z", "a..b@example.com", "nobody", "", "<a@b.c>"]
 )
-def test_an_address_that_is_none_is_permanent(to: str):
+def test_an_address_that_is_none_is_permanent(to: str) -> None:
     server = MailServer()
     with pytest.raises(PermanentError):
         mail(server, replace(MESSAGE, to=to))
     assert server.mails == []
 
 
-def test_an_international_address_needs_a_server_that_knows_them():
+def test_an_international_address_needs_a_server_that_knows_them() -> None:
     message = replace(MESSAGE, to="jörg@example.com")
     with pytest.raises(PermanentError, match="SMTPUTF8"):
         mail(MailServer(), message)
@@ -228,48 +228,50 @@ def test_an_international_address_needs_a_server_that_knows_them():
         (b"550 no", PermanentError),
     ],
 )
-def test_4xx_and_silence_pass_and_5xx_is_final(verb: str, reply: bytes, error: type[Exception]):
+def test_4xx_and_silence_pass_and_5xx_is_final(
+    verb: str, reply: bytes, error: type[Exception]
+) -> None:
     with pytest.raises(error):
         mail(MailServer(answers={verb: reply}))
 
 
-def test_a_refusal_says_what_the_server_said():
+def test_a_refusal_says_what_the_server_said() -> None:
     with pytest.raises(PermanentError, match=r"550: 5\.1\.1 no such mailbox"):
         mail(MailServer(answers={"RCPT": b"550 5.1.1 no such mailbox"}))
 
 
-def test_what_a_mail_server_says_at_length_is_cut():
+def test_what_a_mail_server_says_at_length_is_cut() -> None:
     with pytest.raises(PermanentError) as refused:
         mail(MailServer(answers={"RCPT": b"550 " + b"x" * 5000}))
     assert len(str(refused.value)) < 600
 
 
 @pytest.mark.parametrize("reply", [b"", b"421 too late", b"550 never"])
-def test_what_follows_the_servers_yes_does_not_matter(reply: bytes):
+def test_what_follows_the_servers_yes_does_not_matter(reply: bytes) -> None:
     """A failing goodbye after the message was accepted must not send it again."""
     assert len(mail(MailServer(answers={"QUIT": reply})).mails) == 1
 
 
-def test_a_mail_server_that_is_down_is_worth_another_try():
+def test_a_mail_server_that_is_down_is_worth_another_try() -> None:
     with serving_mail(MailServer()) as server:
         pass
     with pytest.raises(TransientError):
         SmtpTransport(Smtp(host="127.0.0.1", port=server.port), SENDER).deliver(MESSAGE)
 
 
-def test_user_and_password_are_used():
+def test_user_and_password_are_used() -> None:
     server = mail(MailServer(extensions=("AUTH PLAIN",)), user="shop", password="p/w@1")
     assert server.logins == [("shop", "p/w@1")]
 
 
-def test_no_password_is_sent_to_a_server_without_the_encryption_asked_for():
+def test_no_password_is_sent_to_a_server_without_the_encryption_asked_for() -> None:
     server = MailServer(extensions=("AUTH PLAIN",))
     with pytest.raises(PermanentError, match="STARTTLS"):
         mail(server, user="shop", password="secret", starttls=True)
     assert server.logins == []
 
 
-def test_starttls_encrypts_before_the_password(trusted: ssl.SSLContext):
+def test_starttls_encrypts_before_the_password(trusted: ssl.SSLContext) -> None:
     server = MailServer(extensions=("STARTTLS", "AUTH PLAIN"), tls=trusted)
     mail(server, user="shop", password="secret", starttls=True)
     (login,) = [line for line in server.lines if "AUTH" in line]
@@ -277,13 +279,13 @@ def test_starttls_encrypts_before_the_password(trusted: ssl.SSLContext):
     assert len(server.mails) == 1
 
 
-def test_smtps_encrypts_from_the_first_byte(trusted: ssl.SSLContext):
+def test_smtps_encrypts_from_the_first_byte(trusted: ssl.SSLContext) -> None:
     server = mail(MailServer(tls=trusted, implicit_tls=True), tls=True)
     assert all(line.startswith("TLS ") for line in server.lines)
     assert len(server.mails) == 1
 
 
-def test_a_server_with_a_foreign_certificate_gets_nothing(certificate: Path):
+def test_a_server_with_a_foreign_certificate_gets_nothing(certificate: Path) -> None:
     """Nobody told the system to trust this certificate."""
     server = MailServer(tls=_context(certificate), implicit_tls=True)
     with pytest.raises(TransientError, match="SSL"):
@@ -291,7 +293,7 @@ def test_a_server_with_a_foreign_certificate_gets_nothing(certificate: Path):
     assert server.lines == []
 
 
-def test_the_settings_choose_the_way_out():
+def test_the_settings_choose_the_way_out() -> None:
     assert isinstance(transports.transport(load()), RecordTransport)
     by_http = load(MESSAGING_URL="https://example.com")
     assert isinstance(transports.transport(by_http), HttpTransport)
@@ -299,7 +301,7 @@ def test_the_settings_choose_the_way_out():
     assert isinstance(transports.transport(by_mail), SmtpTransport)
 
 
-def test_a_way_out_is_made_once():
+def test_a_way_out_is_made_once() -> None:
     assert transports.transport(load()) is transports.transport(load())
 
 
