@@ -16,20 +16,10 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from common.process import logs
+from tests.common.logged import entries, entry
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 Captured = pytest.CaptureFixture[str]
-
-
-def entries(capfd: Captured) -> list[dict[str, Any]]:
-    """What was logged since the last look."""
-    return [json.loads(line) for line in capfd.readouterr().out.splitlines()]
-
-
-def entry(capfd: Captured) -> dict[str, Any]:
-    """The one entry logged since the last look."""
-    (found,) = entries(capfd)
-    return found
 
 
 @pytest.fixture
