@@ -1,13 +1,14 @@
 """The environment, read once and judged at start."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from common.errors import ConfigurationError
-from common.process import settings
+from common.process import parsers, settings
 from common.process.parsers import Smtp
-from common.process.variables import VARIABLES
+from common.process.variables import ALL, VARIABLES, Variable
 
 ENVIRON = {
     "GOOGLE_CLOUD_PROJECT": "shop",
@@ -188,11 +189,64 @@ def test_an_issuer_on_this_machine_may_do_without_tls() -> None:
     assert load(OIDC_ISSUER="http://127.0.0.1:8080/").oidc_issuer == "http://127.0.0.1:8080"
 
 
-def test_the_environment_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.current.cache_clear()
-    for name, value in ENVIRON.items():
-        monkeypatch.setenv(name, value)
-    before = settings.current()
-    monkeypatch.setenv("LOCATION", "us-central1")
-    assert settings.current() is before
-    settings.current.cache_clear()
+@dataclass(frozen=True, kw_only=True)
+class Clinic:
+    """The settings of a bundle."""
+
+    text_url: str
+    rooms: int | None
+
+
+CLINIC = {
+    "TEXT_URL": Variable(meaning="where texts are posted", parse=parsers.url, needed_by=ALL),
+    "ROOMS": Variable(meaning="how many rooms there are", parse=parsers.count),
+}
+
+
+class TestReader:
+    def test_a_bundle_has_settings_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TEXT_URL", "https://example.com")
+        read = settings.reader(Clinic, CLINIC)
+        assert read() == Clinic(text_url="https://example.com", rooms=None)
+
+    def test_the_environment_is_read_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TEXT_URL", "https://example.com")
+        read = settings.reader(Clinic, CLINIC)
+        before = read()
+        monkeypatch.setenv("TEXT_URL", "https://other.example")
+        assert read() is before
+
+    def test_it_is_read_again_once_it_is_forgotten(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TEXT_URL", "https://example.com")
+        read = settings.reader(Clinic, CLINIC)
+        read()
+        monkeypatch.setenv("TEXT_URL", "https://other.example")
+        read.cache_clear()
+        assert read().text_url == "https://other.example"
+
+    def test_outside_of_a_function_nothing_is_read_before_it_is_asked_for(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("TEXT_URL", raising=False)
+        read = settings.reader(Clinic, CLINIC)
+        with pytest.raises(ConfigurationError, match="TEXT_URL is not set"):
+            read()
+
+    @pytest.mark.parametrize("target", ["consumer", "mine"])
+    def test_a_function_with_a_wrong_setting_ends_with_one_sentence(
+        self, target: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("FUNCTION_TARGET", target)
+        monkeypatch.setenv("TEXT_URL", "example.com")
+        with pytest.raises(SystemExit) as ended:
+            settings.reader(Clinic, CLINIC)
+        assert str(ended.value) == (
+            "TEXT_URL is 'example.com', but must be a URL that begins with https:// or http://."
+        )
+
+    @pytest.mark.parametrize(("target", "is_one"), [("consumer", True), (" ", False), ("", False)])
+    def test_a_process_is_a_functions_if_the_platform_names_one(
+        self, target: str, is_one: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("FUNCTION_TARGET", target)
+        assert settings.is_function() is is_one
