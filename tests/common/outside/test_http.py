@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from common.errors import PermanentError, TransientError
 from common.outside import http
@@ -100,7 +101,7 @@ def test_connecting_takes_no_longer_than_the_call(
 
     def keep(url: str, **options: Any) -> None:
         asked.append(options["timeout"])
-        raise http.requests.ConnectTimeout
+        raise requests.ConnectTimeout
 
     monkeypatch.setattr(http._session(), "post", keep)
     with pytest.raises(TransientError, match="ConnectTimeout"):
