@@ -67,6 +67,6 @@ def test_replaying_only_changes_the_state() -> None:
 
 def test_what_a_process_gives_up_first_is_collected_as_well(store: MemoryStore) -> None:
     dead_letters.record_refused(source="consumer", error=MalformedError(), payload=b"{")
-    (letter,) = firestore.query("dead_letters")
-    kept = letter.data
+    (found,) = firestore.query(dead_letters.COLLECTION)
+    kept = found.data
     assert kept["expire_at"] - kept["first_seen"] > dead_letters.RETENTION - timedelta(minutes=1)
