@@ -70,7 +70,7 @@ def test_a_function_file_says_what_happens(name: str) -> None:
 def test_the_environment_is_read_in_one_module() -> None:
     readers = [path for path in SOURCES if "os.environ" in path.read_text()]
     outside = {module(path) for path in readers if module(path).startswith(("common", "functions"))}
-    assert outside <= {"common.settings"}
+    assert outside <= {"common.process.settings"}
 
 
 def test_the_functions_read_no_wall_clock_and_do_not_ask_where_they_run() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.variables import VARIABLES
+from common.process.variables import VARIABLES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

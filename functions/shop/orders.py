@@ -4,19 +4,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from common import documents, settings, tasks
-from common.documents import Merge
-from common.events import Event
+from common.cloud import firestore, tasks
+from common.cloud.firestore import Merge
+from common.cloud.tasks import Task
 from common.idempotency import Work
-from common.tasks import Task
-from functions.shop import users
+from common.triggers.events import Event
+from functions.shop import settings, users
 
 QUEUE = "inventory"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Week:
-    """A user's last seven days."""
+    """What a user ordered in seven days."""
 
     orders: int
     spending: float
@@ -24,9 +24,9 @@ class Week:
 
 def place(event: Event, work: Work) -> Merge:
     """The order's document; the rest of the payload is kept in it."""
-    order_id = documents.document_id(event.payload["order_id"])
+    order_id = firestore.document_id(event.payload["order_id"])
     fields = {
-        **documents.storable_fields(event.payload),
+        **firestore.storable_fields(event.payload),
         "user_id": event.user_id,
         "placed_at": event.occurred_at or work.now,
         "recorded_at": work.now,
@@ -34,10 +34,10 @@ def place(event: Event, work: Work) -> Merge:
     return Merge(path=f"{users.path(event.user_id)}/orders/{order_id}", fields=fields)
 
 
-def tell_inventory(event: Event, key: str) -> str:
+def notify_inventory(event: Event, key: str) -> str:
     """A task that tells the inventory service, if there is one.
 
-    Its `Idempotency-Key` lasts; the task's name guards for an hour only.
+    Its `Idempotency-Key` lasts; the name of the task guards for an hour only.
     """
     url = settings.current().inventory_url
     if not url:
@@ -59,6 +59,6 @@ def week(user_id: str, until: datetime) -> Week:
     By when an order became known to us, so that a late one counts in one week, and in only one.
     """
     since = until - timedelta(days=7)
-    orders = documents.query(f"{users.path(user_id)}/orders", ("recorded_at", ">", since))
+    orders = firestore.query(f"{users.path(user_id)}/orders", ("recorded_at", ">", since))
     totals = [order.data["total"] for order in orders if order.data["recorded_at"] <= until]
     return Week(orders=len(totals), spending=round(sum(totals), 2))

@@ -11,7 +11,8 @@ from datetime import timedelta
 import grpc
 import pytest
 
-from common import documents, settings
+from common.cloud import firestore
+from common.process import settings
 from local.kernel.clock import Clock
 from local.kernel.database import Database
 from local.kernel.faults import Faults, Plan
@@ -81,7 +82,7 @@ def running() -> Iterator[Wire]:
                 patch.setenv(name, value)
             _forget()
             yield wire
-            documents.client().close()
+            firestore.client().close()
         _forget()
     finally:
         stop.set_result(None)
@@ -90,7 +91,7 @@ def running() -> Iterator[Wire]:
 
 def _forget() -> None:
     settings.current.cache_clear()
-    documents._make_client.cache_clear()
+    firestore._make_client.cache_clear()
 
 
 async def _serve(started: Future[Wire], stop: Future[None]) -> None:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from shop_cloud import Shop, deploy
 
 from local.demo.provider import Provider
 from local.testing import local_cloud
+from tests.functions.shop_cloud import Shop, deploy
 
 
 @pytest.fixture(scope="session")

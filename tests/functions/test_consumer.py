@@ -5,7 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from shop_cloud import Shop
+
+from tests.functions.shop_cloud import Shop
 
 
 def fresh(prefix: str) -> str:

@@ -4,7 +4,8 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from shop_cloud import Shop
+
+from tests.functions.shop_cloud import Shop
 
 TICK = "2027-03-01T08:00:00Z"
 """A Monday."""

@@ -7,7 +7,7 @@ import sys
 import uuid
 from typing import Any
 
-from shop_cloud import Shop
+from tests.functions.shop_cloud import Shop
 
 PRODUCER = """
 import json, sys

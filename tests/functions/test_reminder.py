@@ -5,7 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from shop_cloud import FANOUT, REMINDER, SCHEDULER, TASKS, Shop
+
+from tests.functions.shop_cloud import FANOUT, REMINDER, SCHEDULER, TASKS, Shop
 
 
 def abandon(shop: Shop, **payload: Any) -> tuple[str, str]:

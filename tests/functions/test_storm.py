@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from shop_cloud import Shop, deploy
 
 from local.demo.provider import Provider
 from local.testing import local_cloud
+from tests.functions.shop_cloud import Shop, deploy
 
 USERS = [f"storm-{number}" for number in range(8)]
 CREATE_TASK = {"service": "CloudTasks", "method": "CreateTask", "lost_replies": 0.5}
@@ -24,7 +24,9 @@ STORM = {
 
 
 @pytest.fixture(scope="module", params=[1, 2])
-def survived(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator:
+def survived(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shop]:
     """A shop after a storm of this seed, one more when its reminders were due, and a calm after
     each: a reminder of a cart whose order is not known by then is rightly sent."""
     provider = Provider()

@@ -1,0 +1,211 @@
+"""Cloud Tasks: named tasks with a caller's identity, created at most once per name.
+
+A name is a hash of what makes the task one, so that a repeat does not add a task. It guards for an
+hour at least and a day at most after the task has run (the sources disagree), so nothing relies on
+it for longer, nor uses a name twice: who runs twice is decided in Firestore.
+
+Tasks are created by a `Backend`: Google's service, unless a test says otherwise:
+
+    from common.cloud import tasks
+    from common.cloud.memory import MemoryTasks
+
+    with tasks.using(MemoryTasks()) as memory:
+        handler(...)                            # enqueues
+        assert [task.queue for task in memory.tasks.values()] == ["reminders"]
+"""
+
+import functools
+import hashlib
+import json
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol, TypeVar
+
+import grpc
+from google.api_core import exceptions as google
+from google.api_core.retry import Retry
+from google.cloud import tasks_v2
+from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
+from google.protobuf.duration_pb2 import Duration
+
+from common.errors import PermanentError, TransientError
+from common.process import logs, settings
+
+MAX_BODY = 100_000
+"""Bytes; what the client's documentation promises (the service takes ten times that today)."""
+FURTHEST = timedelta(days=30)
+"""How far ahead a task may be scheduled."""
+SHORTEST_DEADLINE, LONGEST_DEADLINE = timedelta(seconds=15), timedelta(minutes=30)
+"""How long an attempt of a task may take, at least and at most."""
+RPC_TIMEOUT = 10.0
+"""Seconds for one call of the service, the retries included."""
+PARALLEL = 16
+"""Creates under way at once when many are enqueued."""
+
+# The client has no default retry for create_task. A named create may be repeated: ALREADY_EXISTS
+# after a lost reply means that it succeeded.
+_RETRY = Retry(
+    predicate=lambda error: isinstance(
+        error, google.ServiceUnavailable | google.TooManyRequests | google.GatewayTimeout
+    ),
+    initial=0.1,
+    maximum=2.0,
+    multiplier=1.5,
+    timeout=RPC_TIMEOUT,
+)
+_NEVER = (google.InvalidArgument, google.NotFound, google.FailedPrecondition, google.Forbidden)
+_making = threading.Lock()
+
+Made = Literal["created", "existed"]
+"""What became of a task that was to be created: `existed` if its name has been used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """An HTTP call to be made later, once."""
+
+    queue: str
+    url: str
+    body: Mapping[str, Any]
+    identity: tuple[str, ...]
+    """What makes this task one; hashed into its name."""
+    at: datetime | None = None
+    """When it is due; None: now."""
+    audience: str
+    """Of the OIDC token, explicit: the default one breaks on a query string."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    deadline: timedelta = timedelta(seconds=60)
+    """How long an attempt may take; 15 s to 30 min."""
+
+
+class Backend(Protocol):
+    """Creates tasks: Google's service, or a stand-in for the service."""
+
+    def create(self, task: Task) -> Made:
+        """Create one task, unless its name has been used.
+
+        Raises PermanentError (never) and TransientError (not now; the task may have been created).
+        """
+
+
+@functools.cache
+def _make_client() -> tasks_v2.CloudTasksClient:
+    host = settings.current().cloud_tasks_emulator_host
+    if host is None:
+        return tasks_v2.CloudTasksClient()
+    # The client library reads no emulator variable of its own.
+    return tasks_v2.CloudTasksClient(
+        transport=CloudTasksGrpcTransport(channel=grpc.insecure_channel(host))
+    )
+
+
+def client() -> tasks_v2.CloudTasksClient:
+    """The process's client: made at first use, because gRPC does not survive a fork."""
+    with _making:
+        return _make_client()
+
+
+def enqueue(task: Task) -> Made:
+    """Create the task unless one of its name exists or existed a short while ago.
+
+    Raises PermanentError for a task the service will never take, TransientError when the task
+    cannot be created now (it may have been created all the same).
+    """
+    made = _backend.create(task)
+    action: logs.Action = "scheduled" if task.at else "enqueued"
+    logs.info(action, f"a task on {task.queue}", queue=task.queue, existed=made == "existed")
+    return made
+
+
+def enqueue_all(tasks: Iterable[Task]) -> list[Made]:
+    """Create several tasks, a bounded number at a time; raises the first error after trying all."""
+    with ThreadPoolExecutor(max_workers=PARALLEL) as pool:
+        futures = [pool.submit(_backend.create, task) for task in tasks]
+    return [future.result() for future in futures]
+
+
+AnyBackend = TypeVar("AnyBackend", bound=Backend)
+
+
+@contextmanager
+def using(backend: AnyBackend) -> Iterator[AnyBackend]:
+    """For a test: tasks are created by another backend, inside the `with` block.
+
+    The backend takes the place of Google's service for all threads of the process.
+    """
+    global _backend
+    with _switching:
+        earlier, _backend = _backend, backend
+    try:
+        yield backend
+    finally:
+        with _switching:
+            _backend = earlier
+
+
+def name(identity: tuple[str, ...]) -> str:
+    """A task id for this identity: a hash, because sequential names slow a queue down."""
+    return hashlib.sha256("\0".join(identity).encode()).hexdigest()
+
+
+def encoded_body(task: Task) -> bytes:
+    """The task's body as it is sent. Raises PermanentError for one that is too large."""
+    body = json.dumps(task.body).encode()
+    if len(body) > MAX_BODY:
+        raise PermanentError(f"a task's body has {len(body)} bytes, more than {MAX_BODY}")
+    return body
+
+
+class _Google:
+    """The service, through this process's client."""
+
+    def create(self, task: Task) -> Made:
+        config = settings.current()
+        queue = client().queue_path(config.google_cloud_project, config.location, task.queue)
+        request = _request(queue, task)
+        try:
+            client().create_task(parent=queue, task=request, retry=_RETRY, timeout=RPC_TIMEOUT)
+        except google.AlreadyExists:
+            return "existed"
+        except _NEVER as error:
+            raise _translate(error, task) from error
+        except google.GoogleAPICallError as error:
+            raise TransientError(f"cannot enqueue on {task.queue}: {error}") from error
+        return "created"
+
+
+def _request(queue: str, task: Task) -> tasks_v2.Task:
+    request = tasks_v2.Task(
+        name=f"{queue}/tasks/{name(task.identity)}",
+        dispatch_deadline=Duration(seconds=int(task.deadline.total_seconds())),
+        http_request=tasks_v2.HttpRequest(
+            url=task.url,
+            http_method=tasks_v2.HttpMethod.POST,
+            headers={"Content-Type": "application/json", **task.headers},
+            body=encoded_body(task),
+            oidc_token=tasks_v2.OidcToken(
+                service_account_email=settings.current().tasks_service_account,
+                audience=task.audience,
+            ),
+        ),
+    )
+    if task.at is not None:
+        request.schedule_time = task.at
+    return request
+
+
+def _translate(error: google.GoogleAPICallError, task: Task) -> Exception:
+    # A queue may be missing for a minute after its creation or after a month of idleness, and an
+    # account's rights take time to spread: only the task itself can be wrong for ever.
+    message = f"cannot enqueue on {task.queue}: {error}"
+    if isinstance(error, google.InvalidArgument):
+        return PermanentError(message)
+    return TransientError(message)
+
+
+_switching = threading.Lock()
+_backend: Backend = _Google()

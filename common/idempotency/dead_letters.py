@@ -1,0 +1,113 @@
+"""What could not be processed, kept with its payload, its error and its attempts.
+
+open ──replayed and completed──▶ replayed
+  └───── an operator's choice ──▶ discarded
+"""
+
+import hashlib
+import re
+from datetime import datetime, timedelta
+from typing import Any
+
+from google.cloud.firestore import SERVER_TIMESTAMP
+
+from common.cloud import firestore
+from common.cloud.firestore import Create, Increment, Merge
+from common.errors import PermanentError, RefusedError
+from common.process import logs
+
+COLLECTION = "dead_letters"
+RETENTION = timedelta(days=45)
+MAX_PAYLOAD = 900_000
+"""Bytes of a payload that are kept; a document holds 1 MiB."""
+MAX_ERROR = 2000
+
+
+def opened(
+    dead_letter_id: str,
+    *,
+    source: str,
+    reason: str,
+    error: str,
+    payload: bytes,
+    attempts: int,
+    now: datetime | None,
+    first_seen: datetime | None = None,
+    key: str | None = None,
+) -> Merge:
+    """The write that records it. `now` is a server time, if one is known (for the collector)."""
+    fields: dict[str, Any] = {
+        "source": source,
+        "reason": reason,
+        "error": error[:MAX_ERROR],
+        "attempts": attempts,
+        "first_seen": first_seen or SERVER_TIMESTAMP,
+        "last_seen": SERVER_TIMESTAMP,
+        "state": "open",
+        "key": key[:MAX_ERROR] if key else None,
+        **_payload(payload),
+    }
+    if now is not None:
+        fields["expire_at"] = now + RETENTION
+    return Merge(path=f"{COLLECTION}/{dead_letter_id}", fields=fields)
+
+
+def record_refused(*, source: str, error: PermanentError, payload: bytes) -> None:
+    """Record input that is refused before it has a record of its own, such as what is malformed.
+
+    One input of one function (`source`) has one letter, however often and under whatever message id
+    it comes; its `attempts` count how often. Raises TransientError when it cannot be recorded now:
+    then it must not be acknowledged.
+    """
+    dead_letter_id = hashlib.sha256(f"{source}\0".encode() + payload).hexdigest()
+    path = f"{COLLECTION}/{dead_letter_id}"
+    if firestore.latest_time() is None:
+        # Its only write: without a server time the collector would never find it.
+        firestore.read(path)
+    write = opened(
+        dead_letter_id,
+        source=source,
+        reason=reason(error),
+        error=str(error),
+        payload=payload,
+        attempts=1,
+        now=firestore.latest_time(),
+    )
+    try:
+        firestore.commit([Create(path=path, fields=write.fields)])
+    except RefusedError:
+        again = {"attempts": Increment(1), "last_seen": SERVER_TIMESTAMP, "state": "open"}
+        firestore.commit([Merge(path=path, fields=again)])
+    logs.error("dead_lettered", str(error), dead_letter=dead_letter_id)
+
+
+def replayed(dead_letter_id: str) -> Merge:
+    """The write that marks it as replayed; it goes into the commit that completes the replay."""
+    fields: dict[str, Any] = {"state": "replayed", "replayed_at": SERVER_TIMESTAMP}
+    if (now := firestore.latest_time()) is not None:
+        fields["expire_at"] = now + RETENTION
+    return Merge(path=f"{COLLECTION}/{dead_letter_id}", fields=fields)
+
+
+def reason(error: PermanentError) -> str:
+    """What kind of error it was: KeyReusedError is `key_reused`."""
+    name = type(error).__name__.removesuffix("Error")
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def _payload(payload: bytes) -> dict[str, Any]:
+    kept = payload[:MAX_PAYLOAD]
+    fields: dict[str, Any] = {"payload": _text(kept), "payload_truncated": len(kept) < len(payload)}
+    if fields["payload_truncated"]:
+        fields["payload_sha256"] = hashlib.sha256(payload).hexdigest()
+    return fields
+
+
+def _text(payload: bytes) -> str | bytes:
+    try:
+        return payload.decode()
+    except UnicodeDecodeError as error:
+        # A cut in the middle of a character is ours, not the sender's.
+        if len(payload) == MAX_PAYLOAD and error.start > MAX_PAYLOAD - 4:
+            return payload[: error.start].decode()
+        return payload

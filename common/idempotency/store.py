@@ -1,0 +1,158 @@
+"""Idempotency records in Firestore: three operations, each with the server's time.
+
+`idempotency/{sha256(scope, NUL, key)}`, so a key of any shape is a legal id and no two collide.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from google.cloud.firestore import SERVER_TIMESTAMP
+
+from common.cloud import firestore
+from common.cloud.firestore import Write
+from common.errors import ResultNotStorableError
+from common.idempotency.record import Found, Record, State
+from common.process import logs
+
+COLLECTION = "idempotency"
+SHOWN_KEY = 500
+"""Characters of a key kept readable in the record."""
+MAX_RESULTS = 900_000
+"""Bytes of all results in one record; a document holds 1 MiB, and its error must still fit."""
+
+
+def record_id(scope: str, key: str) -> str:
+    """The id of the record of this work."""
+    return hashlib.sha256(f"{scope}\0{key}".encode()).hexdigest()
+
+
+def check_size(record: Record) -> None:
+    """Raises ResultNotStorableError for a record that no document can hold."""
+    names = sum(len(name.encode()) for name in record.steps)
+    # JSON text is ASCII: a character is a byte.
+    size = names + sum(map(len, record.steps.values())) + len(record.result or "")
+    if size > MAX_RESULTS:
+        raise ResultNotStorableError(f"the results have {size} bytes, more than {MAX_RESULTS}")
+
+
+class Store(Protocol):
+    """Where records live.
+
+    Errors of a write: RefusedError (a precondition did not hold; perhaps because an earlier try of
+    the same write was applied), PermanentError (it can never be stored), TransientError (perhaps
+    applied, perhaps later).
+    """
+
+    def read(self, record_id: str) -> Found | None:
+        """The record, by a strong read."""
+
+    def create(self, record: Record, effects: Sequence[Write]) -> datetime:
+        """Create it together with the effects; the commit's time. Refused if it exists."""
+
+    def replace(self, record: Record, fence: datetime, effects: Sequence[Write]) -> datetime:
+        """Overwrite it, provided it was last written at `fence`, together with the effects."""
+
+
+class FirestoreStore:
+    """The store in production."""
+
+    def read(self, record_id: str) -> Found | None:
+        snapshot = firestore.read(f"{COLLECTION}/{record_id}")
+        if snapshot.update_time is None:
+            return None
+        return Found(
+            record=_decode(snapshot.path, snapshot.data),
+            update_time=snapshot.update_time,
+            read_time=snapshot.read_time,
+        )
+
+    def create(self, record: Record, effects: Sequence[Write]) -> datetime:
+        if record.state is State.DONE and firestore.latest_time() is None:
+            # Its only write: without a server time the collector would never find it.
+            firestore.read(_path(record))
+        write = firestore.Create(path=_path(record), fields=_encode(record))
+        return firestore.commit([write, *effects])
+
+    def replace(self, record: Record, fence: datetime, effects: Sequence[Write]) -> datetime:
+        fields = _encode(record)
+        write = firestore.Update(path=_path(record), fields=fields, update_time=fence)
+        return firestore.commit([write, *effects])
+
+
+def _encode(record: Record) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "scope": record.scope,
+        "key": record.key[:SHOWN_KEY],
+        "fingerprint": record.fingerprint,
+        "state": record.state.value,
+        "owner": record.owner,
+        "write_id": record.write_id,
+        "attempts": record.attempts,
+        "lease_seconds": record.lease_seconds,
+        "retention_seconds": record.retention_seconds,
+        "steps": {
+            _step_field(name): {"name": name, "result": result}
+            for name, result in record.steps.items()
+        },
+        "result": record.result,
+        "error": record.error,
+        "waiting_since": record.waiting_since,
+        "replay_of": record.replay_of,
+        "first_seen": record.first_seen or SERVER_TIMESTAMP,
+    }
+    if (latest := firestore.latest_time()) is not None:
+        # Only for the TTL collector; what has expired is decided by the server's clock.
+        fields["expire_at"] = latest + timedelta(seconds=record.retention_seconds)
+    return fields
+
+
+def _path(record: Record) -> str:
+    return f"{COLLECTION}/{record_id(record.scope, record.key)}"
+
+
+def _step_field(name: str) -> str:
+    # A dot in a name must not become a path.
+    return f"s{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+
+
+def _decode(path: str, data: Mapping[str, Any]) -> Record | None:
+    try:
+        return _record(data)
+    except (LookupError, ValueError, AttributeError, TypeError) as error:
+        logs.error("failed", f"{path} is corrupt: {error!r}")
+        return None
+
+
+def _record(data: Mapping[str, Any]) -> Record:
+    return Record(
+        scope=_is(str, data["scope"]),
+        key=_is(str, data["key"]),
+        fingerprint=_is(str, data["fingerprint"]),
+        state=State(data["state"]),
+        owner=_is(str, data["owner"]),
+        write_id=_is(str, data["write_id"]),
+        attempts=_is(int, data["attempts"]),
+        lease_seconds=float(data["lease_seconds"]),
+        retention_seconds=float(data["retention_seconds"]),
+        steps={_is(str, step["name"]): _is(str, step["result"]) for step in data["steps"].values()},
+        result=_json(data.get("result")),
+        error=_is(str | None, data.get("error")),
+        waiting_since=_is(datetime | None, data.get("waiting_since")),
+        replay_of=_is(str | None, data.get("replay_of")),
+        first_seen=_is(datetime | None, data.get("first_seen")),
+    )
+
+
+def _json(text: Any) -> str | None:
+    if text is not None:
+        json.loads(text)
+    return _is(str | None, text)  # type: ignore[no-any-return]
+
+
+def _is(expected: Any, value: Any) -> Any:
+    if not isinstance(value, expected):
+        raise TypeError(f"{value!r:.100} is no {expected}")
+    return value

@@ -1,0 +1,197 @@
+"""Messages: one declaration for each, who gets one at all, and what the record of it says.
+
+it is not transactional, and the recipient has unsubscribed ─▶ skipped
+it is not transactional, and the recipient is not known     ─▶ skipped
+no usable address                                           ─▶ PermanentError
+not in MESSAGE_ALLOW                                        ─▶ recorded, transport `withheld`
+neither MESSAGING_URL nor SMTP_URL                          ─▶ recorded, transport `record`
+else                                                        ─▶ delivered, transport `http` or `smtp`
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from common.errors import PermanentError
+from common.messaging import transports
+from common.messaging.recipients import Recipient, Recipients
+from common.messaging.rendering import Templates
+from common.messaging.transports import Outgoing, Transport
+from common.messaging.unsubscribing import headers_of, link_for
+from common.process import logs, settings
+from common.process.settings import Settings
+
+TEXT_LIMIT = 20_000
+"""Characters of the text kept in the record."""
+ADDRESS_LIMIT = 254
+"""Characters, RFC 5321."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Mailing:
+    """What all messages of a bundle have in common: their templates, and who their readers are."""
+
+    templates: Templates
+    recipients: Recipients
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message, declared once. Raises ConfigurationError if a template file of it is missing."""
+
+    template: str
+    """The name of its templates, literal."""
+    mailing: Mailing
+    _: KW_ONLY
+    transactional: bool
+    """Whether the reader has caused and expects it: sent also to those who have unsubscribed."""
+
+    def __post_init__(self) -> None:
+        self.mailing.templates.check(self.template)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """What became of a message."""
+
+    state: Literal["sent", "skipped"]
+    """`sent` also when it was only recorded; `transport` tells."""
+    transport: str
+    """`http`, `smtp`, `record` (none is set up), `withheld` (MESSAGE_ALLOW), `none` (skipped)."""
+    user_id: str
+    template: str
+    to: str | None
+    subject: str
+    text: str
+    key: str
+    sent_at: datetime
+
+    def document(self) -> dict[str, Any]:
+        """The fields of its `messages` document, `expire_at` aside."""
+        return {
+            "user_id": self.user_id,
+            "template": self.template,
+            "to": self.to,
+            "subject": self.subject,
+            "text": self.text[:TEXT_LIMIT],
+            "state": self.state,
+            "transport": self.transport,
+            "sent_at": self.sent_at,
+            "key": self.key,
+        }
+
+
+def send(
+    message: Message,
+    recipient: Recipient,
+    context: Mapping[str, Any],
+    *,
+    key: str,
+    now: datetime,
+    to: str | None = None,
+    config: Settings | None = None,
+    transport: Transport | None = None,
+) -> Sent:
+    """Send one message to one recipient, or skip it.
+
+    The template sees the `name` of the recipient, `context`, and the link `unsubscribe`. `to` is an
+    address that wins over the recipient's own. `key` is the idempotency key of the message, `now`
+    the aware time that it is dated with. Raises PermanentError or TransientError; after the latter
+    it may have arrived all the same.
+    """
+    if now.tzinfo is None:
+        raise ValueError("now must be aware")
+    config = config or settings.current()
+    if reason := reason_to_skip(message, recipient):
+        return _skipped(message, recipient.user_id, reason, key=key, now=now)
+    address = _address(to or recipient.address)
+    link = None if message.transactional else link_for(config, recipient.user_id)
+    known = {"name": recipient.name, **context, "unsubscribe": link}
+    rendered = message.mailing.templates.message(message.template, known)
+    outgoing = Outgoing(
+        to=address,
+        subject=rendered.subject,
+        text=rendered.text,
+        html=rendered.html,
+        template=message.template,
+        user_id=recipient.user_id,
+        key=key,
+        sent_at=now,
+        headers=headers_of(link),
+    )
+    return _deliver(outgoing, config, transport or transports.transport(config))
+
+
+def reason_to_skip(message: Message, recipient: Recipient) -> str | None:
+    """Why this recipient does not get this message; None: they do, once there is an address."""
+    if message.transactional:
+        return None
+    if recipient.is_unsubscribed:
+        return "the user has unsubscribed"
+    return None if recipient.is_known else "there is no such user"
+
+
+def _deliver(message: Outgoing, config: Settings, transport: Transport) -> Sent:
+    used = "withheld"
+    if _allowed(message.to, config.message_allow):
+        transport.deliver(message)
+        used = transport.name
+    logs.info(
+        "message",
+        f"Message {message.template} {'withheld' if used == 'withheld' else 'sent'}.",
+        template=message.template,
+        user_id=message.user_id,
+        transport=used,
+    )
+    return Sent(
+        state="sent",
+        transport=used,
+        user_id=message.user_id,
+        template=message.template,
+        to=message.to,
+        subject=message.subject,
+        text=message.text,
+        key=message.key,
+        sent_at=message.sent_at,
+    )
+
+
+def _skipped(message: Message, user_id: str, reason: str, *, key: str, now: datetime) -> Sent:
+    logs.info(
+        "skipped",
+        f"Message {message.template} not sent: {reason}.",
+        template=message.template,
+        user_id=user_id,
+    )
+    return Sent(
+        state="skipped",
+        transport="none",
+        user_id=user_id,
+        template=message.template,
+        to=None,
+        subject="",
+        text="",
+        key=key,
+        sent_at=now,
+    )
+
+
+def _address(address: object) -> str:
+    if not address:
+        raise PermanentError("There is no address to write to.")
+    if not isinstance(address, str) or not _is_address(address.strip()):
+        raise PermanentError("The email is not an address that can be written to.")
+    return address.strip()
+
+
+def _is_address(text: str) -> bool:
+    """One plain address. Anything that could end a header or add a recipient is none."""
+    plain = re.fullmatch(r"[^\s@<>()\[\],;:\\\"]+@[^\s@<>()\[\],;:\\\"]+", text)
+    return bool(plain) and text.isprintable() and len(text) <= ADDRESS_LIMIT
+
+
+def _allowed(to: str, allow: tuple[str, ...]) -> bool:
+    address = to.lower()
+    return not allow or address in allow or f"@{address.rpartition('@')[2]}" in allow

@@ -1,0 +1,100 @@
+"""Message templates: `{name}.subject.txt`, `.txt` and `.html` in a folder, rendered with Jinja2.
+
+A template sees the context it is given and nothing else; a name that it uses without asking whether
+the name is there is an error, not an empty place in somebody's mail.
+"""
+
+import functools
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2.exceptions import TemplateNotFound
+
+from common.errors import ConfigurationError, PermanentError
+
+SUFFIXES = (".subject.txt", ".txt", ".html")
+SUBJECT_LIMIT = 200
+"""Characters of a subject line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendering:
+    """One message, ready to send."""
+
+    subject: str
+    """One line, without control characters: it becomes a header."""
+    text: str
+    html: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Templates:
+    """The templates of a bundle: a folder of files, and the bundle's own filters."""
+
+    folder: Path
+    filters: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+
+    def check(self, name: str) -> None:
+        """Raises ConfigurationError if one of the three files of the message `name` is missing."""
+        for suffix in SUFFIXES:
+            if not (self.folder / f"{name}{suffix}").is_file():
+                raise ConfigurationError(f"There is no template {name}{suffix} in {self.folder}.")
+
+    def message(self, name: str, context: Mapping[str, Any]) -> Rendering:
+        """The message `name` with this context.
+
+        Raises PermanentError if there is no such template or the context lacks what it must have.
+        """
+        text = re.sub(r"\n{3,}", "\n\n", self.text(f"{name}.txt", context))
+        return Rendering(
+            subject=one_line(self.text(f"{name}.subject.txt", context))[:SUBJECT_LIMIT],
+            text=text + "\n",
+            html=self.text(f"{name}.html", context) + "\n",
+        )
+
+    def text(self, file: str, context: Mapping[str, Any]) -> str:
+        """One file of the folder with this context, without blank space before and after it.
+
+        Raises PermanentError like `message`.
+        """
+        try:
+            return self._environment.get_template(file).render(context).strip()
+        except TemplateNotFound as error:
+            raise PermanentError(f"There is no template {file!r} ({error}).") from error
+        except Exception as error:  # nothing but the data plays a part: it would fail again
+            raise PermanentError(f"Template {file!r} does not fit its data: {error}.") from error
+
+    @functools.cached_property
+    def _environment(self) -> Environment:
+        environment = Environment(
+            loader=FileSystemLoader(self.folder),
+            undefined=StrictUndefined,
+            autoescape=select_autoescape(enabled_extensions=("html",), default=False),
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+            finalize=_finalize,
+            auto_reload=False,
+        )
+        environment.filters |= {"one_line": one_line, **self.filters}
+        return environment
+
+
+def one_line(value: object) -> str:
+    """The text on one line: control and separator characters become single spaces."""
+    spaced = "".join(" " if _breaks(character) else character for character in str(value))
+    return " ".join(spaced.split())
+
+
+def _breaks(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+
+
+def _finalize(value: object) -> object:
+    """No value breaks out of its line, wherever a template puts it."""
+    return one_line(value) if type(value) is str else value

@@ -1,0 +1,130 @@
+"""The table of the environment variables that `common` reads: what each means, how it is read.
+
+A bundle has a table of its own for its own variables, see `common.process.settings`.
+"""
+
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass
+from typing import Any
+
+from common.process import parsers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variable:
+    """One environment variable."""
+
+    meaning: str
+    parse: Callable[[str], Any] = str
+    """From the text, stripped and not empty; raises ValueError saying what it should be."""
+    default: str | None = None
+    """The text that stands for unset; None: there is none."""
+    needed_by: Set[str] = frozenset()
+    """The functions that do not start without it."""
+    show: Callable[[str], str] = repr
+    """How an error shows a malformed value, which may hold a secret."""
+
+
+ALL = frozenset({"consumer", "reminder", "fanout"})
+FANOUT = frozenset({"fanout"})
+
+VARIABLES: Mapping[str, Variable] = {
+    "GOOGLE_CLOUD_PROJECT": Variable(meaning="the project's id", parse=parsers.name, needed_by=ALL),
+    "LOCATION": Variable(
+        meaning="the region of the queues, like europe-west1", parse=parsers.name, needed_by=ALL
+    ),
+    "FIRESTORE_DATABASE": Variable(
+        meaning="the Firestore database", parse=parsers.name, default="(default)"
+    ),
+    "FIRESTORE_EMULATOR_HOST": Variable(
+        meaning="host:port of another Firestore; Google's client reads it by itself",
+        parse=parsers.host_and_port,
+    ),
+    "CLOUD_TASKS_EMULATOR_HOST": Variable(
+        meaning="host:port of another Cloud Tasks", parse=parsers.host_and_port
+    ),
+    "REMINDER_URL": Variable(
+        meaning="where Cloud Tasks calls reminder", parse=parsers.base_url, needed_by=ALL
+    ),
+    "FANOUT_URL": Variable(
+        meaning="where Cloud Tasks calls fanout", parse=parsers.base_url, needed_by=FANOUT
+    ),
+    "CONSUMER_URL": Variable(meaning="where consumer is", parse=parsers.base_url),
+    "REMINDER_AUDIENCE": Variable(meaning="the audience of tokens for reminder", needed_by=ALL),
+    "FANOUT_AUDIENCE": Variable(meaning="the audience of tokens for fanout", needed_by=FANOUT),
+    "TASKS_SERVICE_ACCOUNT": Variable(
+        meaning="the service account whose tokens tasks carry", parse=parsers.account, needed_by=ALL
+    ),
+    "SCHEDULER_SERVICE_ACCOUNT": Variable(
+        meaning="the service account whose tokens Scheduler's ticks carry",
+        parse=parsers.account,
+        needed_by=FANOUT,
+    ),
+    "OIDC_ISSUER": Variable(
+        meaning="who signs the callers' tokens",
+        parse=parsers.issuer,
+        default="https://accounts.google.com",
+    ),
+    "PLATFORM_CHECKS_CALLERS": Variable(
+        meaning="yes where Cloud Run itself admits only its invokers: it then takes the signature "
+        "off the token it has verified, and the function accepts it so",
+        parse=parsers.flag,
+        default="no",
+    ),
+    "MESSAGING_URL": Variable(
+        meaning="the messaging provider: messages are posted there as JSON",
+        parse=parsers.url,
+        show=parsers.hidden,
+    ),
+    "SMTP_URL": Variable(
+        meaning="the mail server instead: smtp://user:password@host:port or smtps://…; "
+        "?starttls=yes or no (default: yes with a password)",
+        parse=parsers.smtp,
+        show=parsers.masked_url,
+    ),
+    "MESSAGE_FROM": Variable(
+        meaning="the sender of mail; needed with SMTP_URL", parse=parsers.sender
+    ),
+    "MESSAGE_ALLOW": Variable(
+        meaning="only these addresses and @domains are written to, messages to others are only "
+        "recorded (staging); unset: no restriction",
+        parse=parsers.recipients,
+        default="",
+    ),
+    "UNSUBSCRIBE_URL": Variable(
+        meaning="the page for unsubscribing, called with user and token, or mailto:address",
+        parse=parsers.unsubscribe_url,
+    ),
+    "UNSUBSCRIBE_SECRET": Variable(
+        meaning="the key of that token, HMAC-SHA256 of the user id; needed with an https page",
+        parse=parsers.secret,
+        show=parsers.hidden,
+    ),
+    "HANDLER_BUDGET": Variable(
+        meaning="seconds a handler may work", parse=parsers.seconds, default="50"
+    ),
+    "FUNCTION_TIMEOUT": Variable(
+        meaning="seconds after which the platform ends a call", parse=parsers.seconds, default="60"
+    ),
+    "LEASE_SECONDS": Variable(
+        meaning="seconds after which a silent claim may be taken over",
+        parse=parsers.seconds,
+        default="90",
+    ),
+    "MAX_ATTEMPTS": Variable(
+        meaning="attempts until work is dead-lettered", parse=parsers.count, default="5"
+    ),
+    "REDELIVERY_ATTEMPTS": Variable(
+        meaning="how often whoever calls the function makes a delivery, at least",
+        parse=parsers.count,
+    ),
+    "REDELIVERY_SECONDS": Variable(
+        meaning="how long it goes on making it, or keeps it, at least", parse=parsers.seconds
+    ),
+    "FUNCTION_TARGET": Variable(
+        meaning="the function this process runs; set by the platform", parse=parsers.name
+    ),
+    "K_SERVICE": Variable(
+        meaning="the service this process belongs to; set by the platform", parse=parsers.name
+    ),
+}

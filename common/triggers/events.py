@@ -1,0 +1,166 @@
+"""Events: one declaration for each type, and from bytes to checked values."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from common.errors import MalformedError, NothingToDoError
+from common.idempotency import Outcome, Work
+from common.idempotency.fields import LARGEST, MAX_TEXT, kind, kind_of, parse_object, text
+from common.idempotency.record import OnUnknownOutcome
+from common.process import logs
+
+MAX_BYTES = 512 * 1024
+"""Of an event; Eventarc carries no more, https://docs.cloud.google.com/functions/quotas."""
+
+NUMBER: tuple[type, ...] = (int, float)
+"""The type of a payload field: a number, not a boolean, within what a double holds exactly."""
+
+Fields = Mapping[str, type | tuple[type, ...]]
+"""Payload fields and their types; a name that ends in `?` may be missing, null or empty."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One event, checked."""
+
+    event_id: str
+    """The producer's id; Pub/Sub's own changes when a message is published again."""
+    event_type: str
+    user_id: str
+    payload: Mapping[str, Any]
+    occurred_at: datetime | None
+    raw: bytes
+    """As received."""
+    replay_of: str | None = None
+
+    @property
+    def identity(self) -> Any:
+        """What makes it this event; a producer may stamp `occurred_at` again."""
+        return {
+            "event_type": self.event_type,
+            "user_id": self.user_id,
+            "payload": dict(self.payload),
+        }
+
+    def time(self, name: str) -> datetime:
+        """A field of the payload that must be an RFC 3339 time; its zone is as given.
+
+        Raises MalformedError.
+        """
+        return _time(self.payload.get(name), f"payload.{name}")
+
+
+Handler = Callable[[Event, Work], Outcome]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventType:
+    """A type of event: what its payload must have, and what is done about it. Made by `event`."""
+
+    name: str
+    fields: Fields
+    handler: Handler
+    fast_path: Callable[[Event], Outcome | None] | None = None
+    """What a first delivery can do in one commit; None: the handler runs. See `Job`."""
+    on_unknown_outcome: OnUnknownOutcome = "rerun"
+    """`hold`: what may have happened already is dead-lettered and not done again, for money."""
+
+    def __call__(self, event: Event, work: Work) -> Outcome:
+        """Call the handler, as a test does."""
+        return self.handler(event, work)
+
+
+def event(
+    name: str,
+    *,
+    fields: Fields,
+    fast_path: Callable[[Event], Outcome | None] | None = None,
+    on_unknown_outcome: OnUnknownOutcome = "rerun",
+) -> Callable[[Handler], EventType]:
+    """Declare the decorated function as the handler of the events of type `name`.
+
+    The declaration takes effect where a function lists it: `EVENTS = table(appointment_booked, …)`.
+    """
+
+    def declare(handler: Handler) -> EventType:
+        return EventType(
+            name=name,
+            fields=fields,
+            handler=handler,
+            fast_path=fast_path,
+            on_unknown_outcome=on_unknown_outcome,
+        )
+
+    return declare
+
+
+def parse(data: bytes, types: Mapping[str, EventType], replay_of: str | None = None) -> Event:
+    """The event in a message's data.
+
+    Raises MalformedError: one sentence that names the field; and NothingToDoError (`ignored`) for
+    an event of a type that `types` does not name.
+    """
+    given = parse_object(data, "the event", MAX_BYTES)
+    logs.bind(**_readable_ids(given))
+    event_type = text(given, "event_type")
+    if event_type not in types:
+        raise NothingToDoError("ignored", f"{event_type!r:.100} is no type of event handled here")
+    return Event(
+        event_id=text(given, "event_id"),
+        event_type=event_type,
+        user_id=text(given, "user_id"),
+        payload=_payload(given, types[event_type].fields),
+        occurred_at=_occurred_at(given),
+        raw=data,
+        replay_of=replay_of,
+    )
+
+
+def _readable_ids(given: Mapping[str, Any]) -> dict[str, str]:
+    # The log names a refused event too, as far as its ids can be read.
+    ids = {name: given.get(name) for name in ("event_id", "event_type", "user_id")}
+    return {name: value[:MAX_TEXT] for name, value in ids.items() if isinstance(value, str)}
+
+
+def _payload(given: Mapping[str, Any], expected: Fields) -> dict[str, Any]:
+    payload = given.get("payload", None if expected else {})
+    if not isinstance(payload, dict):
+        raise MalformedError(f"payload is {kind(payload)}, not an object")
+    for name, type_ in expected.items():
+        _check(payload, name, type_)
+    return payload
+
+
+def _occurred_at(given: Mapping[str, Any]) -> datetime | None:
+    if given.get("occurred_at") is None:
+        return None
+    return _time(given["occurred_at"], "occurred_at").astimezone(UTC)
+
+
+def _time(value: Any, name: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise MalformedError(f"{name} is {value!r:.100}, not an RFC 3339 time") from error
+    if time.tzinfo is None:
+        raise MalformedError(f"{name} is {value!r:.100}, without a time zone")
+    try:
+        time.astimezone(UTC)
+    except OverflowError as error:
+        raise MalformedError(f"{name} is {value!r:.100}, out of range") from error
+    return time
+
+
+def _check(payload: Mapping[str, Any], name: str, expected: type | tuple[type, ...]) -> None:
+    is_optional, name = name.endswith("?"), name.removesuffix("?")
+    value: Any = payload.get(name)
+    if is_optional and value in (None, ""):
+        return
+    if expected is str:
+        text(payload, name, "payload.")
+    elif (isinstance(value, bool) and expected is not bool) or not isinstance(value, expected):
+        raise MalformedError(f"payload.{name} is {kind(value)}, not {kind_of(expected)}")
+    elif isinstance(value, int | float) and abs(value) > LARGEST:
+        raise MalformedError(f"payload.{name} is out of range")

@@ -1,0 +1,110 @@
+"""Functions called over HTTP: who may call, and the answer in JSON.
+
+200 sent, skipped, enqueued   done now, or nothing to do any more
+200 duplicate                 done already
+200 dead_lettered             can never succeed, or was given up: recorded
+409 in_progress               another delivery is at work on it; with Retry-After
+500 error                     failed; worth another try
+401 unauthorized, 403 forbidden, before anything is read or written
+200 ok                        GET or HEAD /health
+"""
+
+import math
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Request
+from requests.structures import CaseInsensitiveDict
+
+from common.idempotency import Answer, Call
+from common.idempotency.fields import parse_object
+from common.process import logs, settings
+from common.triggers import boundary, oidc
+from common.triggers.boundary import Ending
+
+Reply = tuple[dict[str, Any], int, dict[str, str]]
+"""Body, status code and headers, as Flask takes them."""
+
+MAX_BODY = 1_000_000
+"""Bytes; Cloud Tasks stores no more."""
+LONGEST_WAIT = 300.0
+"""Seconds, of a Retry-After."""
+REPLAY_HEADER = "X-Replay-Of"
+"""The header that names the dead letter which a call replays."""
+
+
+def serve(
+    request: Request,
+    function: str,
+    handle: Callable[[Call], Answer],
+    *,
+    audience: str,
+    emails: Collection[str],
+) -> Reply:
+    """Answer one request: check the caller, read the body, do the work, say how it ended.
+
+    `audience` is that of the callers' tokens, `emails` are the accounts that may call.
+    """
+    if request.method in ("GET", "HEAD") and request.path == "/health":
+        return {"status": "ok"}, 200, {}
+    if request.method != "POST":
+        return {"status": "error", "error": f"{request.method} is not served"}, 405, {}
+
+    def do() -> Answer:
+        _check_caller(request, audience, emails)
+        return handle(_call(request))
+
+    with logs.bound(function=function, **_log_fields(request)):
+        return _reply(boundary.attend(function, request.get_data, do))
+
+
+def _check_caller(request: Request, audience: str, emails: Collection[str]) -> None:
+    oidc.check(
+        request.headers.get("Authorization"),
+        audience=audience,
+        emails=emails,
+        serverless_header=request.headers.get("X-Serverless-Authorization"),
+    )
+
+
+def _call(request: Request) -> Call:
+    raw = request.get_data()
+    logs.info("received", f"{len(raw)} bytes")
+    return Call(
+        body=parse_object(raw, "the body", MAX_BODY),
+        raw=raw,
+        task=request.headers.get("X-CloudTasks-TaskName"),
+        due_at=_epoch(request.headers.get("X-CloudTasks-TaskETA")),
+        tick=request.headers.get("X-CloudScheduler-ScheduleTime"),
+        replay_of=request.headers.get(REPLAY_HEADER),
+    )
+
+
+def _log_fields(request: Request) -> dict[str, Any]:
+    project = settings.current().google_cloud_project
+    return {
+        "task": request.headers.get("X-CloudTasks-TaskName"),
+        "tick": request.headers.get("X-CloudScheduler-ScheduleTime"),
+        **logs.request_fields(CaseInsensitiveDict(request.headers), project),
+    }
+
+
+def _reply(ending: Ending) -> Reply:
+    body = {"status": ending.status}
+    if ending.error is not None:
+        body["error"] = ending.error
+    return body, ending.code, _retry_after(ending.retry_after)
+
+
+def _retry_after(seconds: float | None) -> dict[str, str]:
+    if seconds is None:
+        return {}
+    return {"Retry-After": str(max(1, math.ceil(min(seconds, LONGEST_WAIT))))}
+
+
+def _epoch(text: str | None) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(float(text), UTC) if text else None
+    except (ValueError, OverflowError, OSError):
+        return None

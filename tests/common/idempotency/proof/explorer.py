@@ -1,0 +1,168 @@
+"""Every schedule: a depth-first walk over the worlds, each visited once.
+
+Every event uses up something, or brings a delivery forward, so the worlds form a graph without
+cycles, and the schedules are its paths: they are counted, not walked.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tests.common.idempotency.proof.programs import Kind, Programme
+from tests.common.idempotency.proof.promises import Violation
+from tests.common.idempotency.proof.world import OVER, Budget, Delivery, Late, Move, Rules, World
+
+NOTHING = Budget()
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is explored."""
+
+    name: str
+    programme: Programme
+    kinds: tuple[Kind, ...]
+    budget: Budget
+    is_poison: bool = False
+    """After the schedule, every effect kills its process."""
+
+
+@dataclass
+class Explored:
+    """What was found."""
+
+    states: int = 0
+    schedules: int = 0
+    histories: int = 0
+    endings: set[str] = field(default_factory=set)
+
+
+class Broken(Exception):
+    """A promise was broken; says by which schedule."""
+
+    def __init__(self, violation: Violation, path: list[str]) -> None:
+        super().__init__("\n  ".join([str(violation), *path]))
+        self.violation = violation
+
+
+@dataclass
+class _Frame:
+    key: int
+    moves: Iterator[Move]
+    what: str
+    paths: int = 0
+
+
+def explore(scenario: Scenario) -> Explored:
+    """Walk through everything that can happen. Raises Broken."""
+    return _Walk(scenario).all()
+
+
+class _Walk:
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        self._numbers = list(range(len(scenario.kinds)))
+        self._alike = _alike(scenario.kinds)
+        self._rules = Rules(scenario.programme, scenario.kinds)
+        self._paths: dict[int, int] = {}
+        self._drained: set[int] = set()
+        self._redelivered = {
+            kind: Rules(scenario.programme, (kind._replace(is_early=False, is_first=False),))
+            for kind in scenario.kinds
+        }
+        self._stack: list[_Frame] = []
+        self._explored = Explored()
+
+    def all(self) -> Explored:
+        beginning = self._rules.beginning(self._scenario.budget)
+        self._open(beginning, "")
+        while self._stack:
+            try:
+                self._step()
+            except Violation as violation:
+                path = [frame.what for frame in self._stack if frame.what]
+                raise Broken(violation, path) from violation
+        self._explored.states = len(self._paths)
+        self._explored.histories = self._rules.histories()
+        self._explored.schedules = self._paths[self._key(beginning)]
+        return self._explored
+
+    def _open(self, world: World, what: str) -> None:
+        self._stack.append(_Frame(self._key(world), self._rules.moves(world), what))
+        if world.is_over:
+            self._explored.endings.add(" ".join(map(str, world.deliveries)))
+            self._drain(world)
+
+    def _key(self, world: World) -> int:
+        """Worlds that differ only in which of two equal deliveries did what are the same."""
+        order = self._order(world)
+        if order == self._numbers:
+            return hash(world)
+        place = {number: place for place, number in enumerate(order)}
+        record, age, ledger, dead_letter, deliveries, late, budget = world
+        if record is not None and record.owner in place:
+            record = record._replace(owner=place[record.owner])
+        if late:
+            late = frozenset([Late(place[it.sender], it.request) for it in late])
+        deliveries = tuple([deliveries[number] for number in order])
+        return hash((record, age, ledger, dead_letter, deliveries, late, budget))
+
+    def _order(self, world: World) -> list[int]:
+        order = self._numbers
+        for one, other in self._alike:
+            a, b = order[one], order[other]
+            if hash(world.deliveries[a]) > hash(world.deliveries[b]):
+                order = [*order]
+                order[one], order[other] = b, a
+        return order
+
+    def _step(self) -> None:
+        frame = self._stack[-1]
+        for move in frame.moves:
+            key = self._key(move.world)
+            if key in self._paths:
+                frame.paths += self._paths[key]
+                continue
+            return self._open(move.world, move.what)
+        self._stack.pop()
+        self._paths[frame.key] = paths = frame.paths or 1
+        if self._stack:
+            self._stack[-1].paths += paths
+
+    # After the schedule: what was not acknowledged is delivered again, and nothing goes wrong
+
+    def _drain(self, world: World) -> None:
+        record = world.record and world.record._replace(owner=-1, write_id="", error=None)
+        rest = world._replace(record=record, late=frozenset(), budget=NOTHING)
+        if (key := hash(rest)) in self._drained:
+            return
+        self._drained.add(key)
+        ends = zip(self._scenario.kinds, world.deliveries, strict=True)
+        again = {kind for kind, end in ends if end in ("error", "in_progress", "lost", "crashed")}
+        for kind in sorted(again or {self._scenario.kinds[0]}):
+            rest = self._deliver(rest, kind)
+
+    def _deliver(self, world: World, kind: Kind) -> World:
+        for _ in range(self._scenario.programme.max_attempts + 3):
+            record = world.record and world.record._replace(owner=-1, write_id="")
+            world = world._replace(record=record, deliveries=(Delivery(0),))
+            world = self._run(self._redelivered[kind], world)
+            how = world.deliveries[0]
+            if how in ("done", "duplicate", "dead_lettered", "reused"):
+                return world
+            if world.record and world.record.state == "claimed":
+                world = world._replace(age=OVER)
+        raise Violation(f"{kind} is never acknowledged: {how}")
+
+    def _run(self, rules: Rules, world: World) -> World:
+        while isinstance(delivery := world.deliveries[0], Delivery):
+            request = rules.request(0, delivery)
+            if request.kind == "effect" and self._scenario.is_poison:
+                return world._replace(deliveries=("crashed",))
+            world = next(rules.moves(world)).world
+        return world
+
+
+def _alike(kinds: tuple[Kind, ...]) -> list[tuple[int, int]]:
+    """The neighbours that are of one kind, in an order in which comparing them sorts three."""
+    pairs = [(0, 1), (1, 2), (0, 1)]
+    return [(a, b) for a, b in pairs if b < len(kinds) and kinds[a] == kinds[b]]

@@ -1,0 +1,89 @@
+"""What is explored: which handler, which three deliveries, how much may go wrong."""
+
+from dataclasses import replace
+
+from tests.common.idempotency.proof import programs
+from tests.common.idempotency.proof.explorer import Scenario
+from tests.common.idempotency.proof.programs import Kind, Programme, update
+from tests.common.idempotency.proof.world import Budget
+
+ORDINARY = Kind()
+OTHER = Kind(payload=2)
+FIRST = Kind(is_first=True)
+EARLY = Kind(is_early=True)
+REPLAY = Kind(is_replay=True)
+CORRECTED = Kind(is_replay=True, payload=2)
+
+TWICE = (ORDINARY, ORDINARY, OTHER)
+THRICE = (ORDINARY, ORDINARY, ORDINARY)
+REPLAYED = (ORDINARY, REPLAY, OTHER)
+
+ONE = Budget(faults=1, crashes=1, leases=1)
+TWO = Budget(faults=2, crashes=1, leases=1)
+STOPPED = Budget(faults=1, leases=1, sigterms=1)
+
+SCENARIOS = [
+    Scenario("Firestore effects", Programme(programs.commit), TWICE, TWO),
+    Scenario("a step", Programme(programs.mail), TWICE, ONE),
+    Scenario("a last step", Programme(programs.last), TWICE, ONE),
+    Scenario("two last steps", Programme(programs.pair), TWICE, ONE),
+    Scenario("all kinds of steps", Programme(programs.order), TWICE, ONE),
+    Scenario("a handler that fails once", Programme(programs.flaky), TWICE, ONE),
+    Scenario("a handler that fails for good", Programme(programs.refused), REPLAYED, ONE),
+    Scenario(
+        "a replay with another payload",
+        Programme(programs.rejected),
+        (ORDINARY, REPLAY, CORRECTED),
+        ONE,
+    ),
+    Scenario(
+        "a replay with another payload, behind a step",
+        Programme(programs.refused),
+        (ORDINARY, REPLAY, CORRECTED),
+        ONE,
+    ),
+    Scenario("too early", Programme(programs.early), (ORDINARY, EARLY, OTHER), ONE),
+    Scenario("a handler that compensates", Programme(programs.careless), TWICE, ONE),
+    Scenario(
+        "a handler that goes on",
+        Programme(programs.stubborn),
+        (ORDINARY,),
+        Budget(faults=3),
+    ),
+    Scenario("held, a step", Programme(programs.mail, on_unknown_outcome="hold"), TWICE, ONE),
+    Scenario("held, a last step", Programme(programs.last, on_unknown_outcome="hold"), TWICE, ONE),
+    Scenario(
+        "effects with the claim",
+        Programme(programs.commit, writes_on_claim=(update("begun"),)),
+        TWICE,
+        ONE,
+    ),
+    Scenario(
+        "the fast path", Programme(programs.commit, fast_path=True), (FIRST, FIRST, OTHER), ONE
+    ),
+    Scenario(
+        "the last attempt vanishes",
+        Programme(programs.last, max_attempts=2),
+        THRICE,
+        Budget(faults=0, crashes=2, leases=2),
+    ),
+    Scenario(
+        "poison",
+        Programme(programs.last, max_attempts=2),
+        TWICE,
+        Budget(faults=1, crashes=1, leases=1),
+        is_poison=True,
+    ),
+    Scenario("expiry", Programme(programs.commit), TWICE, Budget(faults=1, expiries=1)),
+    Scenario("deleted by hand", Programme(programs.careless), TWICE, Budget(faults=1, deletions=1)),
+    Scenario("SIGTERM", Programme(programs.mail), TWICE, STOPPED),
+    Scenario(
+        "SIGTERM, held",
+        Programme(programs.mail, on_unknown_outcome="hold"),
+        TWICE,
+        Budget(faults=1, leases=1, sigterms=1),
+    ),
+]
+
+DEEP = [replace(it, budget=it.budget._replace(faults=it.budget.faults + 1)) for it in SCENARIOS]
+"""The same with one more fault each."""

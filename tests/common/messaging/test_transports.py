@@ -1,0 +1,191 @@
+"""The ways out: what each makes of a message, and which of them the settings choose."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from typing import Any
+
+import pytest
+
+from common.errors import PermanentError, TransientError
+from common.messaging import transports
+from common.messaging.transports import HttpTransport, Outgoing, RecordTransport, SmtpTransport
+from common.outside import http, smtp
+from common.process.parsers import Smtp
+from tests.common.process.test_settings import load
+
+MESSAGE = Outgoing(
+    to="ada@example.com",
+    subject="Your order is confirmed",
+    text="Hi,\n\nthank you: 1 × Café Mug.\n.\nBye\n",
+    html="<p>thank you: 1 × Café Mug</p>\n",
+    template="order_confirmation",
+    user_id="u-1",
+    key="order.placed:o-1:confirmation",
+    sent_at=datetime(2025, 3, 3, 8, 30, tzinfo=UTC),
+)
+SENDER = "PulseCart <shop@pulsecart.example>"
+SERVER = Smtp(host="mail", port=25)
+
+
+@dataclass
+class Outside:
+    """What was sent outside, and with what; or nobody answers."""
+
+    error: Exception | None = None
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    mails: list[EmailMessage] = field(default_factory=list)
+
+    def post_json(self, url: str, body: Mapping[str, Any], **options: Any) -> None:
+        self._keep({"url": url, "body": body, **options})
+
+    def send(self, server: Smtp, mail: EmailMessage, **options: Any) -> None:
+        arrived: Any = message_from_bytes(mail.as_bytes(), policy=default)
+        self.mails.append(arrived)
+        self._keep({"server": server, **options})
+
+    def _keep(self, call: dict[str, Any]) -> None:
+        if self.error:
+            raise self.error
+        self.calls.append(call)
+
+
+@pytest.fixture
+def outside(monkeypatch: pytest.MonkeyPatch) -> Outside:
+    """The world outside of the process."""
+    made = Outside()
+    monkeypatch.setattr(http, "post_json", made.post_json)
+    monkeypatch.setattr(smtp, "send", made.send)
+    return made
+
+
+def mailed(outside: Outside, message: Outgoing = MESSAGE) -> EmailMessage:
+    """The mail that a message becomes, as it arrives."""
+    SmtpTransport(SERVER, SENDER).deliver(message)
+    return outside.mails[-1]
+
+
+class TestHttp:
+    def test_the_provider_gets_exactly_the_six_fields(self, outside: Outside) -> None:
+        HttpTransport("https://provider.example/send").deliver(MESSAGE)
+        fields = ("to", "subject", "text", "html", "template", "user_id")
+        (call,) = outside.calls
+        assert call["url"] == "https://provider.example/send"
+        assert call["body"] == {name: getattr(MESSAGE, name) for name in fields}
+
+    def test_it_gets_the_key_and_further_headers(self, outside: Outside) -> None:
+        message = replace(MESSAGE, headers={"List-Unsubscribe": "<https://example.com/u>"})
+        HttpTransport("https://provider.example", timeout=3.0).deliver(message)
+        (call,) = outside.calls
+        assert (call["key"], call["timeout"]) == (MESSAGE.key, 3.0)
+        assert call["headers"] == {"List-Unsubscribe": "<https://example.com/u>"}
+
+    def test_its_refusal_is_the_messages(self, outside: Outside) -> None:
+        outside.error = TransientError("busy")
+        with pytest.raises(TransientError, match="busy"):
+            HttpTransport("https://provider.example").deliver(MESSAGE)
+
+
+class TestSmtp:
+    def test_the_envelope_is_the_address_of_the_sender_and_of_the_recipient(
+        self, outside: Outside
+    ) -> None:
+        SmtpTransport(SERVER, SENDER, timeout=2.0).deliver(MESSAGE)
+        assert outside.calls == [
+            {
+                "server": SERVER,
+                "sender": "shop@pulsecart.example",
+                "recipient": "ada@example.com",
+                "timeout": 2.0,
+            }
+        ]
+
+    @pytest.mark.parametrize("kind", ["plain", "html"])
+    def test_a_mail_has_both_bodies_as_they_were(self, outside: Outside, kind: str) -> None:
+        body = mailed(outside).get_body((kind,))
+        assert body
+        content = body.get_content().replace("\r\n", "\n")
+        assert content == (MESSAGE.text if kind == "plain" else MESSAGE.html)
+
+    def test_a_mail_has_the_headers_of_an_automatic_message(self, outside: Outside) -> None:
+        sent = mailed(outside)
+        assert (sent["From"], sent["To"], sent["Subject"]) == (SENDER, MESSAGE.to, MESSAGE.subject)
+        assert (sent["Auto-Submitted"], sent["Date"].datetime) == (
+            "auto-generated",
+            MESSAGE.sent_at,
+        )
+
+    def test_every_attempt_at_one_message_has_one_message_id(self, outside: Outside) -> None:
+        first, again = mailed(outside)["Message-ID"], mailed(outside)["Message-ID"]
+        other = mailed(outside, replace(MESSAGE, key="another"))["Message-ID"]
+        assert first == again != other
+        assert first.endswith("@pulsecart.example>")
+
+    def test_a_long_unsubscribe_link_arrives_whole(self, outside: Outside) -> None:
+        link = "<https://example.com/u?token=" + "0123456789abcdef" * 30 + ">"
+        message = replace(MESSAGE, headers={"List-Unsubscribe": link})
+        assert mailed(outside, message)["List-Unsubscribe"] == link
+
+    def test_a_subject_in_any_language_arrives(self, outside: Outside) -> None:
+        subject = "Žluťoučký kůň 🐎 " * 8
+        assert mailed(outside, replace(MESSAGE, subject=subject))["Subject"].strip() == (
+            subject.strip()
+        )
+
+    def test_an_international_address_is_written_as_it_is(self, outside: Outside) -> None:
+        message = replace(MESSAGE, to="jörg@example.com")
+        assert str(SmtpTransport(SERVER, SENDER)._mail(message)["To"]) == "jörg@example.com"
+
+    def test_a_header_cannot_be_injected_through_the_subject(self, outside: Outside) -> None:
+        with pytest.raises(PermanentError, match="cannot be written as a mail"):
+            mailed(outside, replace(MESSAGE, subject="Hi\r\nBcc: all@example.com"))
+
+    @pytest.mark.parametrize(
+        "to", ["a@b.c\r\nBcc: x@y.z", "a@b.c, x@y.z", "a..b@example.com", "nobody", "", "<a@b.c>"]
+    )
+    def test_an_address_that_is_none_is_permanent(self, outside: Outside, to: str) -> None:
+        with pytest.raises(PermanentError, match="cannot be written as a mail"):
+            mailed(outside, replace(MESSAGE, to=to))
+        assert outside.calls == []
+
+
+class TestChoice:
+    @pytest.mark.parametrize(
+        ("environ", "chosen"),
+        [
+            ({}, RecordTransport),
+            ({"MESSAGING_URL": "https://example.com"}, HttpTransport),
+            ({"SMTP_URL": "smtp://mail", "MESSAGE_FROM": SENDER}, SmtpTransport),
+            ({"MESSAGE_FROM": SENDER}, RecordTransport),
+        ],
+    )
+    def test_the_settings_choose_the_way_out(
+        self, environ: dict[str, str], chosen: type[object]
+    ) -> None:
+        assert type(transports.transport(load(**environ))) is chosen
+
+    def test_a_way_out_is_made_once(self) -> None:
+        assert transports.transport(load()) is transports.transport(load())
+
+    @pytest.mark.parametrize(("budget", "timeout"), [("50", 20.0), ("10", 5.0)])
+    def test_a_silent_provider_leaves_half_of_the_budget(
+        self, outside: Outside, budget: str, timeout: float
+    ) -> None:
+        config = load(MESSAGING_URL="https://example.com", HANDLER_BUDGET=budget)
+        transports.transport(config).deliver(MESSAGE)
+        assert outside.calls[0]["timeout"] == timeout
+
+    @pytest.mark.parametrize(("budget", "timeout"), [("50", 5.0), ("16", 2.0)])
+    def test_a_silent_mail_server_leaves_time_for_its_eight_turns(
+        self, outside: Outside, budget: str, timeout: float
+    ) -> None:
+        config = load(SMTP_URL="smtp://mail", MESSAGE_FROM=SENDER, HANDLER_BUDGET=budget)
+        transports.transport(config).deliver(MESSAGE)
+        assert outside.calls[0]["timeout"] == timeout
+
+    def test_what_is_only_recorded_goes_nowhere(self, outside: Outside) -> None:
+        RecordTransport().deliver(MESSAGE)
+        assert (outside.calls, outside.mails) == ([], [])

@@ -1,0 +1,156 @@
+"""What is an event, and a sentence for what is none."""
+
+import contextlib
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.errors import MalformedError, NothingToDoError
+from common.idempotency import Outcome, Work
+from common.idempotency.fields import whole
+from common.triggers.events import MAX_BYTES, NUMBER, Event, event, parse
+
+
+@event("order.placed", fields={"order_id": str, "total": NUMBER, "cart_id?": str, "gift?": bool})
+def order_placed(placed: Event, work: Work) -> Outcome:
+    return Outcome()
+
+
+@event("user.logged_in", fields={})
+def user_logged_in(seen: Event, work: Work) -> Outcome:
+    return Outcome()
+
+
+SCHEMAS = {"order.placed": order_placed, "user.logged_in": user_logged_in}
+ORDER: dict[str, Any] = {
+    "event_id": "e1",
+    "event_type": "order.placed",
+    "user_id": "u1",
+    "payload": {"order_id": "o1", "total": 12.5},
+}
+
+
+def read(**changes: Any) -> Event:
+    """The order with these changes; None as a value removes a field."""
+    fields = {name: value for name, value in {**ORDER, **changes}.items() if value is not None}
+    return parse(json.dumps(fields).encode(), SCHEMAS)
+
+
+def test_a_good_event_is_read() -> None:
+    event = read(occurred_at="2026-11-21T02:00:00+01:00", more="kept out of the way")
+    assert (event.event_id, event.user_id, event.payload["total"]) == ("e1", "u1", 12.5)
+    assert event.occurred_at == datetime(2026, 11, 21, 1, tzinfo=UTC)
+
+
+def test_an_unknown_type_is_no_mistake() -> None:
+    with pytest.raises(NothingToDoError, match=r"'parrot.squawked' is no type of event"):
+        read(event_type="parrot.squawked", payload=None, user_id=None)
+
+
+def test_a_type_without_required_fields_needs_no_payload() -> None:
+    event = read(event_type="user.logged_in", payload=None)
+    assert event.payload == {}
+
+
+def test_identity_ignores_when_it_was_stamped() -> None:
+    one, other = read(occurred_at="2026-01-01T00:00:00Z"), read()
+    assert one is not None
+    assert other is not None
+    assert one.identity == other.identity
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_an_optional_field_may_be_missing_null_or_empty(value: str | None) -> None:
+    assert read(payload={"order_id": "o", "total": 1, "cart_id": value}) is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"event_id": None}, "event_id is missing or null, not a non-empty string"),
+        ({"event_id": "  "}, "event_id is empty, not a non-empty string"),
+        ({"event_id": 7}, "event_id is a number, not a non-empty string"),
+        ({"event_id": "x" * 2049}, "event_id has 2049 bytes, more than 2048"),
+        ({"user_id": ["u"]}, "user_id is a list, not a non-empty string"),
+        ({"event_type": True}, "event_type is a boolean, not a non-empty string"),
+        ({"payload": None}, "payload is missing or null, not an object"),
+        ({"payload": []}, "payload is a list, not an object"),
+        ({"payload": {"total": 1}}, "payload.order_id is missing or null, not a non-empty string"),
+        ({"payload": {"order_id": "o"}}, "payload.total is missing or null, not a number"),
+        ({"payload": {"order_id": "o", "total": True}}, "payload.total is a boolean, not a number"),
+        ({"payload": {"order_id": "o", "total": 2**60}}, "payload.total is out of range"),
+        (
+            {"payload": {"order_id": "o", "total": 1, "gift": "yes"}},
+            "payload.gift is a string, not a boolean",
+        ),
+        ({"occurred_at": "yesterday"}, "occurred_at is 'yesterday', not an RFC 3339 time"),
+        ({"occurred_at": 7}, "occurred_at is 7, not an RFC 3339 time"),
+        (
+            {"occurred_at": "0001-01-01T00:00:00+14:00"},
+            "occurred_at is '0001-01-01T00:00:00+14:00', out of range",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(MalformedError) as refused:
+        read(**changes)
+    assert str(refused.value) == sentence
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"null",
+        b"\xff",
+        b'{"a": NaN}',
+        b'{"a": 1e400}',
+        b'{"a": "\\ud800"}',
+        b"[" * 100_000,
+        b"9" * 5000,
+        b" " * (MAX_BYTES + 1),
+    ],
+)
+def test_hostile_bytes_are_malformed(data: bytes) -> None:
+    with pytest.raises(MalformedError):
+        parse(data, SCHEMAS)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_an_event_or_malformed(data: bytes) -> None:
+    with contextlib.suppress(MalformedError, NothingToDoError):
+        parse(data, SCHEMAS)
+
+
+def booked(starts_at: object) -> Event:
+    """An event with a time in its payload."""
+    return read(payload={**ORDER["payload"], "starts_at": starts_at})
+
+
+def test_a_time_of_the_payload_keeps_the_zone_that_it_was_given_in() -> None:
+    starts_at = booked("2027-03-01T10:30:00+01:00").time("starts_at")
+    assert starts_at.isoformat() == "2027-03-01T10:30:00+01:00"
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (None, "payload.starts_at is None, not an RFC 3339 time"),
+        ("soon", "payload.starts_at is 'soon', not an RFC 3339 time"),
+        ("2027-03-01T10:30:00", "payload.starts_at is '2027-03-01T10:30:00', without a time zone"),
+    ],
+)
+def test_what_is_no_time_is_said_with_the_name_of_the_field(given: object, sentence: str) -> None:
+    with pytest.raises(MalformedError) as refused:
+        booked(given).time("starts_at")
+    assert str(refused.value) == sentence
+
+
+@pytest.mark.parametrize("value", [True, -1, 1.0, "1", None, 2**60])
+def test_a_whole_number_is_one(value: object) -> None:
+    with pytest.raises(MalformedError):
+        whole({"n": value}, "n")
