@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import grpc
 import jwt
@@ -10,6 +11,7 @@ import pytest
 from local.testing import Refused, cloud, local_cloud
 
 __all__ = ["cloud"]
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_cloud_is_up_in_under_a_second():
@@ -70,6 +72,11 @@ def test_a_function_sees_what_it_was_deployed_with(cloud, source):
     assert seen["CART_REMINDER_DELAY"] == "60"
     cloud.deploy(source, "environment")
     assert "CART_REMINDER_DELAY" not in cloud.call("environment").json()
+
+
+def test_a_bundle_that_cannot_be_deployed_says_why(cloud):
+    with pytest.raises(Refused, match="must be a region, like europe-west1"):
+        cloud.deploy_bundle(ROOT, region="nowhere")
 
 
 def test_what_is_refused_says_why(cloud, source):
