@@ -5,8 +5,8 @@ import os
 import re
 import sys
 
-from local import client, verbs
-from local.state import chosen
+from local.cli import client, commands
+from local.kernel.state import chosen
 
 
 def main() -> int:
@@ -14,7 +14,9 @@ def main() -> int:
     options = parser().parse_args()
     folder = chosen(options.state, os.environ)
     if options.command == "up":
-        from local import up  # the services take half a second to load; the other verbs need none
+        from local.cli import (
+            up,  # the services take half a second to load; the other verbs need none
+        )
 
         return up.run(folder, options)
     try:
@@ -31,15 +33,15 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="./deploy.sh local", description=__doc__)
     top.add_argument("--state", help="state folder (default: $LOCAL_STATE, else .local)")
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    up = commands.add_parser("up", help="run the cloud in the foreground")
+    verbs = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    up = verbs.add_parser("up", help="run the cloud in the foreground")
     up.add_argument("--project", default="local-project", help="the project's id")
     up.add_argument("--port", type=int, help="HTTP port; 0: any (default: $LOCAL_PORT, else 8700)")
     for service in ("firestore", "pubsub", "tasks"):
         up.add_argument(
             f"--{service}", type=address, metavar="HOST:PORT", help=f"a foreign {service} server"
         )
-    for command in (up, *verbs.add_to(commands)):
+    for command in (up, *commands.add_to(verbs)):
         command.add_argument("--state", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return top
 

@@ -10,33 +10,34 @@ from typing import Any
 
 from aiohttp import web
 
-from local import ports, process
-from local.addresses import Addresses
-from local.catalog import Catalog
-from local.clock import Clock
-from local.control import Control, control_routes
-from local.crashes import Crashes
-from local.database import Database
-from local.delivery import Deliverer
-from local.eventarc import Eventarc
-from local.faults import Faults
-from local.functions import Functions
-from local.groups import Groups
-from local.grpcserver import GrpcServers
-from local.identity import open_issuer
-from local.report import Report
-from local.resources import Resources
-from local.rest.app import Site
-from local.rest.firestore import FirestoreAdmin
-from local.rest.functions import FunctionsApi
-from local.rest.policies import Policies
-from local.rest.pubsub import pubsub_routes
-from local.rest.resources import resources_routes
-from local.rest.routes import Router
-from local.rest.scheduler import SchedulerApi
-from local.rest.tasks import tasks_routes
-from local.services import Services
-from local.state import Folder
+from local.http.control import Control, control_routes
+from local.http.report import Report
+from local.http.rest.app import Site
+from local.http.rest.firestore import FirestoreAdmin
+from local.http.rest.functions import FunctionsApi
+from local.http.rest.policies import Policies
+from local.http.rest.pubsub import pubsub_routes
+from local.http.rest.resources import resources_routes
+from local.http.rest.routes import Router
+from local.http.rest.scheduler import SchedulerApi
+from local.http.rest.tasks import tasks_routes
+from local.kernel import ports
+from local.kernel.clock import Clock
+from local.kernel.database import Database
+from local.kernel.delivery import Deliverer
+from local.kernel.faults import Faults
+from local.kernel.grpcserver import GrpcServers
+from local.kernel.identity import open_issuer
+from local.kernel.state import Folder
+from local.services.all import Services
+from local.services.functions import process
+from local.services.functions.addresses import Addresses
+from local.services.functions.catalog import Catalog
+from local.services.functions.crashes import Crashes
+from local.services.functions.eventarc import Eventarc
+from local.services.functions.groups import Groups
+from local.services.functions.service import Functions
+from local.services.resources import Resources
 
 SHUTDOWN = 1.0
 """Seconds that HTTP requests in flight get at the end."""

@@ -40,10 +40,10 @@ import requests
 from google.cloud import firestore, pubsub_v1, tasks_v2
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
 
-from local import durations
-from local.client import Refused, request
+from local.cli.client import Refused, request
 from local.cloud import Settings, running
-from local.state import Folder
+from local.kernel import durations
+from local.kernel.state import Folder
 
 __all__ = ["LocalCloud", "Refused", "cloud", "local_cloud"]
 REGION = "local"
@@ -194,8 +194,8 @@ class LocalCloud:
     def faults(self, **plan: Any) -> None:
         """From now on be nasty: `seed=1, duplicates=0.3, crashes=0.1, latency=0.02` (seconds), …
 
-        The names are those of `local.faults.Plan`; `rules` is a list of dictionaries. Without
-        arguments nothing goes wrong any more.
+        The names are those of `local.kernel.faults.Plan`; `rules` is a list of dictionaries.
+        Without arguments nothing goes wrong any more.
         """
         self._control("faults", plan)
 

@@ -6,14 +6,13 @@ open ──replayed and completed──▶ replayed
 
 import hashlib
 import re
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from google.cloud.firestore import SERVER_TIMESTAMP
 
 from common.cloud import firestore
-from common.cloud.firestore import Create, Merge
+from common.cloud.firestore import Create, Increment, Merge
 from common.errors import PermanentError, RefusedError
 from common.process import logs
 
@@ -53,14 +52,18 @@ def letter(
     return Merge(path=f"{COLLECTION}/{letter_id}", fields=fields)
 
 
-def record(letter_id: str, *, source: str, error: PermanentError, payload: bytes) -> None:
-    """Record what is given up at its first attempt, before any claim; once, however often asked.
+def record_refused(*, source: str, error: PermanentError, payload: bytes) -> None:
+    """Record input that is refused before it has a record of its own, such as what is malformed.
 
-    Raises TransientError when it cannot be recorded now: then it must not be acknowledged.
+    One input of one function (`source`) has one letter, however often and under whatever message id
+    it comes; its `attempts` count how often. Raises TransientError when it cannot be recorded now:
+    then it must not be acknowledged.
     """
+    letter_id = hashlib.sha256(f"{source}\0".encode() + payload).hexdigest()
+    path = f"{COLLECTION}/{letter_id}"
     if firestore.latest_time() is None:
         # Its only write: without a server time the collector would never find it.
-        firestore.read(f"{COLLECTION}/{letter_id}")
+        firestore.read(path)
     write = letter(
         letter_id,
         source=source,
@@ -70,8 +73,11 @@ def record(letter_id: str, *, source: str, error: PermanentError, payload: bytes
         attempts=1,
         now=firestore.latest_time(),
     )
-    with suppress(RefusedError):
-        firestore.commit([Create(path=write.path, fields=write.fields)])
+    try:
+        firestore.commit([Create(path=path, fields=write.fields)])
+    except RefusedError:
+        again = {"attempts": Increment(1), "last_seen": SERVER_TIMESTAMP, "state": "open"}
+        firestore.commit([Merge(path=path, fields=again)])
     logs.error("dead_lettered", str(error), dead_letter=letter_id)
 
 

@@ -78,6 +78,11 @@ class Work:
         """Whether this or an earlier attempt finished the step."""
         return name in self._claim.record.steps or name in self._unmarked
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether this or an earlier attempt finished any step."""
+        return bool(self._claim.record.steps or self._unmarked)
+
     def step(self, name: str, effect: Callable[[str], Any]) -> Any:
         """Do an outside effect and remember its result; a repeat skips it and gets the result.
 

@@ -84,6 +84,11 @@ def bound(**fields: Any) -> Iterator[None]:
         _bound.reset(token)
 
 
+def bind(**fields: Any) -> None:
+    """Every further record inside the innermost `bound` block carries these fields too."""
+    _bound.set({**_bound.get(), **fields})
+
+
 def request_fields(headers: Mapping[str, str], project: str) -> dict[str, Any]:
     """What to bind for an HTTP request: its trace and execution id, as its headers name them."""
     fields: dict[str, Any] = {}

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from common.errors import PermanentError, TransientError
 from common.messaging import transports
 from common.messaging.transports import HttpTransport, Message, RecordTransport, SmtpTransport
-from common.process.variables import Smtp
+from common.process.parsers import Smtp
 from tests.common.mail_server import MailServer
 from tests.common.mail_server import serving as serving_mail
 from tests.common.process.test_settings import load

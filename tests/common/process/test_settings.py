@@ -7,7 +7,8 @@ import pytest
 
 from common.errors import ConfigurationError
 from common.process import settings
-from common.process.variables import VARIABLES, Smtp
+from common.process.parsers import Smtp
+from common.process.variables import VARIABLES
 
 ENVIRON = {
     "GOOGLE_CLOUD_PROJECT": "shop",

@@ -18,7 +18,7 @@ from common.errors import ForbiddenError, TransientError, UnauthorizedError
 from common.process.settings import Settings
 from common.triggers import oidc
 from common.triggers.oidc import Keys
-from local.identity import Issuer
+from local.kernel.identity import Issuer
 from tests.common.process.test_settings import load
 from tests.common.web_server import Answer, Asked, serving
 

@@ -1,0 +1,263 @@
+"""`python -m local …` as a user types it, each command a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from local.cli import commands
+from local.kernel.state import Folder
+
+PROJECT = Path(__file__).parents[3]
+
+
+def local(folder, *arguments, stdin="", **environ):
+    """Run a command; what it answered."""
+    return subprocess.run(
+        [sys.executable, "-m", "local", *arguments],
+        cwd=PROJECT,
+        env={**os.environ, "LOCAL_STATE": str(folder), **environ},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory):
+    """A cloud in the foreground of a process of its own; the folder it keeps its state in."""
+    folder = tmp_path_factory.mktemp("cloud")
+    with started(folder) as process:
+        yield folder
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+class started:
+    """`python -m local up` until its addresses are there."""
+
+    def __init__(self, folder, **environ):
+        self.folder = folder
+        self.environ = {**os.environ, "LOCAL_STATE": str(folder), "LOCAL_PORT": "0", **environ}
+
+    def __enter__(self):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "local", "up"],
+            cwd=PROJECT,
+            env=self.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.printed = []
+        for line in self.process.stdout:
+            self.printed.append(line)
+            if line.startswith("local cloud: http"):
+                break
+        return self.process
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait(10)
+        self.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def consumer(up, tmp_path_factory):
+    """A function that prints every event it gets, fed by the topic `events`."""
+    source = tmp_path_factory.mktemp("source")
+    source.joinpath("main.py").write_text(
+        "import base64, functions_framework\n"
+        "@functions_framework.cloud_event\n"
+        "def consumer(event):\n"
+        "    data = base64.b64decode(event.data['message'].get('data', ''))\n"
+        "    print(data.decode() + '\\n', end='')\n"
+    )
+    from local.cli.client import request
+
+    env = Folder(up).read_env()
+    project = env["GOOGLE_CLOUD_PROJECT"]
+    body = {
+        "buildConfig": {"source": {"localPath": str(source)}},
+        "eventTrigger": {"pubsubTopic": f"projects/{project}/topics/events"},
+    }
+    path = f"/v2/projects/{project}/locations/local/functions?functionId=consumer"
+    assert request(env["LOCAL_URL"], "POST", path, body)["response"]["state"] == "ACTIVE"
+    return up / "logs" / "consumer.log"
+
+
+def test_the_addresses_are_in_a_file_while_it_runs(up, consumer):
+    env = Folder(up).read_env()
+    assert list(env) == [
+        "GOOGLE_CLOUD_PROJECT",
+        "FIRESTORE_EMULATOR_HOST",
+        "PUBSUB_EMULATOR_HOST",
+        "CLOUD_TASKS_EMULATOR_HOST",
+        "LOCAL_URL",
+        "CONSUMER_URL",
+    ]
+
+
+def test_a_second_cloud_in_the_same_folder_is_refused(up):
+    answer = local(up, "up", LOCAL_PORT="0")
+    assert answer.returncode == 1
+    assert answer.stderr.startswith(f"a local cloud is running in {up} already (process ")
+
+
+@pytest.mark.parametrize(
+    ("argument", "stdin", "received"),
+    [
+        ('{"n": 1}', "", ['{"n": 1}']),
+        ("-", '{"n": 2}\n\n{"n": 3}\n', ['{"n": 2}', '{"n": 3}']),
+        ("-", '[{"n": 4}, 5]', ['{"n": 4}', "5"]),
+        ('"not an object: é"', "", ['"not an object: é"']),
+        ("7.50", "", ["7.5"]),
+    ],
+)
+def test_any_json_value_is_published_as_it_is(up, consumer, until, argument, stdin, received):
+    answer = local(up, "publish", argument, stdin=stdin)
+    assert answer.returncode == 0
+    assert answer.stdout.startswith(f"published {len(received)} event")
+    local(up, "idle")
+    until(lambda: sorted(consumer.read_text().splitlines()[-len(received) :]) == sorted(received))
+
+
+def test_a_file_of_events_is_published(up, consumer, tmp_path, until):
+    file = tmp_path / "events.jsonl"
+    file.write_text('{"from": "a file"}\n')
+    assert local(up, "publish", str(file)).returncode == 0
+    until(lambda: "a file" in consumer.read_text())
+
+
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        ("nothing.json", "publish: neither a file nor JSON: 'nothing.json'"),
+        ('{"a": 1', "publish: not JSON: '{\"a\": 1'"),
+        ("", "publish: not JSON: ''"),
+        ("NaN", "publish: neither a file nor JSON: 'NaN'"),
+    ],
+)
+def test_what_is_not_json_is_the_users_error(up, argument, sentence):
+    answer = local(up, "publish", argument)
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert answer.stderr.startswith(sentence)
+
+
+def test_a_line_that_is_not_json_is_named(up):
+    answer = local(up, "publish", "-", stdin='{"n": 1}\n{"n": \n')
+    assert answer.stderr.startswith("publish: line 2 is not JSON")
+
+
+def test_advance_moves_the_clock(up):
+    before = json.loads(local(up, "status", "--json").stdout)["clock"]["ahead_seconds"]
+    assert local(up, "advance", "1d12h").returncode == 0
+    after = json.loads(local(up, "status", "--json").stdout)["clock"]["ahead_seconds"]
+    assert after - before == pytest.approx(36 * 3600, abs=2)
+
+
+@pytest.mark.parametrize("arguments", [("advance", "2 hours"), ("tick", "j", "--at", "noon"), ()])
+def test_what_is_not_understood_exits_with_2(up, arguments):
+    assert local(up, *arguments).returncode == 2
+
+
+def test_each_verb_says_what_it_does_and_how_it_is_called(tmp_path):
+    for verb in commands.VERBS:
+        text = " ".join(local(tmp_path, verb.__name__, "--help").stdout.split())
+        assert text.startswith(f"usage: ./deploy.sh local {verb.__name__} ")
+        assert verb.__doc__ in text
+
+
+def test_tick_of_a_job_that_is_not_there_says_so(up):
+    answer = local(up, "tick", "weekly-digest", "--at", "2026-11-23T08:00:00Z")
+    assert answer.returncode == 1
+    assert answer.stderr == "no job is named weekly-digest (there is none)\n"
+
+
+def test_faults_are_set_and_taken_back(up):
+    arguments = ("--seed", "7", "--duplicates", "0.3", "--crashes", "0.1", "--latency", "20ms")
+    rule = ("--rule", "Firestore.Commit:errors=0.2,code=ABORTED")
+    assert local(up, "faults", *arguments, *rule).returncode == 0
+    plan = json.loads(local(up, "status", "--json").stdout)["faults"]["plan"]
+    assert (plan["seed"], plan["duplicates"], plan["latency"]) == (7, 0.3, 0.02)
+    assert plan["rules"][0]["code"] == "ABORTED"
+    assert local(up, "faults", "off").stdout == "faults: off\n"
+    assert json.loads(local(up, "status", "--json").stdout)["faults"]["plan"] == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--errors", "2"), "a rate is from 0 to 1, not 2.0"),
+        (("--errors", "1", "--code", "NO"), "NO is not a gRPC error code"),
+        (("--rule", "Firestor:errors=1"), "a rule for Firestor: the services are Firestore, "),
+        ((), "faults: say what is to go wrong"),
+        (("off", "--errors", "1"), "faults: either off, or what is to go wrong"),
+    ],
+)
+def test_faults_that_make_no_sense_are_refused(up, arguments, sentence):
+    answer = local(up, "faults", *arguments)
+    assert answer.returncode == 1
+    assert answer.stderr.startswith(sentence)
+
+
+def test_status_shows_functions(up, consumer):
+    url = Folder(up).read_env()["CONSUMER_URL"]
+    assert f"  consumer  ready  {url}  events\n" in local(up, "status").stdout
+
+
+def test_commands_start_in_no_time(up):
+    """Without loading aiohttp, gRPC or any Google library."""
+    code = "import sys, local.__main__; print([m for m in sys.modules if m in %r])"
+    heavy = ("aiohttp", "grpc", "google.protobuf", "asyncio")
+    answer = subprocess.run(
+        [sys.executable, "-c", code % (heavy,)], cwd=PROJECT, capture_output=True, text=True
+    )
+    assert answer.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("command", ["status", "idle", "down", "publish"])
+def test_nothing_running_is_said(tmp_path, command):
+    arguments = ("{}",) if command == "publish" else ()
+    answer = local(tmp_path, command, *arguments)
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert answer.stderr == f"no local cloud is running in {tmp_path}\n"
+
+
+def test_inherited_emulator_addresses_are_ignored_with_one_line(tmp_path):
+    cloud = started(tmp_path, FIRESTORE_EMULATOR_HOST="elsewhere:1")
+    with cloud:
+        assert next(line for line in cloud.printed if "elsewhere:1" in line).startswith("ignored:")
+        assert "elsewhere" not in Folder(tmp_path).env.read_text()
+
+
+def test_down_ends_the_cloud_and_its_functions(tmp_path):
+    with started(tmp_path) as process:
+        assert local(tmp_path, "down").returncode == 0
+        assert process.wait(10) == 0
+        assert not Folder(tmp_path).env.exists()
+
+
+def test_a_port_that_is_taken_is_said(up, tmp_path):
+    port = Folder(up).read_env()["LOCAL_URL"].rpartition(":")[2]
+    answer = local(tmp_path, "up", "--port", port)
+    assert answer.returncode == 1
+    assert answer.stderr == f"port {port} (HTTP) is taken; LOCAL_PORT=0 or --port chooses others\n"
+
+
+def test_a_gateway_port_that_is_taken_is_said_too(up, tmp_path):
+    port = int(Folder(up).read_env()["PUBSUB_EMULATOR_HOST"].rpartition(":")[2])
+    answer = local(tmp_path, "up", "--port", str(port - 1))
+    assert answer.returncode == 1
+    assert answer.stderr.startswith(f"port {port} (gRPC) is taken")
+
+
+def test_startup_is_well_under_a_second_and_a_half(tmp_path):
+    with started(tmp_path) as process:
+        used = psutil.Process(process.pid).cpu_times()  # a busy machine stretches the wall's time
+        assert used.user + used.system < 1.5

@@ -1,0 +1,95 @@
+"""What is typed, understood: durations, events, rules, times."""
+
+import argparse
+
+import pytest
+
+from local.cli import commands, table
+from local.cli.client import Refused
+from local.kernel import durations, faults
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2h", 7200),
+        ("45d", 45 * 86_400),
+        ("90m", 5400),
+        ("30s", 30),
+        ("250ms", 0.25),
+        ("1w1d", 8 * 86_400),
+        ("1h30m", 5400),
+        ("1.5h", 5400),
+    ],
+)
+def test_durations_are_understood(text, seconds):
+    assert durations.seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "2", "h", "2 h", "-2h", "2y", "2h!", "1e3s", "٢h"])
+def test_what_is_no_duration_is_refused(text):
+    with pytest.raises(ValueError, match="is not a duration"):
+        durations.seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("document", "events"),
+    [
+        ('{"a": 1}', [{"a": 1}]),
+        ('{"a": 1}\n{"a": 2}\n', [{"a": 1}, {"a": 2}]),
+        ('[{"a": 1}, null]', [{"a": 1}, None]),
+        ('{\n  "a": 1\n}', [{"a": 1}]),
+        ("null", [None]),
+        ("[]", []),
+        ("[1]\n[2]", [[1], [2]]),
+    ],
+)
+def test_events_are_one_document_an_array_or_lines(document, events):
+    assert commands.events(document) == events
+
+
+@pytest.mark.parametrize("document", ["", "{", "nope", '{"a": 1}\n{', "[1, 2", "Infinity"])
+def test_what_is_no_json_is_refused(document):
+    with pytest.raises(Refused, match="not JSON"):
+        commands.events(document)
+
+
+def test_a_rule_is_understood():
+    assert commands.rule(
+        "Firestore.Commit:errors=0.2,code=ABORTED,latency=50ms,lost-replies=1"
+    ) == {
+        "service": "Firestore",
+        "method": "Commit",
+        "errors": 0.2,
+        "code": "ABORTED",
+        "latency": 0.05,
+        "lost_replies": 1.0,
+    }
+
+
+@pytest.mark.parametrize("text", ["Firestore", "Firestore:", "Firestore:errors", "F:errors=x"])
+def test_what_is_no_rule_is_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError):
+        commands.rule(text)
+
+
+@pytest.mark.parametrize("text", ["noon", "2026-11-23T08:00:00"])
+def test_a_time_needs_its_zone(text):
+    with pytest.raises(argparse.ArgumentTypeError):
+        commands.moment(text)
+
+
+def test_the_command_line_knows_every_fault():
+    assert tuple(commands.RATES) == faults.RATES
+
+
+def test_what_there_is_none_of_is_left_out():
+    clock = {"now": "2026-01-01", "ahead_seconds": 0, "in_flight": 0, "next_due": None}
+    report = {
+        "clock": clock,
+        "dead_letters": {"states": {}, "recent": []},
+        "faults": {"plan": {}, "injected": {}},
+        **{key: [] for key in ("functions", "queues", "jobs", "subscriptions")},
+        **{key: {} for key in ("messages", "deliveries")},
+    }
+    assert table.status(report) == "clock  2026-01-01; 0 in flight; next due never"
