@@ -15,10 +15,10 @@ from tests.common.wire import running
 
 def fields(payload: bytes, **given: Any) -> dict[str, Any]:
     given = {"error": "e", "now": None, **given}
-    letter = dead_letters.letter(
+    dead_letter = dead_letters.opened(
         "id", source="consumer", reason="r", payload=payload, attempts=1, **given
     )
-    return dict(letter.fields)
+    return dict(dead_letter.fields)
 
 
 def test_text_is_kept_as_text_and_other_bytes_as_bytes() -> None:
@@ -70,6 +70,7 @@ def test_what_a_process_gives_up_first_is_collected_as_well(
 ) -> None:
     with running():
         monkeypatch.setattr(firestore, "_latest", None)
-        dead_letters.record("first", source="consumer", error=MalformedError(), payload=b"{")
-        kept = firestore.read("dead_letters/first").data
+        dead_letters.record_refused(source="consumer", error=MalformedError(), payload=b"{")
+        (letter,) = firestore.query("dead_letters")
+        kept = letter.data
     assert kept["expire_at"] - kept["first_seen"] > dead_letters.RETENTION - timedelta(minutes=1)

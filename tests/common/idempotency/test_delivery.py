@@ -20,7 +20,7 @@ from common.errors import (
     TransientError,
 )
 from common.idempotency import Answer, Job, Limits, Outcome, Work
-from common.idempotency.exclusive import Room
+from common.idempotency.exclusive import ProcessLock
 from common.idempotency.record import State
 from tests.common.memory_store import LIMITS, MemoryStore, job
 
@@ -37,16 +37,16 @@ def run(
     handler: Handler,
     given: Job | None = None,
     limits: Limits = LIMITS,
-    room: Room | None = None,
+    process_lock: ProcessLock | None = None,
 ) -> Answer:
-    """Each delivery in a process of its own, unless a room says otherwise."""
+    """Each delivery in a process of its own, unless a lock says otherwise."""
     return idempotency.run(
         given or job(),
         handler,
         store=store,
         limits=limits,
         monotonic=store.monotonic,
-        room=room or Room(),
+        process_lock=process_lock or ProcessLock(),
     )
 
 
@@ -266,17 +266,17 @@ class TestVanished:
         assert answer.status == "dead_lettered"
         assert "not known" in answer.result
 
-    def test_it_runs_alone(self, store: MemoryStore) -> None:
+    def test_it_runs_alone_in_its_process(self, store: MemoryStore) -> None:
         vanish(store)
-        room = Room()
+        process_lock = ProcessLock()
 
         def handler(work: Work) -> Outcome:
             with pytest.raises(InProgressError):
-                run(store, never, job("another"), room=room)
+                run(store, never, job("another"), process_lock=process_lock)
             return Outcome()
 
-        run(store, handler, room=room)
-        assert run(store, done, job("another"), room=room).status == "done"
+        run(store, handler, process_lock=process_lock)
+        assert run(store, done, job("another"), process_lock=process_lock).status == "done"
 
     def test_a_take_over_that_is_tried_twice_is_alone_once(self, store: MemoryStore) -> None:
         vanish(store)
@@ -392,27 +392,27 @@ class TestReplay:
         sent: list[str] = []
         run(store, handler)
         assert run(store, never).status == "dead_lettered"
-        replay = run(store, handler, job(replay_of="letter"))
+        replay = run(store, handler, job(replay_of="dead letter"))
         assert (replay.result, len(sent)) == ("mended", 1)
-        assert store.effects[-1] == "dead_letters/letter"
+        assert store.effects[-1] == "dead_letters/dead letter"
 
     def test_twice_it_is_harmless(self, store: MemoryStore) -> None:
         run(store, raising(PermanentError()))
-        run(store, done, job(replay_of="letter"))
-        assert run(store, never, job(replay_of="letter")).status == "duplicate"
+        run(store, done, job(replay_of="dead letter"))
+        assert run(store, never, job(replay_of="dead letter")).status == "duplicate"
 
     def test_its_attempts_begin_anew(self, store: MemoryStore) -> None:
         run(store, raising(PermanentError()))
         for _ in range(2):
             with pytest.raises(ValueError, match="oops"):
-                run(store, raising(ValueError("oops")), job(replay_of="letter"))
+                run(store, raising(ValueError("oops")), job(replay_of="dead letter"))
         assert store.record().attempts == 2
 
     def test_it_may_correct_the_payload_while_no_step_has_finished(
         self, store: MemoryStore
     ) -> None:
         run(store, raising(PermanentError()))
-        corrected = job(identity={"n": 2}, replay_of="letter")
+        corrected = job(identity={"n": 2}, replay_of="dead letter")
         assert run(store, done, corrected).status == "done"
 
     def test_behind_a_step_it_may_not(self, store: MemoryStore) -> None:
@@ -422,7 +422,7 @@ class TestReplay:
 
         run(store, handler)
         with pytest.raises(KeyReusedError):
-            run(store, never, job(identity={"n": 2}, replay_of="letter"))
+            run(store, never, job(identity={"n": 2}, replay_of="dead letter"))
 
 
 class TestExpiry:
@@ -451,10 +451,10 @@ class TestCorrupt:
 
     def test_a_replay_resets_it(self, store: MemoryStore) -> None:
         store.corrupt()
-        assert run(store, done, job(replay_of="letter")).status == "done"
+        assert run(store, done, job(replay_of="dead letter")).status == "done"
 
 
-class TestAtOnce:
+class TestFastPath:
     def first(self, outcome: Outcome | None) -> Job:
         return job(is_first=True, fast_path=lambda: outcome)
 
@@ -468,7 +468,7 @@ class TestAtOnce:
         assert run(store, done, self.first(None)).result == "done"
         assert (store.writes, store.reads) == (2, 0)
 
-    @pytest.mark.parametrize("fields", [{"is_first": False}, {"replay_of": "letter"}])
+    @pytest.mark.parametrize("fields", [{"is_first": False}, {"replay_of": "dead letter"}])
     def test_only_a_first_delivery_tries(self, store: MemoryStore, fields: Any) -> None:
         given = {"is_first": True, **fields}
         assert run(store, done, job(fast_path=lambda: Outcome(), **given)).result == "done"

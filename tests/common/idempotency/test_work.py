@@ -10,7 +10,7 @@ from common import idempotency
 from common.cloud.firestore import Merge, Update
 from common.errors import LostClaimError, NotYetError, PermanentError, TransientError
 from common.idempotency import Answer, Job, Limits, Outcome, Work
-from common.idempotency.exclusive import Room
+from common.idempotency.exclusive import ProcessLock
 from common.idempotency.record import State
 from common.process import shutdown
 from tests.common.memory_store import LIMITS, MemoryStore, job
@@ -35,7 +35,7 @@ def run(
         store=store,
         limits=limits,
         monotonic=store.monotonic,
-        room=Room(),
+        process_lock=ProcessLock(),
     )
 
 

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from common.errors import PermanentError, TransientError
 from common.messaging import transports
-from common.messaging.transports import HttpTransport, Message, RecordTransport, SmtpTransport
+from common.messaging.transports import HttpTransport, Outgoing, RecordTransport, SmtpTransport
+from common.outside import http
 from common.process.parsers import Smtp
 from tests.common.mail_server import MailServer
 from tests.common.mail_server import serving as serving_mail
@@ -24,7 +25,7 @@ from tests.common.process.test_settings import load
 from tests.common.web_server import Answer
 from tests.common.web_server import serving as serving_web
 
-MESSAGE = Message(
+MESSAGE = Outgoing(
     to="ada@example.com",
     subject="Your order is confirmed",
     text="Hi,\n\nthank you: 1 × Café Mug.\n.\nBye\n",
@@ -37,7 +38,7 @@ MESSAGE = Message(
 SENDER = "PulseCart <shop@pulsecart.example>"
 
 
-def post(answer: Answer, message: Message = MESSAGE) -> Any:
+def post(answer: Answer, message: Outgoing = MESSAGE) -> Any:
     """Post one message to a provider that answers so; what it was asked."""
     with serving_web(lambda asked: answer) as provider:
         HttpTransport(f"{provider.url}/send").deliver(message)
@@ -45,7 +46,7 @@ def post(answer: Answer, message: Message = MESSAGE) -> Any:
     return asked
 
 
-def mail(server: MailServer, message: Message = MESSAGE, **options: Any) -> MailServer:
+def mail(server: MailServer, message: Outgoing = MESSAGE, **options: Any) -> MailServer:
     """Mail one message through this server."""
     with serving_mail(server):
         host = Smtp(**{"host": "127.0.0.1", "port": server.port, **options})
@@ -69,7 +70,7 @@ def test_the_key_is_the_idempotency_key():
 def test_a_key_no_header_can_carry_is_hashed(key: str):
     sent = post(Answer(), replace(MESSAGE, key=key)).headers["idempotency-key"]
     assert len(sent) == 64
-    assert sent == replace(MESSAGE, key=key).header_key != MESSAGE.header_key
+    assert sent == http.header_key(key) != http.header_key(MESSAGE.key)
 
 
 def test_further_headers_travel_with_the_request():
@@ -125,7 +126,7 @@ def test_a_silent_provider_is_given_up_in_time():
     done = threading.Event()
     with serving_web(lambda asked: Answer(status=200 if done.wait(10) else 0)) as silent:
         with pytest.raises(TransientError, match="ReadTimeout"):
-            HttpTransport(silent.url, read_timeout=0.1).deliver(MESSAGE)
+            HttpTransport(silent.url, timeout=0.1).deliver(MESSAGE)
         done.set()
 
 

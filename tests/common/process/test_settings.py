@@ -1,6 +1,5 @@
 """The environment, read once and judged at start."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -24,7 +23,8 @@ ENVIRON = {
 
 def load(**changes: str | None) -> settings.Settings:
     """The settings of ENVIRON with changes; None removes."""
-    return settings.load({k: v for k, v in {**ENVIRON, **changes}.items() if v is not None})
+    environ = {k: v for k, v in {**ENVIRON, **changes}.items() if v is not None}
+    return settings.load(settings.Settings, VARIABLES, environ)
 
 
 def sentence(**changes: str | None) -> str:
@@ -50,10 +50,9 @@ def test_what_is_not_set_has_its_default():
     found = load()
     assert found.firestore_database == "(default)"
     assert found.oidc_issuer == "https://accounts.google.com"
-    assert found.cart_reminder_delay == timedelta(hours=2)
     assert (found.handler_budget, found.function_timeout, found.lease_seconds) == (50, 60, 90)
     assert (found.max_attempts, found.platform_checks_callers) == (5, False)
-    assert (found.messaging_url, found.smtp_url, found.inventory_url) == (None, None, None)
+    assert (found.messaging_url, found.smtp_url) == (None, None)
     assert found.message_allow == ()
 
 
@@ -95,7 +94,7 @@ def test_a_function_of_the_users_own_needs_what_all_need():
         ("REMINDER_URL", "ftp://example.com"),
         ("REMINDER_URL", "https://"),
         ("REMINDER_URL", "https://example.com:notaport/"),
-        ("INVENTORY_URL", "https://exam ple.com"),
+        ("FANOUT_URL", "https://exam ple.com"),
         ("TASKS_SERVICE_ACCOUNT", "tasks"),
         ("CLOUD_TASKS_EMULATOR_HOST", "http://localhost:8123"),
         ("OIDC_ISSUER", "http://accounts.example.com"),
@@ -105,9 +104,9 @@ def test_a_function_of_the_users_own_needs_what_all_need():
         ("MESSAGE_FROM", "nobody"),
         ("MESSAGE_ALLOW", "example.com"),
         ("UNSUBSCRIBE_URL", "http://example.com/u"),
-        ("CART_REMINDER_DELAY", "2h"),
-        ("CART_REMINDER_DELAY", "-1"),
-        ("CART_REMINDER_DELAY", "nan"),
+        ("HANDLER_BUDGET", "2h"),
+        ("HANDLER_BUDGET", "-1"),
+        ("HANDLER_BUDGET", "nan"),
         ("HANDLER_BUDGET", "0"),
         ("LEASE_SECONDS", "inf"),
         ("MAX_ATTEMPTS", "0"),

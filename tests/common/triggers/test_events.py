@@ -10,12 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import MalformedError, NothingToDoError
-from common.triggers.events import MAX_BYTES, NUMBER, Event, Fields, parse, whole
+from common.idempotency import Outcome, Work
+from common.idempotency.fields import whole
+from common.triggers.events import MAX_BYTES, NUMBER, Event, event, parse
 
-SCHEMAS: dict[str, Fields] = {
-    "order.placed": {"order_id": str, "total": NUMBER, "cart_id?": str, "gift?": bool},
-    "user.logged_in": {},
-}
+
+@event("order.placed", fields={"order_id": str, "total": NUMBER, "cart_id?": str, "gift?": bool})
+def order_placed(placed: Event, work: Work) -> Outcome:
+    return Outcome()
+
+
+@event("user.logged_in", fields={})
+def user_logged_in(seen: Event, work: Work) -> Outcome:
+    return Outcome()
+
+
+SCHEMAS = {"order.placed": order_placed, "user.logged_in": user_logged_in}
 ORDER: dict[str, Any] = {
     "event_id": "e1",
     "event_type": "order.placed",

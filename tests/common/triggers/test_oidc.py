@@ -94,7 +94,7 @@ def check(google: Google, clock: Clock) -> Callable[..., str]:
 
     def check(token: str | None, **options: Any) -> str:
         header = None if token is None else f"Bearer {token}"
-        options = {"audience": AUDIENCE, "emails": {CALLER}, "chosen": _settings(google)} | options
+        options = {"audience": AUDIENCE, "emails": {CALLER}, "config": _settings(google)} | options
         return oidc.check(header, keys=keys, **options)
 
     return check
@@ -115,7 +115,7 @@ def test_the_callers_token_tells_who_it_is(google: Google, check: Any):
 def test_the_scheme_of_the_header_is_read_in_any_case(google: Google):
     keys = Keys(lambda: oidc.fetch_keys(google.issuer.url))
     header = f"  bearer  {google.token()} "
-    options: Any = {"audience": AUDIENCE, "emails": [CALLER], "chosen": _settings(google)}
+    options: Any = {"audience": AUDIENCE, "emails": [CALLER], "config": _settings(google)}
     assert oidc.check(header, keys=keys, **options) == CALLER
 
 
@@ -125,7 +125,7 @@ def test_the_scheme_of_the_header_is_read_in_any_case(google: Google):
 def test_no_token_is_unauthorized_and_asks_nobody(google: Google, header: str | None):
     keys = Keys(lambda: oidc.fetch_keys(google.issuer.url))
     with pytest.raises(UnauthorizedError):
-        oidc.check(header, audience=AUDIENCE, emails=[CALLER], chosen=_settings(google), keys=keys)
+        oidc.check(header, audience=AUDIENCE, emails=[CALLER], config=_settings(google), keys=keys)
     assert google.asked == []
 
 
@@ -442,7 +442,7 @@ def test_many_threads_at_a_cold_start_fetch_once(google: Google):
     keys, token, found = Keys(fetch), google.token(), []
 
     def call() -> None:
-        options: Any = {"audience": AUDIENCE, "emails": [CALLER], "chosen": _settings(google)}
+        options: Any = {"audience": AUDIENCE, "emails": [CALLER], "config": _settings(google)}
         found.append(oidc.check(f"Bearer {token}", keys=keys, **options))
 
     threads = [threading.Thread(target=call) for _ in range(8)]
@@ -478,10 +478,10 @@ def test_nobody_waits_for_a_refresh_who_has_a_key(google: Google, clock: Clock):
 
 def test_googles_issuer_has_two_names(google: Google):
     key = google.issuer.key.public_key()
-    keys, chosen = Keys(lambda: {"local-1": key}), load()
+    keys, config = Keys(lambda: {"local-1": key}), load()
     for name in ("https://accounts.google.com", "accounts.google.com"):
         token = google.token(iss=name)
-        options: Any = {"audience": AUDIENCE, "emails": [CALLER], "chosen": chosen}
+        options: Any = {"audience": AUDIENCE, "emails": [CALLER], "config": config}
         assert oidc.check(f"Bearer {token}", keys=keys, **options) == CALLER
 
 
@@ -510,7 +510,7 @@ def test_a_token_without_its_signature_is_unauthorized(google: Google, check: An
 
 def test_where_the_platform_has_verified_it_the_signature_may_be_gone(google: Google, check: Any):
     trusting = _settings(google, PLATFORM_CHECKS_CALLERS="yes")
-    assert check(_stripped(google.token()), chosen=trusting) == CALLER
+    assert check(_stripped(google.token()), config=trusting) == CALLER
     assert google.asked == []
 
 
@@ -530,18 +530,18 @@ def test_where_the_platform_has_verified_it_the_signature_may_be_gone(google: Go
 def test_its_claims_are_checked_all_the_same(google: Google, check: Any, change: Any, error: Any):
     trusting = _settings(google, PLATFORM_CHECKS_CALLERS="yes")
     with pytest.raises(error):
-        check(_stripped(google.token(**change)), chosen=trusting)
+        check(_stripped(google.token(**change)), config=trusting)
 
 
 def test_the_platform_has_not_verified_a_token_beside_another(google: Google, check: Any):
     """Cloud Run verifies X-Serverless-Authorization then, and leaves Authorization as it came."""
     trusting = _settings(google, PLATFORM_CHECKS_CALLERS="yes")
     with pytest.raises(UnauthorizedError):
-        check(_stripped(google.token()), chosen=trusting, serverless_header="Bearer x")
+        check(_stripped(google.token()), config=trusting, serverless_header="Bearer x")
 
 
 @pytest.mark.parametrize("end", ["", "forged", "SIGNATURE_REMOVED_BY_GOOGL"])
 def test_no_other_end_stands_for_the_platforms_word(google: Google, check: Any, end: str):
     token = ".".join([*google.token().split(".")[:2], end])
     with pytest.raises(UnauthorizedError):
-        check(token, chosen=_settings(google, PLATFORM_CHECKS_CALLERS="yes"))
+        check(token, config=_settings(google, PLATFORM_CHECKS_CALLERS="yes"))

@@ -14,8 +14,7 @@ from common.errors import InProgressError, NothingToDoError, NotYetError, Transi
 from common.idempotency import Outcome, Work
 from common.idempotency.store import record_id
 from common.triggers import pubsub
-from common.triggers.events import Event
-from common.triggers.pubsub import On
+from common.triggers.events import Event, EventType
 from tests.common.wire import Wire, running
 
 Handler = Callable[[Event, Work], Outcome]
@@ -34,8 +33,8 @@ def deliver(event_id: str, handler: Handler, event_type: str = "t", **options: A
     data = base64.b64encode(json.dumps(event).encode()).decode()
     attributes = {"type": "google.cloud.pubsub.topic.v1.messagePublished", "source": "//s"}
     envelope = {"message": {"data": data, "messageId": event_id}}
-    on = On(handler, {}, **options)
-    pubsub.receive(CloudEvent(attributes, envelope), "consumer", {"t": on})
+    declared = EventType(name="t", fields={}, handler=handler, **options)
+    pubsub.receive(CloudEvent(attributes, envelope), "consumer", {"t": declared})
 
 
 def letter(event_id: str) -> dict[str, Any]:
