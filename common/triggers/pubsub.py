@@ -46,7 +46,9 @@ def receive(cloud_event: CloudEvent, function: str, types: Mapping[str, EventTyp
     """
     message = unwrap(cloud_event)
     with logs.bound(function=function, message_id=message.message_id):
-        ending = boundary.attend(function, message.data, lambda: _handle(message, function, types))
+        ending = boundary.attend(
+            function, lambda: message.data, lambda: _handle(message, function, types)
+        )
     if ending.code == 409:
         raise Conflict(ending.error)
     if ending.code != 200:
