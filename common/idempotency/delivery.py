@@ -2,12 +2,17 @@
 
 A handler gets a `Work` and returns what is to be stored with it:
 
-    def on_order(work):
-        work.write("order", lambda: [...])                     # Firestore effects, with their mark
-        work.step("mail", lambda key: send(..., key=key))      # an outside effect, remembered
-        return Outcome(result="sent", writes=[...])            # commits together with "done"
+    from common.cloud.firestore import Merge
+    from common.idempotency import Outcome, Work
 
-    answer = idempotency.run(Job(scope="consumer", key=event_id, ...), on_order)
+    def on_order(work: Work) -> Outcome:
+        order = Merge(path="orders/o-1", fields={"placed_at": work.now})
+        work.write("order", lambda: [order])              # a Firestore effect, with its mark
+        work.step("mail", lambda key: f"sent under {key}")  # an outside effect, remembered
+        seen = Merge(path="users/ada", fields={"has_ordered": True})
+        return Outcome(result="sent", writes=[seen])      # commits together with "done"
+
+`run` calls it for a `Job`, which names the work, unless that is done, dead or in progress.
 
 The life of a record:
 
@@ -47,10 +52,9 @@ the work itself writes come in the same commits:
     duplicate, in progress, dead already     │ 1       │ 1               │ 1
     after a failed or vanished attempt       │ 3       │ 1               │ 1
 
-`fast_path` is for what is decided by reads and done by Firestore writes alone, such as an event
-that turns out to need nothing. It may run twice at the same time; of its commits one is taken:
-
-    Job(..., is_first=..., fast_path=lambda: None if is_news() else Outcome(result="skipped"))
+A job's `fast_path` is for what is decided by reads and done by Firestore writes alone, such as an
+event that turns out to need nothing: it returns the Outcome, or None where it takes the handler.
+It may run twice at the same time; of its commits one is taken.
 
 What it promises is proven by `tests/common/proof`: there this code runs through every schedule of
 three deliveries with everything that can go wrong between any two of its requests.

@@ -13,6 +13,7 @@ from local.testing import LocalCloud, Refused, cloud, local_cloud
 from tests.local.counts import Counts
 
 __all__ = ["cloud"]
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_cloud_is_up_in_under_a_second() -> None:
@@ -83,6 +84,11 @@ def test_a_function_sees_what_it_was_deployed_with(cloud: LocalCloud, source: Pa
     assert seen["CART_REMINDER_DELAY"] == "60"
     cloud.deploy(source, "environment")
     assert "CART_REMINDER_DELAY" not in cloud.call("environment").json()
+
+
+def test_a_bundle_that_cannot_be_deployed_says_why(cloud: LocalCloud) -> None:
+    with pytest.raises(Refused, match="must be a region, like europe-west1"):
+        cloud.deploy_bundle(ROOT, region="nowhere")
 
 
 def test_what_is_refused_says_why(cloud: LocalCloud, source: Path) -> None:
