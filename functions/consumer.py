@@ -1,19 +1,36 @@
 """Reacts to the shop's events, now or with a reminder for later.
 
 Trigger: Pub/Sub topic `commerce-events`, as an Eventarc CloudEvent.
-Does: what the table at the end says for each type of event; other types are acknowledged.
-Repeats: none has an effect; `event_id` is the key. A retry goes on behind the last finished step.
+Does: what the handler of the event's type says; events of other types are acknowledged.
+Repeats: none has an effect; `event_id` is the key. A retry goes on after the last finished step.
 Gives up: malformed events at once, others after MAX_ATTEMPTS; both are in `dead_letters`.
 """
 
+from collections.abc import Callable
+
 from cloudevents.http import CloudEvent
 
+from common.cloud.firestore import Write
 from common.idempotency import Outcome, Work
-from common.messaging.steps import notify
+from common.messaging.messages import Message
+from common.messaging.steps import sending
+from common.process.tables import table
+from common.scheduling import reminders
+from common.scheduling.reminders import ReminderKind
 from common.triggers import entry, pubsub
-from common.triggers.events import NUMBER, Event, Fields
-from common.triggers.pubsub import On
-from functions.shop import carts, orders, users
+from common.triggers.events import NUMBER, Event, Fields, event
+from functions.shop import carts, messages, orders, users
+from functions.shop.reminders import (
+    CART_ABANDONMENT,
+    ONBOARDING_DAY_1,
+    ONBOARDING_DAY_3,
+    ONBOARDING_DAY_7,
+    schedule_cart,
+    schedule_onboarding,
+)
+from functions.shop.users import Mark
+
+ORDER: Fields = {"order_id": str, "total": NUMBER, "email?": str}
 
 
 @entry.cloud_event
@@ -22,55 +39,97 @@ def consumer(cloud_event: CloudEvent) -> None:
     pubsub.receive(cloud_event, "consumer", EVENTS)
 
 
-def order_placed(event: Event, work: Work) -> Outcome:
-    """Record the order first; mail and inventory may fail and be retried behind it."""
-    users.require(event.user_id)
-    work.write("order", lambda: [orders.place(event, work), *carts.purchase(event, work)])
-    work.step("confirmation", lambda key: _send(event, work, key, "order_confirmation"))
-    work.last_step("inventory", lambda key: orders.notify_inventory(event, key))
+@event("order.placed", fields={**ORDER, "cart_id?": str})
+def order_placed(placed: Event, work: Work) -> Outcome:
+    """Record the order first; mail and inventory may fail and be retried after it."""
+    users.require(placed.user_id)
+    work.write("order", lambda: [orders.place(placed, work), *_purchase(placed, work)])
+    work.step("confirmation", _sending(messages.ORDER_CONFIRMATION, placed, work))
+    work.last_step("inventory", lambda key: orders.notify_inventory(placed, key))
     return Outcome(result="sent")
 
 
-def cart_abandoned(event: Event, work: Work) -> Outcome:
-    """Remind of it later, unless it is bought by then."""
-    return carts.abandon(event, work)
+@event("cart.abandoned", fields={"cart_id": str, "total": NUMBER, "email?": str})
+def cart_abandoned(abandoned: Event, work: Work) -> Outcome:
+    """Remind of the cart later, unless it is bought by then."""
+    cart = carts.read(abandoned.payload["cart_id"])
+    if carts.was_abandoned_later(cart, abandoned, work):
+        return Outcome(result="skipped")
+    write = carts.abandon(cart, abandoned, work)
+    if carts.is_purchased(cart):
+        return Outcome(result="skipped", writes=[write])
+    return Outcome(result="scheduled", writes=[write, schedule_cart(abandoned, work)])
 
 
-def payment_failed(event: Event, work: Work) -> Outcome:
+@event("payment.failed", fields={**ORDER, "reason?": str})
+def payment_failed(failed: Event, work: Work) -> Outcome:
     """Ask for another try."""
-    work.last_step("message", lambda key: _send(event, work, key, "payment_retry"))
-    return Outcome(result="sent")
+    return Outcome(result=work.last_step("message", _sending(messages.PAYMENT_RETRY, failed, work)))
 
 
-def user_signed_up(event: Event, work: Work) -> Outcome:
+@event(
+    "user.signed_up",
+    fields={"email": str, "name?": str, "timezone?": str, "digest_opt_in?": bool},
+)
+def user_signed_up(signed_up: Event, work: Work) -> Outcome:
     """Record the user, welcome them, and look in after a day."""
-    work.write("user", lambda: [users.signed_up(event, work), users.onboarding(event, work, 1)])
-    work.last_step("welcome", lambda key: _send(event, work, key, "welcome"))
-    return Outcome(result="sent")
+    work.write(
+        "user",
+        lambda: [
+            users.signed_up(signed_up, work),
+            schedule_onboarding(signed_up, work, ONBOARDING_DAY_1, days=1),
+        ],
+    )
+    return Outcome(result=work.last_step("welcome", _sending(messages.WELCOME, signed_up, work)))
 
 
-def user_logged_in(event: Event, work: Work) -> Outcome:
+@event(
+    "user.logged_in",
+    fields={},
+    fast_path=lambda seen: users.skip_if_set(seen, "first_login_at"),
+)
+def user_logged_in(seen: Event, work: Work) -> Outcome:
     """The first time: look in after three days."""
-    return users.first(event, work, "first_login_at", day=3)
+    return _first(seen, work, "first_login_at", ONBOARDING_DAY_3, days=3)
 
 
-def feature_used(event: Event, work: Work) -> Outcome:
+@event(
+    "feature.used",
+    fields={},
+    fast_path=lambda seen: users.skip_if_set(seen, "first_feature_at"),
+)
+def feature_used(seen: Event, work: Work) -> Outcome:
     """The first time: look in after a week."""
-    return users.first(event, work, "first_feature_at", day=7)
+    return _first(seen, work, "first_feature_at", ONBOARDING_DAY_7, days=7)
 
 
-def _send(event: Event, work: Work, key: str, template: str) -> Outcome:
-    return notify(work, key, template, event.user_id, event.payload)
+def _purchase(placed: Event, work: Work) -> list[Write]:
+    """The cart of an order is purchased, and its pending reminder cancelled."""
+    cart_id = placed.payload.get("cart_id")
+    if not cart_id:
+        return []
+    return [carts.purchase(placed, work), *reminders.cancel(CART_ABANDONMENT, cart_id)]
 
 
-ORDER: Fields = {"order_id": str, "total": NUMBER, "email?": str}
-CART: Fields = {"cart_id": str, "total": NUMBER, "email?": str}
-SIGN_UP: Fields = {"email": str, "name?": str, "timezone?": str, "digest_opt_in?": bool}
-EVENTS = {
-    "order.placed": On(order_placed, {**ORDER, "cart_id?": str}),
-    "cart.abandoned": On(cart_abandoned, CART),
-    "payment.failed": On(payment_failed, {**ORDER, "reason?": str}),
-    "user.signed_up": On(user_signed_up, SIGN_UP),
-    "user.logged_in": On(user_logged_in, {}, lambda event: users.later(event, "first_login_at")),
-    "feature.used": On(feature_used, {}, lambda event: users.later(event, "first_feature_at")),
-}
+def _first(seen: Event, work: Work, mark: Mark, kind: ReminderKind, *, days: int) -> Outcome:
+    first = users.set_first(seen, work, mark)
+    if first is None:
+        return Outcome(result="skipped")
+    return Outcome(
+        result="scheduled", writes=[first, schedule_onboarding(seen, work, kind, days=days)]
+    )
+
+
+def _sending(message: Message, about: Event, work: Work) -> Callable[[str], Outcome]:
+    to = about.payload.get("email")
+    return sending(message, work, about.user_id, about.payload, to=to)
+
+
+EVENTS = table(
+    order_placed,
+    cart_abandoned,
+    payment_failed,
+    user_signed_up,
+    user_logged_in,
+    feature_used,
+)

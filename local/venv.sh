@@ -24,7 +24,7 @@ main() {
   local here python
   here=$(cd "$(dirname "$0")" && pwd)
   python=$(find_python)
-  exec "$python" -I "$here/venv.py" "$1"
+  exec "$python" -I "$here/setup/venv.py" "$1"
 }
 
 main "$@"

@@ -92,6 +92,10 @@ class Claim:
             return self._travelling[step].result
         return self.record.steps.get(step)
 
+    def has_finished_steps(self) -> bool:
+        """Whether any step is finished."""
+        return bool(self.record.steps or self._travelling)
+
     def carry(self, step: str, mark: Mark) -> None:
         """The step is finished; its mark travels with the next commit."""
         with self.lock:

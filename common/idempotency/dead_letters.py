@@ -6,12 +6,11 @@ open ──replayed and completed──▶ replayed
 
 import hashlib
 import re
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from common.cloud import firestore
-from common.cloud.firestore import SERVER_TIMESTAMP, Create, Merge
+from common.cloud.firestore import SERVER_TIMESTAMP, Create, Increment, Merge
 from common.errors import PermanentError, RefusedError
 from common.process import logs
 
@@ -60,16 +59,18 @@ def opened(
     return Merge(path=f"{COLLECTION}/{dead_letter_id}", fields=fields)
 
 
-def record(dead_letter_id: str, *, source: str, error: PermanentError, payload: bytes) -> None:
-    """Open the dead letter of what is given up before any claim; once, however often it is called.
+def record_refused(*, source: str, error: PermanentError, payload: bytes) -> None:
+    """Open the dead letter of input that is refused before it has a record: malformed, for example.
 
-    `source` is the function that gave the work up, `payload` is what was received. Raises
-    TransientError when the dead letter cannot be written now: then the delivery must not be
-    acknowledged.
+    One input of one function (`source`) has one dead letter, however often and under whatever
+    message id the input comes; the letter's `attempts` count how often. Raises TransientError when
+    the dead letter cannot be written now: then the delivery must not be acknowledged.
     """
+    dead_letter_id = hashlib.sha256(f"{source}\0".encode() + payload).hexdigest()
+    path = f"{COLLECTION}/{dead_letter_id}"
     if firestore.latest_time() is None:
         # This is the letter's only write: without a server time it would never be collected.
-        firestore.read(f"{COLLECTION}/{dead_letter_id}")
+        firestore.read(path)
     write = opened(
         dead_letter_id,
         source=source,
@@ -79,8 +80,11 @@ def record(dead_letter_id: str, *, source: str, error: PermanentError, payload: 
         attempts=1,
         now=firestore.latest_time(),
     )
-    with suppress(RefusedError):
-        firestore.commit([Create(path=write.path, fields=write.fields)])
+    try:
+        firestore.commit([Create(path=path, fields=write.fields)])
+    except RefusedError:
+        again = {"attempts": Increment(1), "last_seen": SERVER_TIMESTAMP, "state": "open"}
+        firestore.commit([Merge(path=path, fields=again)])
     logs.error("dead_lettered", str(error), dead_letter=dead_letter_id)
 
 

@@ -3,12 +3,18 @@
 Each piece of work has one document in Firestore, its record; whoever claims the record does the
 work. A handler gets a `Work` and returns an `Outcome`, which is stored with the record:
 
-    def on_order(work):
-        work.write("order", lambda: [...])                     # Firestore effects, with their mark
-        work.step("mail", lambda key: send(..., key=key))      # an outside effect, remembered
-        return Outcome(result="sent", writes=[...])            # commits together with "done"
+    from common.cloud.firestore import Merge
+    from common.idempotency import Outcome, Work
 
-    answer = idempotency.run(Job(scope="consumer", key=event_id, ...), on_order)
+    def on_order(work: Work) -> Outcome:
+        order = Merge(path="orders/o-1", fields={"placed_at": work.now})
+        work.write("order", lambda: [order])              # a Firestore effect, with its mark
+        work.step("mail", lambda key: f"sent under {key}")  # an outside effect, remembered
+        seen = Merge(path="users/ada", fields={"has_ordered": True})
+        return Outcome(result="sent", writes=[seen])      # commits together with "done"
+
+`run` calls the handler for a `Job`, which names the work, unless the work is done, dead or in
+progress.
 
 The life of a record:
 
@@ -50,11 +56,10 @@ them; documents that the handler itself writes come in the same commits:
     duplicate, in progress, dead already     │ 1       │ 1               │ 1
     after a failed or vanished attempt       │ 3       │ 1               │ 1
 
-The fast path is for what is decided by reads and done by Firestore writes alone, such as an event
-that turns out to need nothing. Two deliveries may take it at the same time; the commit of one of
-them is refused, and that delivery finds the record of the other:
-
-    Job(..., is_first=..., fast_path=lambda: None if is_news() else Outcome(result="skipped"))
+A job's `fast_path` is for what is decided by reads and done by Firestore writes alone, such as an
+event that turns out to need nothing: it returns the Outcome, or None where it takes the handler.
+Two deliveries may take the fast path at the same time; the commit of one of them is refused, and
+that delivery finds the record of the other.
 
 All of this is proven by `tests/common/idempotency/proof`: there this code runs through every
 schedule of three deliveries, with everything that can go wrong between any two of its requests.

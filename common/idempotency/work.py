@@ -90,6 +90,11 @@ class Work:
         """Whether this or an earlier attempt finished the step of this name."""
         return self._claim.result_of(name) is not None
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether this or an earlier attempt finished any step."""
+        return self._claim.has_finished_steps()
+
     def step(self, name: str, effect: Callable[[str], Any]) -> Any:
         """Do an outside effect and remember its result; a repeat skips the effect.
 

@@ -1,34 +1,55 @@
-"""Messages to users: who gets one, whether at all, and what the record of it says.
+"""Messages: one declaration for each, who gets one at all, and what the record of it says.
 
-the user opted out, and it is not transactional ──▶ skipped
-no usable address                               ──▶ PermanentError
-not in MESSAGE_ALLOW                            ──▶ recorded, transport `withheld`
-neither MESSAGING_URL nor SMTP_URL              ──▶ recorded, transport `record`
-else                                            ──▶ delivered, transport `http` or `smtp`
+it is not transactional, and the recipient has unsubscribed ─▶ skipped
+it is not transactional, and the recipient is not known     ─▶ skipped
+no usable address                                           ─▶ PermanentError
+not in MESSAGE_ALLOW                                        ─▶ recorded, transport `withheld`
+neither MESSAGING_URL nor SMTP_URL                          ─▶ recorded, transport `record`
+else                                                        ─▶ delivered, transport `http` or `smtp`
 """
 
-import hashlib
-import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
-from email.utils import parseaddr
 from typing import Any, Literal
-from urllib.parse import quote, urlencode, urlsplit
 
 from common.errors import PermanentError
-from common.messaging import rendering, transports
-from common.messaging.transports import Message, Transport
+from common.messaging import transports
+from common.messaging.recipients import Recipient, Recipients
+from common.messaging.rendering import Templates
+from common.messaging.transports import Outgoing, Transport
+from common.messaging.unsubscribing import headers_of, link_for
 from common.process import logs, settings
 from common.process.settings import Settings
-
-TRANSACTIONAL = frozenset({"welcome", "order_confirmation", "payment_retry"})
-"""What a user has caused and expects: sent also to those who have unsubscribed."""
 
 TEXT_LIMIT = 20_000
 """Characters of the text kept in the record."""
 ADDRESS_LIMIT = 254
+"""Characters, RFC 5321."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Mailing:
+    """What all messages of a bundle have in common: their templates, and who their readers are."""
+
+    templates: Templates
+    recipients: Recipients
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message, declared once. Raises ConfigurationError if a template file of it is missing."""
+
+    template: str
+    """The name of its templates, literal."""
+    mailing: Mailing
+    _: KW_ONLY
+    transactional: bool
+    """Whether the reader has caused and expects it: sent also to those who have unsubscribed."""
+
+    def __post_init__(self) -> None:
+        self.mailing.templates.check(self.template)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,69 +84,58 @@ class Sent:
 
 
 def send(
-    *,
-    template: str,
-    user: Mapping[str, Any],
-    user_id: str,
-    payload: Mapping[str, Any],
+    message: Message,
+    recipient: Recipient,
     context: Mapping[str, Any],
+    *,
     key: str,
     now: datetime,
-    chosen: Settings | None = None,
+    to: str | None = None,
+    config: Settings | None = None,
     transport: Transport | None = None,
 ) -> Sent:
-    """Send one message to a user, or skip it.
+    """Send one message to one recipient, or skip it.
 
-    `user` is the user's document ({} if there is none), `payload` what caused the message; its
-    `email` wins over the user's. The template sees the user's `name`, the payload, and `context`.
-    `key` is the message's idempotency key, `now` the time it is dated with (aware).
-    Raises PermanentError or TransientError; after the latter it may have arrived all the same.
+    The template sees the `name` of the recipient, `context`, and the link `unsubscribe`. `to` is an
+    address that wins over the recipient's own. `key` is the idempotency key of the message, `now`
+    the aware time that it is dated with. Raises PermanentError or TransientError; after the latter
+    it may have arrived all the same.
     """
     if now.tzinfo is None:
         raise ValueError("now must be aware")
-    chosen = chosen or settings.current()
-    if template not in TRANSACTIONAL and user.get("unsubscribed"):
-        return _skipped(template=template, user_id=user_id, key=key, now=now)
-    to = _recipient(user, payload)
-    link = None if template in TRANSACTIONAL else unsubscribe_link(chosen, user_id)
-    known = {"name": user.get("name"), **payload, **context, "unsubscribe": link}
-    rendered = rendering.render(template, known)
-    message = Message(
-        to=to,
+    config = config or settings.current()
+    if reason := reason_to_skip(message, recipient):
+        return _skipped(message, recipient.user_id, reason, key=key, now=now)
+    address = _address(to or recipient.address)
+    link = None if message.transactional else link_for(config, recipient.user_id)
+    known = {"name": recipient.name, **context, "unsubscribe": link}
+    rendered = message.mailing.templates.message(message.template, known)
+    outgoing = Outgoing(
+        to=address,
         subject=rendered.subject,
         text=rendered.text,
         html=rendered.html,
-        template=template,
-        user_id=user_id,
+        template=message.template,
+        user_id=recipient.user_id,
         key=key,
         sent_at=now,
-        headers=_unsubscribe_headers(link),
+        headers=headers_of(link),
     )
-    return _deliver(message, chosen, transport or transports.transport(chosen))
+    return _deliver(outgoing, config, transport or transports.transport(config))
 
 
-def unsubscribe_link(chosen: Settings, user_id: str) -> str | None:
-    """Where this user unsubscribes: the shop's page, or a mail; None if neither is set up.
-
-    The page gets `user` and `token`, the hex HMAC-SHA256 of the user's id under
-    UNSUBSCRIBE_SECRET, so that nobody can unsubscribe somebody else.
-    """
-    address = parseaddr(chosen.message_from or "")[1]
-    url = chosen.unsubscribe_url or (address and f"mailto:{address}")
-    if not url:
+def reason_to_skip(message: Message, recipient: Recipient) -> str | None:
+    """Why this recipient does not get this message; None: they do, once there is an address."""
+    if message.transactional:
         return None
-    if url.startswith("mailto:"):
-        return f"{url}?subject={quote(f'unsubscribe {user_id}', safe='')}"
-    secret = (chosen.unsubscribe_secret or "").encode()
-    token = hmac.new(secret, user_id.encode(), hashlib.sha256).hexdigest()
-    parts = urlsplit(url)
-    added = urlencode({"user": user_id, "token": token})
-    return parts._replace(query="&".join(filter(None, (parts.query, added)))).geturl()
+    if recipient.is_unsubscribed:
+        return "the user has unsubscribed"
+    return None if recipient.is_known else "there is no such user"
 
 
-def _deliver(message: Message, chosen: Settings, transport: Transport) -> Sent:
+def _deliver(message: Outgoing, config: Settings, transport: Transport) -> Sent:
     used = "withheld"
-    if _allowed(message.to, chosen.message_allow):
+    if _allowed(message.to, config.message_allow):
         transport.deliver(message)
         used = transport.name
     logs.info(
@@ -148,18 +158,18 @@ def _deliver(message: Message, chosen: Settings, transport: Transport) -> Sent:
     )
 
 
-def _skipped(*, template: str, user_id: str, key: str, now: datetime) -> Sent:
+def _skipped(message: Message, user_id: str, reason: str, *, key: str, now: datetime) -> Sent:
     logs.info(
         "skipped",
-        f"Message {template} not sent: the user has unsubscribed.",
-        template=template,
+        f"Message {message.template} not sent: {reason}.",
+        template=message.template,
         user_id=user_id,
     )
     return Sent(
         state="skipped",
         transport="none",
         user_id=user_id,
-        template=template,
+        template=message.template,
         to=None,
         subject="",
         text="",
@@ -168,10 +178,9 @@ def _skipped(*, template: str, user_id: str, key: str, now: datetime) -> Sent:
     )
 
 
-def _recipient(user: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
-    address = payload.get("email") or user.get("email")
+def _address(address: object) -> str:
     if not address:
-        raise PermanentError("There is no address: neither the payload nor the user has an email.")
+        raise PermanentError("There is no address to write to.")
     if not isinstance(address, str) or not _is_address(address.strip()):
         raise PermanentError("The email is not an address that can be written to.")
     return address.strip()
@@ -186,13 +195,3 @@ def _is_address(text: str) -> bool:
 def _allowed(to: str, allow: tuple[str, ...]) -> bool:
     address = to.lower()
     return not allow or address in allow or f"@{address.rpartition('@')[2]}" in allow
-
-
-def _unsubscribe_headers(link: str | None) -> dict[str, str]:
-    """List-Unsubscribe, and for a page also the one-click form (RFC 8058)."""
-    if link is None:
-        return {}
-    headers = {"List-Unsubscribe": f"<{link}>"}
-    if link.startswith("https:"):
-        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    return headers

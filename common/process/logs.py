@@ -34,7 +34,7 @@ Action = Literal[
     "not_yet",  # what it needs has not happened
     "failed",  # tried again later
     "dead_lettered",  # given up, and recorded
-    "replayed",  # a dead letter was worked off
+    "replayed",  # a dead letter was replayed
     "ignored",  # nothing for us
     "refused",  # the caller may not call
     "scheduled",  # an alarm was set
@@ -82,6 +82,11 @@ def bound(**fields: Any) -> Iterator[None]:
         yield
     finally:
         _bound.reset(token)
+
+
+def bind(**fields: Any) -> None:
+    """Every further record inside the innermost `bound` block carries these fields too."""
+    _bound.set({**_bound.get(), **fields})
 
 
 def request_fields(headers: Mapping[str, str], project: str) -> dict[str, Any]:

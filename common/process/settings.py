@@ -1,20 +1,34 @@
-"""Every setting of the functions, read from the environment once, at start.
+"""Settings: read from the environment once, in this module alone.
 
-`common.process.variables` has the one table of them: what `load` reads and what the documentation
-lists. Empty or blank means unset; other variables are ignored. A field of `Settings` is the name of
-its variable in lower case. No other file reads the environment; Google's Firestore client reads its
-own FIRESTORE_EMULATOR_HOST, which is listed there because whoever runs the functions may set it.
+`common.process.variables` is the table of what `common` reads. A bundle declares its own in the
+same way, with a dataclass whose fields are the names of the variables in lower case:
+
+    @dataclass(frozen=True, kw_only=True)
+    class Clinic:
+        text_url: str
+
+    VARIABLES = {
+        "TEXT_URL": Variable(
+            meaning="where text messages are posted", parse=parsers.url, needed_by={"reminder"}
+        )
+    }
+    current = settings.reader(Clinic, VARIABLES)
+
+Empty or blank means unset: the default, else None, and the functions that need it do not start.
+Other variables are ignored. Google's Firestore client reads its own FIRESTORE_EMULATOR_HOST, which
+is listed there because whoever runs the functions may set it.
 """
 
 import functools
 import os
-from collections.abc import Collection, Mapping
+import sys
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from common.errors import ConfigurationError
-from common.process.variables import ALL, VARIABLES, Smtp, Variable
+from common.process.parsers import Smtp
+from common.process.variables import ALL, VARIABLES, Variable
 
 DAY = 86_400
 """Seconds: the outage that deliveries must outlast."""
@@ -22,7 +36,7 @@ DAY = 86_400
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the functions know about where they run. Durations are seconds unless typed.
+    """What `common` knows about where it runs. Durations are seconds unless typed.
 
     A required string that only another function needs is "".
     """
@@ -48,8 +62,6 @@ class Settings:
     """Addresses and `@domain`s in lower case; empty: everybody."""
     unsubscribe_url: str | None
     unsubscribe_secret: str | None = field(repr=False)
-    inventory_url: str | None = field(repr=False)
-    cart_reminder_delay: timedelta
     handler_budget: float
     function_timeout: float
     lease_seconds: float
@@ -59,30 +71,65 @@ class Settings:
     function_target: str | None
     k_service: str | None
 
+    def __post_init__(self) -> None:
+        _check_budget(self)
+        _check_redelivery(self)
+        _check_messages(self)
 
-def load(environ: Mapping[str, str]) -> Settings:
-    """The settings in `environ`, for the function that FUNCTION_TARGET names (unset: for all).
 
-    Raises ConfigurationError: one sentence with the variable and its value.
+T = TypeVar("T")
+Table = TypeVar("Table", covariant=True)
+
+
+class Reader(Protocol[Table]):
+    """Gives this process's settings: read once, at the first call."""
+
+    def __call__(self) -> Table: ...
+
+    def cache_clear(self) -> None:
+        """Forget the settings; the next call reads them again. For tests."""
+
+
+def load(
+    table: type[T], variables: Mapping[str, Variable], environ: Mapping[str, str] | None = None
+) -> T:
+    """The settings in `environ` (None: this process's environment) as an instance of `table`.
+
+    `table` is a dataclass; each field is the name of one of `variables` in lower case. The function
+    that FUNCTION_TARGET names needs the variables that are `needed_by` it; without FUNCTION_TARGET
+    all of them are needed. Raises ConfigurationError: one sentence with the variable and its value.
     """
+    environ = os.environ if environ is None else environ
     target = environ.get("FUNCTION_TARGET", "").strip()
     functions = {target} if target else ALL
-    values = {name: _read(name, environ, functions) for name in VARIABLES}
-    settings = Settings(**{name.lower(): value for name, value in values.items()})
-    _check_budget(settings)
-    _check_redelivery(settings)
-    _check_messages(settings)
-    return settings
+    values = {
+        name: _read(name, variable, environ, functions) for name, variable in variables.items()
+    }
+    return table(**{name.lower(): value for name, value in values.items()})
 
 
-@functools.cache
-def current() -> Settings:
-    """This process's settings; read on the first call and never again."""
-    return load(os.environ)
+def is_function() -> bool:
+    """Whether this process runs a function of a bundle: FUNCTION_TARGET is set."""
+    return bool(os.environ.get("FUNCTION_TARGET", "").strip())
 
 
-def _read(name: str, environ: Mapping[str, str], functions: Collection[str]) -> Any:
-    variable = VARIABLES[name]
+def reader(table: type[T], variables: Mapping[str, Variable]) -> Reader[T]:
+    """A function that gives this process's settings: read once, at its first call.
+
+    In a process that runs a function of the bundle (FUNCTION_TARGET is set) they are read at once,
+    and a setting that is missing or malformed ends the process: the sentence that says which one is
+    all it prints.
+    """
+    read = functools.cache(functools.partial(load, table, variables))
+    if is_function():
+        try:
+            read()
+        except ConfigurationError as error:
+            sys.exit(str(error))
+    return read
+
+
+def _read(name: str, variable: Variable, environ: Mapping[str, str], functions: Set[str]) -> Any:
     text = environ.get(name, "").strip() or variable.default
     if text is None:
         return _unset(name, variable, functions)
@@ -93,9 +140,9 @@ def _read(name: str, environ: Mapping[str, str], functions: Collection[str]) -> 
         raise ConfigurationError(f"{name} is {shown}, but must be {error}.") from None
 
 
-def _unset(name: str, variable: Variable, functions: Collection[str]) -> Any:
-    # What all of ours need, a function of the user's own needs too.
-    needing = ALL if variable.needed_by == ALL else variable.needed_by.intersection(functions)
+def _unset(name: str, variable: Variable, functions: Set[str]) -> Any:
+    # What all functions of the bundle need, one that a user adds needs too.
+    needing = ALL if variable.needed_by == ALL else variable.needed_by & functions
     if needing:
         who = ", ".join(sorted(needing))
         raise ConfigurationError(f"{name} is not set, but needed by {who}: {variable.meaning}.")
@@ -136,3 +183,6 @@ def _check_messages(settings: Settings) -> None:
     unsubscribe = settings.unsubscribe_url or ""
     if not unsubscribe.startswith("mailto:") and unsubscribe and not settings.unsubscribe_secret:
         raise ConfigurationError("UNSUBSCRIBE_SECRET is not set, and UNSUBSCRIBE_URL needs it.")
+
+
+current = reader(Settings, VARIABLES)

@@ -1,16 +1,17 @@
 """Campaigns: one tick becomes one task per user, and one message per user and period.
 
-    tick ──▶ fanout: a page of users ──▶ one task each on a `digests` queue ──▶ reminder: sends
-                     └── more users? ──▶ a task back to fanout, from where this one stopped
+    tick ──▶ fanout: a page of users ──▶ one task each, on its queue ──▶ reminder: sends
+                     └── more users? ──▶ a task back to fanout, which goes on after the last one
 
-A run is the campaign and the tick's scheduled time; a slice of it is the run and the user it goes
-on behind. Both fire twice without effect: a slice is claimed, a task's name is its run and user,
-and the message is claimed by campaign, period and user. Memory does not grow with the audience.
+A run is the campaign and the tick's scheduled time; a slice is the run and the user after whom it
+goes on. Both may fire twice without effect: a slice is claimed, the name of a task is its run and
+user, and the message is claimed by campaign, period and user. Memory does not grow with the
+audience.
 """
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,150 +20,180 @@ from common.cloud import firestore, tasks
 from common.cloud.firestore import Increment, Merge, Snapshot
 from common.cloud.tasks import Task
 from common.errors import MalformedError
-from common.idempotency import Answer, Job, Outcome, Work
+from common.idempotency import Answer, Call, Job, Outcome, Work
 from common.process import logs, settings
-from common.triggers import events
-from common.triggers.http import Call
 
 FUNCTION = "fanout"
-PAGE = 100
-"""Users read, and tasks created, at a time."""
-SLICE = 20
-"""Pages of one invocation; it ends early when its budget does."""
-RESERVE = 15.0
-"""Seconds of the budget left for the continuation."""
+QUEUE = "fanout"
+"""Of the tasks that go on with a run."""
 DEADLINE = timedelta(minutes=10)
-"""How long Cloud Tasks waits for a slice: longer than fanout's timeout."""
+"""How long Cloud Tasks waits for a slice: longer than the timeout of `fanout`."""
 RETENTION = timedelta(days=90)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Audience:
+    """Who gets a campaign: documents of a collection."""
+
+    collection: str
+    where: Mapping[str, Any] = field(default_factory=dict)
+    """Equality filters: fields and their values."""
+    id_field: str = "user_id"
+    """The field with the user's id; without it, the document's own name stands for the id."""
+
+    def page(self, after: str | None, size: int) -> list[Snapshot]:
+        """At most `size` documents that come after the document `after`, in the order of ids."""
+        filters = [(name, "==", value) for name, value in self.where.items()]
+        return list(firestore.query(self.collection, *filters, limit=size, after=after))
+
+    def user_id(self, found: Snapshot) -> str:
+        """The id of the user whom a document of the audience is about."""
+        # A document written by others need not have the field; its id is the user's, escaped.
+        name = firestore.original_name(_document_id(found))
+        return str(found.data.get(self.id_field) or name or "")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Campaign:
-    """What a tick starts."""
+    """A campaign, declared once: who gets it, how often at most, and what each of them gets."""
 
-    queue: str
+    name: str
+    """Literal; what the body of the Scheduler's tick names."""
+    audience: Audience
     period: Callable[[datetime], str]
-    """The period a moment belongs to; a user gets one message in each."""
-    audience: tuple[tuple[str, str, Any], ...]
-    """Equality filters on `users`: (field, "==", value)."""
+    """The period that a time belongs to; a user gets one message in each."""
+    queue: str
+    """The Cloud Tasks queue of its tasks, one for each user."""
+    send: Callable[[str, Work], Outcome]
+    """Sends one user, by id, the message of the period; the result is `sent` or `skipped`."""
 
 
-def week(moment: datetime) -> str:
-    """The ISO week of a moment, UTC: `2026-W47`."""
-    year, number, _ = moment.astimezone(UTC).isocalendar()
+@dataclass(frozen=True, kw_only=True)
+class Slices:
+    """How much one invocation of `fanout` does before it hands on to the next one."""
+
+    page: int = 100
+    """Users read, and tasks created, at a time."""
+    pages: int = 20
+    reserve: float = 15.0
+    """Seconds of the handler's budget that are left for the continuation."""
+
+
+def week(time: datetime) -> str:
+    """The ISO week of a time, in UTC: `2026-W47`."""
+    year, number, _ = time.astimezone(UTC).isocalendar()
     return f"{year}-W{number:02d}"
 
 
-def start(call: Call, campaigns: Mapping[str, Campaign]) -> Answer:
-    """Enqueue one slice of a campaign's run; the Scheduler's tick asks for the first one."""
-    name = events.text(call.body, "campaign")
-    if name not in campaigns:
-        raise MalformedError(f"{name!r:.100} is no campaign")
-    part = _Slice(call, name, campaigns[name])
-    with logs.bound(campaign=name):
-        return idempotency.run(part.job(), part.enqueue)
+def start(call: Call, campaigns: Mapping[str, Campaign], *, slices: Slices | None = None) -> Answer:
+    """Enqueue one slice of a campaign's run; the Scheduler's tick asks for the first one.
+
+    `campaigns` is the bundle's table. Raises MalformedError for a body that is neither a tick nor a
+    continuation, and what `idempotency.run` raises.
+    """
+    slice_ = _Slice(call, _named(call, campaigns), slices or Slices())
+    return idempotency.run(slice_.job(), slice_.enqueue)
 
 
-def ring(call: Call, send: Mapping[str, Callable[[str, Work], Outcome]]) -> Answer:
-    """A task of a campaign for one user: send that user's message of that period."""
-    name = events.text(call.body, "campaign")
-    period = events.text(call.body, "period")
-    user_id = events.text(call.body, "user_id")
-    if name not in send:
-        raise MalformedError(f"{name!r:.100} is no campaign")
-    identity = {"campaign": name, "period": period, "user_id": user_id}
+def send_to_user(call: Call, campaigns: Mapping[str, Campaign]) -> Answer:
+    """Send the message of one user and period, for which a campaign has made the task of this call.
+
+    Raises MalformedError for a body that is no such task, and what `idempotency.run` raises.
+    """
+    campaign = _named(call, campaigns)
+    period, user_id = call.text("period"), call.text("user_id")
+    logs.bind(period=period, user_id=user_id)
     job = Job(
         scope="reminder",
-        key=f"{name}:{period}:{user_id}",
-        identity=identity,
+        key=f"{campaign.name}:{period}:{user_id}",
+        identity={"campaign": campaign.name, "period": period, "user_id": user_id},
         payload=call.raw,
         replay_of=call.replay_of,
     )
-    with logs.bound(campaign=name, period=period, user_id=user_id):
-        return idempotency.run(job, lambda work: send[name](user_id, work))
+    return idempotency.run(job, lambda work: campaign.send(user_id, work))
+
+
+def _named(call: Call, campaigns: Mapping[str, Campaign]) -> Campaign:
+    name = call.text("campaign")
+    if name not in campaigns:
+        raise MalformedError(f"{name!r:.100} is no campaign")
+    logs.bind(campaign=name)
+    return campaigns[name]
 
 
 class _Slice:
     """Some pages of one run."""
 
-    def __init__(self, call: Call, name: str, campaign: Campaign) -> None:
+    def __init__(self, call: Call, campaign: Campaign, slices: Slices) -> None:
         self._call = call
-        self._name = name
         self._campaign = campaign
-        self._after = _given(call, "after")
-        self._given_period = _given(call, "period")
+        self._slices = slices
+        self._after = _after(call)
+        self._given_period = call.optional_text("period")
         # A tick names its time; a firing by hand without one is a run of its own.
-        self._run = _given(call, "run") or call.tick or call.task or secrets.token_hex(8)
+        run = call.optional_text("run")
+        self._run = run or call.tick or call.task or secrets.token_hex(8)
 
     def job(self) -> Job:
         return Job(
             scope=FUNCTION,
-            key=f"{self._name}:{self._run}:{self._after or ''}",
-            identity={"campaign": self._name, "after": self._after},
+            key=f"{self._campaign.name}:{self._run}:{self._after or ''}",
+            identity={"campaign": self._campaign.name, "after": self._after},
             payload=self._call.raw,
             replay_of=self._call.replay_of,
         )
 
     def enqueue(self, work: Work) -> Outcome:
-        """Page after page, then the continuation; counts commit with the done mark."""
-        period = self._period(work)
+        """Page after page, then the continuation; the counts commit with the done mark."""
+        period = self._given_period or self._campaign.period(_time(self._call.tick) or work.now)
         created = existed = 0
-        after = self._after
+        last: Snapshot | None = None
         for page in self._pages(work):
             made = tasks.enqueue_all(self._task(user, period) for user in page)
             created += made.count("created")
             existed += made.count("existed")
-            after = page[-1].path.rpartition("/")[2]
-            if len(page) < PAGE:
-                after = None
-        if after != self._after and after is not None:
-            self._continue(after, period)
-        logs.info("enqueued", f"{created} tasks of {self._name} {period}", existed=existed)
+            last = page[-1] if len(page) == self._slices.page else None
+        if last is not None:
+            tasks.enqueue(self._continuation(_document_id(last), period))
+        logs.info("enqueued", f"{created} tasks of {self._campaign.name} {period}", existed=existed)
         return Outcome(result="enqueued", writes=[self._count(work, period, created, existed)])
-
-    def _period(self, work: Work) -> str:
-        now = _moment(self._call.tick) or work.now
-        return self._given_period or self._campaign.period(now)
 
     def _pages(self, work: Work) -> Iterator[list[Snapshot]]:
         after = self._after
-        for _ in range(SLICE):
-            page = list(firestore.query("users", *self._campaign.audience, limit=PAGE, after=after))
+        for _ in range(self._slices.pages):
+            page = self._campaign.audience.page(after, self._slices.page)
             if page:
                 yield page
-            if len(page) < PAGE or work.remaining() < RESERVE:
+            if len(page) < self._slices.page or work.remaining() < self._slices.reserve:
                 return
-            after = page[-1].path.rpartition("/")[2]
+            after = _document_id(page[-1])
 
     def _task(self, user: Snapshot, period: str) -> Task:
-        here = settings.current()
-        user_id = _user_id(user)
+        config, name = settings.current(), self._campaign.name
+        user_id = self._campaign.audience.user_id(user)
         return Task(
             queue=self._campaign.queue,
-            url=here.reminder_url,
-            body={"campaign": self._name, "period": period, "user_id": user_id},
-            identity=(self._name, period, user_id, self._run),
-            audience=here.reminder_audience,
+            url=config.reminder_url,
+            body={"campaign": name, "period": period, "user_id": user_id, "run": self._run},
+            identity=(name, period, user_id, self._run),
+            audience=config.reminder_audience,
         )
 
-    def _continue(self, after: str, period: str) -> None:
-        here = settings.current()
-        body = {"campaign": self._name, "period": period, "run": self._run, "after": after}
-        tasks.enqueue(
-            Task(
-                queue="fanout",
-                url=here.fanout_url,
-                body=body,
-                identity=(FUNCTION, self._name, self._run, after),
-                audience=here.fanout_audience,
-                deadline=DEADLINE,
-            )
+    def _continuation(self, after: str, period: str) -> Task:
+        config, name = settings.current(), self._campaign.name
+        return Task(
+            queue=QUEUE,
+            url=config.fanout_url,
+            body={"campaign": name, "period": period, "run": self._run, "after": after},
+            identity=(FUNCTION, name, self._run, after),
+            audience=config.fanout_audience,
+            deadline=DEADLINE,
         )
 
     def _count(self, work: Work, period: str, created: int, existed: int) -> Merge:
-        run = firestore.document_id(f"{self._name}:{self._run}")
+        run = firestore.document_id(f"{self._campaign.name}:{self._run}")
         fields = {
-            "campaign": self._name,
+            "campaign": self._campaign.name,
             "period": period,
             "enqueued": Increment(created),
             "duplicate": Increment(existed),
@@ -172,29 +203,25 @@ class _Slice:
         return Merge(path=f"fanouts/{run}", fields=fields)
 
 
-def _user_id(user: Snapshot) -> str:
-    # A document written by others need not have the field; its id is the user's, escaped.
-    name = firestore.original_name(user.path.rpartition("/")[2])
-    return str(user.data.get("user_id") or name or "")
+def _after(call: Call) -> str | None:
+    """The document that a slice goes on after; a tick names none."""
+    after = call.optional_text("after")
+    if after and "/" in after:
+        raise MalformedError(f"after is {after!r:.100}, not the id of a document")
+    return after
 
 
-def _given(call: Call, name: str) -> str | None:
-    """What a slice tells its continuation; a tick gives nothing."""
-    if call.body.get(name) is None:
-        return None
-    value = events.text(call.body, name)
-    if name == "after" and "/" in value:
-        raise MalformedError(f"after is {value!r:.100}, not the id of a user's document")
-    return value
+def _document_id(found: Snapshot) -> str:
+    return found.path.rpartition("/")[2]
 
 
-def _moment(tick: str | None) -> datetime | None:
-    """A Scheduler's time header; None where it is absent or unreadable."""
+def _time(tick: str | None) -> datetime | None:
+    """The time that a tick's header names; None where it is absent or unreadable."""
     if tick is None:
         return None
     try:
-        moment = datetime.fromisoformat(tick)
+        time = datetime.fromisoformat(tick)
     except ValueError:
         logs.warning("received", f"the tick's time {tick!r:.100} cannot be read")
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

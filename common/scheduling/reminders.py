@@ -1,18 +1,18 @@
 """Reminders: the record is the truth, its Cloud Task is only an alarm.
 
     (none) ──schedule──▶ pending ──ring, with the claim──▶ sending ──▶ sent, skipped or dead
-                         │  ▲
-                  cancel │  │ reschedule (a new generation; alarms of older ones find it settled)
-                         ▼  │
-                      cancelled
+                          │  ▲
+                   cancel │  │ schedule again (a new generation; alarms of older ones find it)
+                          ▼  │
+                       cancelled
 
-Scheduling enqueues first and commits the record with the event's mark afterwards, so a crash in
-between leaves an alarm without a record, never a record without an alarm. `overdue_at` is there
-while a reminder is unsettled: a sweep rings again what is past it.
+Scheduling sets the alarm first and commits the record with the mark of its event afterwards, so a
+crash in between leaves an alarm without a record, never a record without an alarm. `overdue_at` is
+there while a reminder is unsettled: `common.scheduling.sweep` rings again what is past it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,11 +21,8 @@ from common.cloud import firestore, tasks
 from common.cloud.firestore import DELETE_FIELD, Snapshot, Write
 from common.cloud.tasks import Task
 from common.errors import InProgressError, MalformedError, NothingToDoError
-from common.idempotency import Answer, Job, Outcome, Work
-from common.idempotency import claim as fencing
-from common.process import logs, settings
-from common.triggers import events
-from common.triggers.http import Call
+from common.idempotency import Answer, Call, Job, Outcome, Work
+from common.process import logs, settings, tables
 
 COLLECTION = "reminders"
 QUEUE = "reminders"
@@ -37,8 +34,6 @@ EARLY = timedelta(seconds=30)
 GRACE = timedelta(minutes=15)
 """How long after its time an unsettled reminder is rung again; longer than a lease."""
 RETENTION = timedelta(days=90)
-SWEPT = 1000
-"""Overdue reminders that one sweep rings; the next one goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,29 +41,52 @@ class Reminder:
     """A reminder that is due."""
 
     kind: str
+    subject: str
     user_id: str
     payload: Mapping[str, Any]
 
 
-Send = Callable[[Reminder, Work], Outcome]
-"""Checks again whether it still makes sense, then sends; its result is `sent` or `skipped`."""
+def _always(reminder: Reminder) -> bool:
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReminderKind:
+    """A kind of reminder, declared once: what to check and what to do when one is due."""
+
+    name: str
+    """Literal, without a colon; a reminder is named `KIND:SUBJECT`."""
+    act: Callable[[Reminder, Work], Outcome]
+    """Does what is due; the result of its outcome is `sent` or `skipped`."""
+    check: Callable[[Reminder], bool] = _always
+    """Whether the reminder still makes sense; where it does not, it is `skipped`. This is not asked
+    any more once a step of `act` has finished."""
 
 
 def schedule(
-    work: Work, kind: str, subject: str, *, user_id: str, payload: Mapping[str, Any], at: datetime
+    work: Work,
+    kind: ReminderKind,
+    subject: str,
+    *,
+    user_id: str,
+    payload: Mapping[str, Any],
+    at: datetime,
 ) -> Write:
     """Set the alarm; returns the write of the record, for the commit of the event's mark.
 
-    `subject` makes the reminder one of its kind: scheduling it again starts a new generation.
+    `subject` makes the reminder one of its kind: scheduling it again starts a new generation. `at`
+    is an aware time. Raises ConfigurationError for a kind that no function lists, and what
+    `tasks.enqueue` raises.
     """
-    found = firestore.read(_path(kind, subject))
+    tables.check_listed(kind)
+    reminder_id = f"{kind.name}:{subject}"
+    found = firestore.read(path_of(reminder_id))
     generation = int(found.data.get("generation", 0)) + 1
-    reminder_id = f"{kind}:{subject}"
     _set_alarm(reminder_id, generation, now=work.now, due=at, setter=work.token)
     return found.write(
         {
             "reminder_id": reminder_id,
-            "kind": kind,
+            "kind": kind.name,
             "user_id": user_id,
             "payload": firestore.storable_fields(payload),
             "due_at": at,
@@ -81,57 +99,69 @@ def schedule(
     )
 
 
-def cancel(kind: str, subject: str) -> list[Write]:
+def cancel(kind: ReminderKind, subject: str) -> list[Write]:
     """The writes that cancel a pending reminder; none where there is nothing to cancel."""
-    found = firestore.read(_path(kind, subject))
+    reminder_id = f"{kind.name}:{subject}"
+    found = firestore.read(path_of(reminder_id))
     if found.data.get("state") != "pending":
         return []
-    logs.info("cancelled", f"reminder {kind}:{subject}")
+    logs.info("cancelled", f"reminder {reminder_id}")
     return [found.write({"state": "cancelled", "overdue_at": DELETE_FIELD})]
 
 
-def ring(call: Call, kinds: Mapping[str, Send]) -> Answer:
-    """An alarm rang: send what is due, or say why not.
+def ring(call: Call, kinds: Mapping[str, ReminderKind]) -> Answer:
+    """An alarm rang: do what is due, or say why not.
 
-    Raises NothingToDoError, InProgressError, and what the sending raises.
+    `kinds` is the function's table. Raises MalformedError, NothingToDoError, InProgressError, and
+    what the doing raises.
     """
-    alarm = _Alarm(call, kinds)
-    alarm.look()
-    return idempotency.run(alarm.job(), alarm.send)
+    ringing = _Ringing(call, kinds)
+    ringing.look()
+    return idempotency.run(ringing.job(), ringing.act)
 
 
-def sweep(call: Call) -> Answer:
-    """Ring again what is overdue: an alarm was lost, or whoever was sending it vanished."""
-    tick = call.tick or call.task or fencing.token()
-    job = Job(scope="fanout", key=f"sweep:{tick}", identity="reminder_sweep", payload=call.raw)
-    with logs.bound(campaign="reminder_sweep"):
-        return idempotency.run(job, lambda work: _ring_overdue(work, tick))
+def alarm(reminder_id: str, generation: int, at: datetime, setter: str) -> Task:
+    """The task that rings a reminder at that time.
+
+    The name of a task is used once: `setter`, who sets the alarm, is part of it.
+    """
+    config = settings.current()
+    return Task(
+        queue=QUEUE,
+        url=config.reminder_url,
+        body={"reminder_id": reminder_id, "generation": generation},
+        identity=(QUEUE, reminder_id, str(generation), at.isoformat(), setter),
+        at=at,
+        audience=config.reminder_audience,
+    )
 
 
-def _ring_overdue(work: Work, tick: str) -> Outcome:
-    overdue = firestore.query(COLLECTION, ("overdue_at", "<", work.now), limit=SWEPT)
-    alarms = [
-        _alarm(found.data["reminder_id"], found.data["generation"], work.now, setter=tick)
-        for found in overdue
-    ]
-    tasks.enqueue_all(alarms)
-    logs.info("enqueued", f"{len(alarms)} overdue reminders are rung again")
-    return Outcome(result="enqueued")
+def path_of(reminder_id: str) -> str:
+    """Where the record of a reminder is."""
+    return f"{COLLECTION}/{firestore.document_id(reminder_id)}"
 
 
-class _Alarm:
-    """One ringing of one reminder."""
+class _Ringing:
+    """One ringing of one reminder.
 
-    def __init__(self, call: Call, kinds: Mapping[str, Send]) -> None:
+    The record is read once, before the claim. The commit of the claim moves it to `sending`,
+    provided that it is still as it was read. So under the claim what was read still holds, and the
+    last write of the record is the claim's.
+    """
+
+    def __init__(self, call: Call, kinds: Mapping[str, ReminderKind]) -> None:
         self._call = call
-        self._id = events.text(call.body, "reminder_id")
-        self._generation = events.whole(call.body, "generation")
-        kind, _, self._subject = self._id.partition(":")
-        if kind not in kinds or not self._subject:
+        self._id = call.text("reminder_id")
+        self._generation = call.whole("generation")
+        name, _, self._subject = self._id.partition(":")
+        if name not in kinds or not self._subject:
             raise MalformedError(f"{self._id!r:.200} is no reminder of a known kind")
-        self._kind = kind
-        self._send = kinds[kind]
-        self._path = _path(kind, self._subject)
+        self._kind = kinds[name]
+        self._looked: Snapshot | None = None
+        """The record as `look` found it, until a commit has relied on it."""
+        self._claimed: Snapshot | None = None
+        """The record that the last tried claim relied on, until the handler has taken it."""
+        self._reminder: Reminder | None = None
 
     def job(self) -> Job:
         return Job(
@@ -141,15 +171,16 @@ class _Alarm:
             payload=self._call.raw,
             replay_of=self._call.replay_of,
             writes_on_claim=self._begin,
-            writes_on_dead_letter=lambda: self._settle("dead"),
+            writes_on_dead_letter=lambda: self._settle(self._read(), "dead"),
         )
 
-    def look(self) -> Snapshot:
-        """The record, if it is due. Raises what an alarm answers that has nothing to send."""
-        found = firestore.read(self._path)
-        if int(found.data.get("generation", 0)) < self._generation:
+    def look(self) -> None:
+        """Read the record. Raises what an alarm answers that has nothing to do."""
+        found = self._read()
+        generation = int(found.data.get("generation", 0))
+        if generation < self._generation:
             self._miss(found)
-        if found.data["generation"] > self._generation:
+        if generation > self._generation:
             raise NothingToDoError("skipped", "a newer reminder has taken its place")
         state = found.data["state"]
         if state in ("cancelled", "skipped"):
@@ -158,32 +189,53 @@ class _Alarm:
             raise NothingToDoError("duplicate", "the reminder is sent")
         if state == "pending" and found.data["due_at"] - found.read_time > EARLY:
             self._hop(found)
-        return found
+        self._looked = found
 
-    def send(self, work: Work) -> Outcome:
-        """Under the claim: send it, and settle the record with the done mark."""
-        found = firestore.read(self._path)
-        reminder = Reminder(
-            kind=self._kind, user_id=found.data["user_id"], payload=found.data["payload"]
-        )
-        outcome = self._send(reminder, work)
-        settled = self._settle(str(outcome.result))
+    def act(self, work: Work) -> Outcome:
+        """Under the claim: do it, and settle the record with the done mark."""
+        found = self._under_claim(work)
+        reminder = self._reminder = self._reminder or self._due(found)
+        outcome = Outcome(result="skipped")
+        if work.has_begun or (self._is_mine(found) and self._kind.check(reminder)):
+            outcome = self._kind.act(reminder, work)
+        settled = self._settle(found, str(outcome.result))
         return Outcome(result=outcome.result, writes=[*outcome.writes, *settled])
 
     def _begin(self) -> Sequence[Write]:
-        # Only the commit that moves it from pending (or, replayed, from dead) allows sending.
-        found = self.look()
-        if found.data["state"] == "sending":
-            return []
+        # Only the commit that moves it from pending (or, replayed, from dead) allows sending. What
+        # was read serves one commit; if that is refused, the next one relies on what is there then.
+        if self._looked is None:
+            self.look()
+        found, self._looked = self._looked, None
+        assert found is not None
+        self._claimed = found
         # If nobody settles it by then, a sweep rings it again.
         later = found.read_time + GRACE
         return [found.write({"state": "sending", "overdue_at": later})]
 
-    def _settle(self, state: str) -> list[Write]:
-        found = firestore.read(self._path)
-        if found.data.get("generation") != self._generation:
+    def _under_claim(self, work: Work) -> Snapshot:
+        """The record as the claim left it; where the handler is called again, as it is now."""
+        claimed, self._claimed = self._claimed, None
+        return self._read() if claimed is None else replace(claimed, update_time=work.now)
+
+    def _due(self, found: Snapshot) -> Reminder:
+        return Reminder(
+            kind=self._kind.name,
+            subject=self._subject,
+            user_id=found.data["user_id"],
+            payload=found.data["payload"],
+        )
+
+    def _is_mine(self, found: Snapshot) -> bool:
+        return bool(found.data.get("generation") == self._generation)
+
+    def _settle(self, found: Snapshot, state: str) -> list[Write]:
+        if not self._is_mine(found):
             return []
         return [found.write({"state": state, "overdue_at": DELETE_FIELD})]
+
+    def _read(self) -> Snapshot:
+        return firestore.read(path_of(self._id))
 
     def _miss(self, found: Snapshot) -> None:
         # The alarm is set before the record is committed.
@@ -203,21 +255,4 @@ class _Alarm:
 def _set_alarm(
     reminder_id: str, generation: int, *, now: datetime, due: datetime, setter: str
 ) -> None:
-    tasks.enqueue(_alarm(reminder_id, generation, min(due, now + HOP), setter))
-
-
-def _alarm(reminder_id: str, generation: int, at: datetime, setter: str) -> Task:
-    # A name is used once: who sets the alarm is part of it.
-    here = settings.current()
-    return Task(
-        queue=QUEUE,
-        url=here.reminder_url,
-        body={"reminder_id": reminder_id, "generation": generation},
-        identity=(QUEUE, reminder_id, str(generation), at.isoformat(), setter),
-        at=at,
-        audience=here.reminder_audience,
-    )
-
-
-def _path(kind: str, subject: str) -> str:
-    return f"{COLLECTION}/{firestore.document_id(f'{kind}:{subject}')}"
+    tasks.enqueue(alarm(reminder_id, generation, min(due, now + HOP), setter))

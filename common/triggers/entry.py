@@ -1,18 +1,16 @@
-"""Entry points: what the platform calls. Declaring one prepares the process, once.
+"""Entry points: what the platform calls. Declaring one prepares the process that runs a function.
 
-A setting that is missing or malformed ends the process there, at the start, and not at the first
-request; the sentence that says which one is all it prints.
+A setting that is missing or malformed has ended such a process before, see
+`common.process.settings.reader`; elsewhere, as in a test or a shell, nothing is prepared.
 """
 
 import functools
-import sys
 from collections.abc import Callable
 
 import functions_framework
 from cloudevents.http import CloudEvent
 from flask import Request
 
-from common.errors import ConfigurationError
 from common.process import logs, settings, shutdown
 from common.triggers.http import Reply
 
@@ -21,14 +19,14 @@ HttpFunction = Callable[[Request], Reply]
 
 
 def cloud_event(function: CloudEventFunction) -> CloudEventFunction:
-    """Declare a function that events trigger. Raises SystemExit for a wrong setting."""
+    """Declare a function that events trigger; the platform finds it by its name."""
     _prepare()
     declared: CloudEventFunction = functions_framework.cloud_event(function)
     return declared
 
 
 def http(function: HttpFunction) -> HttpFunction:
-    """Declare a function that is called over HTTP. Raises SystemExit for a wrong setting."""
+    """Declare a function that is called over HTTP; the platform finds it by its name."""
     _prepare()
     declared: HttpFunction = functions_framework.http(function)
     return declared
@@ -36,9 +34,6 @@ def http(function: HttpFunction) -> HttpFunction:
 
 @functools.cache
 def _prepare() -> None:
-    try:
-        settings.current()
-    except ConfigurationError as error:
-        sys.exit(str(error))
-    logs.install()
-    shutdown.prepare()
+    if settings.is_function():
+        logs.install()
+        shutdown.prepare()

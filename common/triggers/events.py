@@ -1,29 +1,29 @@
-"""Events: from bytes to checked values, or a sentence that says what is wrong."""
+"""Events: one declaration for each type, and from bytes to checked values."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from common.errors import MalformedError, NothingToDoError
+from common.idempotency import Outcome, Work
+from common.idempotency.fields import LARGEST, MAX_TEXT, kind, kind_of, parse_object, text
+from common.idempotency.record import OnUnknownOutcome
+from common.process import logs
 
 MAX_BYTES = 512 * 1024
 """Of an event; Eventarc carries no more, https://docs.cloud.google.com/functions/quotas."""
-MAX_TEXT = 2048
-"""Bytes of an id, an address or a name."""
 
 NUMBER: tuple[type, ...] = (int, float)
-"""A payload field's type: a number, not a boolean, within what a double holds exactly."""
-LARGEST = 2**53
+"""The type of a payload field: a number, not a boolean, within what a double holds exactly."""
 
 Fields = Mapping[str, type | tuple[type, ...]]
-"""Payload fields and their types; a name ending in `?` may be missing, null or empty."""
+"""Payload fields and their types; a name that ends in `?` may be missing, null or empty."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One event of the shop."""
+    """One event, checked."""
 
     event_id: str
     """The producer's id; Pub/Sub's own changes when a message is published again."""
@@ -44,88 +44,113 @@ class Event:
             "payload": dict(self.payload),
         }
 
+    def time(self, name: str) -> datetime:
+        """A field of the payload that must be an RFC 3339 time; its zone is as given.
 
-def parse(data: bytes, schemas: Mapping[str, Fields], replay_of: str | None = None) -> Event:
+        Raises MalformedError.
+        """
+        return _time(self.payload.get(name), f"payload.{name}")
+
+
+Handler = Callable[[Event, Work], Outcome]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventType:
+    """A type of event: what its payload must have, and what is done about it. Made by `event`."""
+
+    name: str
+    fields: Fields
+    handler: Handler
+    fast_path: Callable[[Event], Outcome | None] | None = None
+    """What a first delivery can do in one commit; None: the handler runs. See `Job`."""
+    on_unknown_outcome: OnUnknownOutcome = "rerun"
+    """`hold`: what may have happened already is dead-lettered and not done again, for money."""
+
+    def __call__(self, event: Event, work: Work) -> Outcome:
+        """Call the handler, as a test does."""
+        return self.handler(event, work)
+
+
+def event(
+    name: str,
+    *,
+    fields: Fields,
+    fast_path: Callable[[Event], Outcome | None] | None = None,
+    on_unknown_outcome: OnUnknownOutcome = "rerun",
+) -> Callable[[Handler], EventType]:
+    """Declare the decorated function as the handler of the events of type `name`.
+
+    The declaration takes effect where a function lists it: `EVENTS = table(appointment_booked, …)`.
+    """
+
+    def declare(handler: Handler) -> EventType:
+        return EventType(
+            name=name,
+            fields=fields,
+            handler=handler,
+            fast_path=fast_path,
+            on_unknown_outcome=on_unknown_outcome,
+        )
+
+    return declare
+
+
+def parse(data: bytes, types: Mapping[str, EventType], replay_of: str | None = None) -> Event:
     """The event in a message's data.
 
     Raises MalformedError: one sentence that names the field; and NothingToDoError (`ignored`) for
-    one of a type that `schemas` does not name.
+    an event of a type that `types` does not name.
     """
-    fields = parse_object(data, "the event", MAX_BYTES)
-    event_type = text(fields, "event_type")
-    if event_type not in schemas:
+    given = parse_object(data, "the event", MAX_BYTES)
+    logs.bind(**_readable_ids(given))
+    event_type = text(given, "event_type")
+    if event_type not in types:
         raise NothingToDoError("ignored", f"{event_type!r:.100} is no type of event handled here")
-    payload = fields.get("payload", None if schemas[event_type] else {})
-    if not isinstance(payload, dict):
-        raise MalformedError(f"payload is {_kind(payload)}, not an object")
-    for name, expected in schemas[event_type].items():
-        _check(payload, name, expected)
     return Event(
-        event_id=text(fields, "event_id"),
+        event_id=text(given, "event_id"),
         event_type=event_type,
-        user_id=text(fields, "user_id"),
-        payload=payload,
-        occurred_at=_time(fields.get("occurred_at")),
+        user_id=text(given, "user_id"),
+        payload=_payload(given, types[event_type].fields),
+        occurred_at=_occurred_at(given),
         raw=data,
         replay_of=replay_of,
     )
 
 
-def parse_object(data: bytes, what: str, limit: int) -> dict[str, Any]:
-    """A JSON object in UTF-8. Raises MalformedError saying what it is instead."""
-    if len(data) > limit:
-        raise MalformedError(f"{what} has {len(data)} bytes, more than {limit}")
-    try:
-        value = json.loads(data.decode(), parse_constant=_refuse_constant)
-        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
-    except UnicodeDecodeError as error:
-        raise MalformedError(f"{what} is not UTF-8: {error}") from error
-    except UnicodeEncodeError as error:
-        raise MalformedError(f"{what} has half a character in it: {error.reason}") from error
-    except (ValueError, RecursionError) as error:
-        raise MalformedError(f"{what} is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise MalformedError(f"{what} is {_kind(value)}, not an object")
-    return value
+def _readable_ids(given: Mapping[str, Any]) -> dict[str, str]:
+    # The log names a refused event too, as far as its ids can be read.
+    ids = {name: given.get(name) for name in ("event_id", "event_type", "user_id")}
+    return {name: value[:MAX_TEXT] for name, value in ids.items() if isinstance(value, str)}
 
 
-def text(fields: Mapping[str, Any], name: str, prefix: str = "") -> str:
-    """A required, non-empty string of moderate length. Raises MalformedError."""
-    value = fields.get(name)
-    if not isinstance(value, str) or not value.strip():
-        shown = "empty" if isinstance(value, str) else _kind(value)
-        raise MalformedError(f"{prefix}{name} is {shown}, not a non-empty string")
-    if len(value.encode()) > MAX_TEXT:
-        size = len(value.encode())
-        raise MalformedError(f"{prefix}{name} has {size} bytes, more than {MAX_TEXT}")
-    return value
+def _payload(given: Mapping[str, Any], expected: Fields) -> dict[str, Any]:
+    payload = given.get("payload", None if expected else {})
+    if not isinstance(payload, dict):
+        raise MalformedError(f"payload is {kind(payload)}, not an object")
+    for name, type_ in expected.items():
+        _check(payload, name, type_)
+    return payload
 
 
-def whole(fields: Mapping[str, Any], name: str) -> int:
-    """A required whole number. Raises MalformedError."""
-    value = fields.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST:
-        raise MalformedError(f"{name} is {_kind(value)}, not a whole number")
-    return value
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number of JSON")
-
-
-def _time(value: Any) -> datetime | None:
-    if value is None:
+def _occurred_at(given: Mapping[str, Any]) -> datetime | None:
+    if given.get("occurred_at") is None:
         return None
+    return _time(given["occurred_at"], "occurred_at").astimezone(UTC)
+
+
+def _time(value: Any, name: str) -> datetime:
     try:
         time = datetime.fromisoformat(value)
     except (TypeError, ValueError) as error:
-        raise MalformedError(f"occurred_at is {value!r:.100}, not an RFC 3339 time") from error
+        raise MalformedError(f"{name} is {value!r:.100}, not an RFC 3339 time") from error
     if time.tzinfo is None:
-        raise MalformedError(f"occurred_at is {value!r:.100}, without a time zone")
+        raise MalformedError(f"{name} is {value!r:.100}, without a time zone")
     try:
-        return time.astimezone(UTC)
+        time.astimezone(UTC)
     except OverflowError as error:
-        raise MalformedError(f"occurred_at is {value!r:.100}, out of range") from error
+        raise MalformedError(f"{name} is {value!r:.100}, out of range") from error
+    return time
 
 
 def _check(payload: Mapping[str, Any], name: str, expected: type | tuple[type, ...]) -> None:
@@ -136,17 +161,6 @@ def _check(payload: Mapping[str, Any], name: str, expected: type | tuple[type, .
     if expected is str:
         text(payload, name, "payload.")
     elif (isinstance(value, bool) and expected is not bool) or not isinstance(value, expected):
-        raise MalformedError(f"payload.{name} is {_kind(value)}, not {_kind_of(expected)}")
+        raise MalformedError(f"payload.{name} is {kind(value)}, not {kind_of(expected)}")
     elif isinstance(value, int | float) and abs(value) > LARGEST:
         raise MalformedError(f"payload.{name} is out of range")
-
-
-def _kind_of(expected: type | tuple[type, ...]) -> str:
-    return "a number" if isinstance(expected, tuple) else _KINDS[expected]
-
-
-_KINDS = {dict: "an object", list: "a list", str: "a string", bool: "a boolean"}
-
-
-def _kind(value: Any) -> str:
-    return "missing or null" if value is None else _KINDS.get(type(value), "a number")

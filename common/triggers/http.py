@@ -1,59 +1,37 @@
-"""Functions called over HTTP: who may call, what is answered.
+"""Functions called over HTTP: who may call, and the answer in JSON.
 
 200 sent, skipped, enqueued   done now, or nothing to do any more
 200 duplicate                 done already
 200 dead_lettered             can never succeed, or was given up: recorded
-409 in_progress               another delivery is at it (Retry-After; 429 and 503 would throttle
-                              the whole queue)
+409 in_progress               another delivery is at work on it; with Retry-After
 500 error                     failed; worth another try
 401 unauthorized, 403 forbidden, before anything is read or written
-200 ok                        GET /health
+200 ok                        GET or HEAD /health
 """
 
-import hashlib
 import math
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import Any
 
 from flask import Request
 from requests.structures import CaseInsensitiveDict
 
-from common.errors import (
-    CallerRefusedError,
-    InProgressError,
-    NothingToDoError,
-    NotYetError,
-    PermanentError,
-)
-from common.idempotency import Answer, dead_letters
+from common.idempotency import Answer, Call
+from common.idempotency.fields import parse_object
 from common.process import logs, settings
-from common.triggers import events, oidc
+from common.triggers import boundary, oidc
+from common.triggers.boundary import Ending
 
 Reply = tuple[dict[str, Any], int, dict[str, str]]
+"""Body, status code and headers, as Flask takes them."""
 
 MAX_BODY = 1_000_000
 """Bytes; Cloud Tasks stores no more."""
 LONGEST_WAIT = 300.0
 """Seconds, of a Retry-After."""
 REPLAY_HEADER = "X-Replay-Of"
-"""Names the dead letter that a call replays."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Call:
-    """A checked call with a JSON object in its body."""
-
-    body: Mapping[str, Any]
-    raw: bytes
-    task: str | None
-    """The Cloud Tasks name, which correlates the log entries of its attempts."""
-    due_at: datetime | None
-    """When the task was due."""
-    tick: str | None
-    """The Cloud Scheduler tick (RFC 3339) that this is a firing of."""
-    replay_of: str | None
+"""The header that names the dead letter which a call replays."""
 
 
 def serve(
@@ -64,88 +42,65 @@ def serve(
     audience: str,
     emails: Collection[str],
 ) -> Reply:
-    """Answer one request: check the caller, read the body, do the work, say how it ended."""
-    if request.method == "GET" and request.path == "/health":
+    """Answer one request: check the caller, read the body, do the work, say how it ended.
+
+    `audience` is that of the callers' tokens, `emails` are the accounts that may call.
+    """
+    if request.method in ("GET", "HEAD") and request.path == "/health":
         return {"status": "ok"}, 200, {}
     if request.method != "POST":
         return {"status": "error", "error": f"{request.method} is not served"}, 405, {}
-    project = settings.current().google_cloud_project
-    task = request.headers.get("X-CloudTasks-TaskName")
-    tick = request.headers.get("X-CloudScheduler-ScheduleTime")
-    trace = logs.request_fields(CaseInsensitiveDict(request.headers), project)
-    with logs.bound(function=function, task=task, tick=tick, **trace):
-        return _answer(request, function, handle, audience, emails)
+
+    def do() -> Answer:
+        _check_caller(request, audience, emails)
+        return handle(_call(request))
+
+    with logs.bound(function=function, **_log_fields(request)):
+        return _reply(boundary.attend(function, request.get_data, do))
 
 
-def _answer(
-    request: Request,
-    function: str,
-    handle: Callable[[Call], Answer],
-    audience: str,
-    emails: Collection[str],
-) -> Reply:
-    try:
-        oidc.check(
-            request.headers.get("Authorization"),
-            audience=audience,
-            emails=emails,
-            serverless_header=request.headers.get("X-Serverless-Authorization"),
-        )
-        return _done(handle(_call(request)))
-    except CallerRefusedError as error:
-        logs.warning("refused", str(error))
-        return {"status": error.status, "error": str(error)}, error.code, {}
-    except InProgressError as error:
-        logs.info("in_progress", str(error))
-        return {"status": "in_progress", "error": str(error)}, 409, _retry_after(error)
-    except NothingToDoError as error:
-        logs.info("skipped", str(error))
-        return {"status": error.status}, 200, {}
-    except PermanentError as error:
-        return _bury(request, function, error)
-    except NotYetError as error:
-        logs.info("not_yet", str(error))
-        return {"status": "error", "error": str(error)}, 500, {}
-    except Exception as error:
-        logs.error("failed", str(error), exc=error)
-        return {"status": "error", "error": type(error).__name__}, 500, {}
-
-
-def _done(answer: Answer) -> Reply:
-    if answer.status == "done":
-        logs.info("done", str(answer.result), result=answer.result)
-        return {"status": answer.result}, 200, {}
-    return {"status": answer.status}, 200, {}
-
-
-def _retry_after(error: InProgressError) -> dict[str, str]:
-    seconds = max(1, math.ceil(min(error.retry_after, LONGEST_WAIT)))
-    return {"Retry-After": str(seconds)}
-
-
-def _bury(request: Request, function: str, error: PermanentError) -> Reply:
-    raw = request.get_data()
-    task = request.headers.get("X-CloudTasks-TaskName", "")
-    letter = hashlib.sha256(f"{function}\0{task}\0".encode() + raw).hexdigest()
-    try:
-        dead_letters.record(letter, source=function, error=error, payload=raw)
-    except Exception as failure:
-        logs.error("failed", str(failure), exc=failure)
-        return {"status": "error", "error": type(failure).__name__}, 500, {}
-    return {"status": "dead_lettered", "error": str(error)}, 200, {}
+def _check_caller(request: Request, audience: str, emails: Collection[str]) -> None:
+    oidc.check(
+        request.headers.get("Authorization"),
+        audience=audience,
+        emails=emails,
+        serverless_header=request.headers.get("X-Serverless-Authorization"),
+    )
 
 
 def _call(request: Request) -> Call:
     raw = request.get_data()
     logs.info("received", f"{len(raw)} bytes")
     return Call(
-        body=events.parse_object(raw, "the body", MAX_BODY),
+        body=parse_object(raw, "the body", MAX_BODY),
         raw=raw,
         task=request.headers.get("X-CloudTasks-TaskName"),
         due_at=_epoch(request.headers.get("X-CloudTasks-TaskETA")),
         tick=request.headers.get("X-CloudScheduler-ScheduleTime"),
         replay_of=request.headers.get(REPLAY_HEADER),
     )
+
+
+def _log_fields(request: Request) -> dict[str, Any]:
+    project = settings.current().google_cloud_project
+    return {
+        "task": request.headers.get("X-CloudTasks-TaskName"),
+        "tick": request.headers.get("X-CloudScheduler-ScheduleTime"),
+        **logs.request_fields(CaseInsensitiveDict(request.headers), project),
+    }
+
+
+def _reply(ending: Ending) -> Reply:
+    body = {"status": ending.status}
+    if ending.error is not None:
+        body["error"] = ending.error
+    return body, ending.code, _retry_after(ending.retry_after)
+
+
+def _retry_after(seconds: float | None) -> dict[str, str]:
+    if seconds is None:
+        return {}
+    return {"Retry-After": str(max(1, math.ceil(min(seconds, LONGEST_WAIT))))}
 
 
 def _epoch(text: str | None) -> datetime | None:

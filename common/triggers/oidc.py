@@ -97,7 +97,7 @@ def check(
     audience: str,
     emails: Collection[str],
     serverless_header: str | None = None,
-    chosen: Settings | None = None,
+    config: Settings | None = None,
     keys: Keys | None = None,
 ) -> str:
     """The email of the caller, who must be one of `emails` and have a token for `audience`.
@@ -105,13 +105,13 @@ def check(
     `serverless_header` is X-Serverless-Authorization, which the platform verifies in preference.
     Raises UnauthorizedError, ForbiddenError, or TransientError when no keys can be had.
     """
-    chosen = chosen or settings.current()
+    config = config or settings.current()
     token = _token(authorization_header)
-    if chosen.platform_checks_callers and token.endswith(f".{REMOVED}") and not serverless_header:
-        claims = _claims(token, None, audience, chosen.oidc_issuer)
+    if config.platform_checks_callers and token.endswith(f".{REMOVED}") and not serverless_header:
+        claims = _claims(token, None, audience, config.oidc_issuer)
     else:
-        keys = keys or issuer_keys(chosen.oidc_issuer)
-        claims = _claims(token, _key(token, keys), audience, chosen.oidc_issuer)
+        keys = keys or issuer_keys(config.oidc_issuer)
+        claims = _claims(token, _key(token, keys), audience, config.oidc_issuer)
     return _caller(claims, emails)
 
 

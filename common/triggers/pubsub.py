@@ -1,16 +1,14 @@
 """Functions that Pub/Sub triggers: from a CloudEvent to an acknowledgement, or a refusal of one.
 
 acknowledged (200)  done, done before, dead-lettered, or nothing to do
-409                 another delivery is at it
+409                 another delivery is at work on it
 500                 failed; worth another try, which Pub/Sub makes after 10 to 600 s
 """
 
 import base64
 import binascii
-import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,21 +16,14 @@ from cloudevents.http import CloudEvent
 from werkzeug.exceptions import Conflict, InternalServerError
 
 from common import idempotency
-from common.errors import (
-    InProgressError,
-    MalformedError,
-    NothingToDoError,
-    NotYetError,
-    PermanentError,
-)
-from common.idempotency import Job, Outcome, Work, dead_letters
-from common.idempotency.record import OnUnknownOutcome
+from common.errors import MalformedError
+from common.idempotency import Answer, Job
 from common.process import logs
-from common.triggers import events
-from common.triggers.events import Event, Fields
+from common.triggers import boundary, events
+from common.triggers.events import Event, EventType
 
 REPLAY_ATTRIBUTE = "replay_of"
-"""The message attribute that names the dead letter a message replays."""
+"""The message attribute that names the dead letter which a message replays."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,42 +39,34 @@ class Message:
     """What is wrong with its envelope, if anything."""
 
 
-@dataclass(frozen=True)
-class On:
-    """What is done about one type of event, and which payload fields that needs."""
+def receive(cloud_event: CloudEvent, function: str, types: Mapping[str, EventType]) -> None:
+    """Handle one delivery; returning acknowledges it, an HTTP exception does not.
 
-    handler: Callable[[Event, Work], Outcome]
-    fields: Fields
-    fast_path: Callable[[Event], Outcome | None] | None = None
-    """What a first delivery can do in one commit; None: it takes the handler. See `Job`."""
-    on_unknown_outcome: OnUnknownOutcome = "rerun"
-    """`hold`: what may have happened already is not done again but dead-lettered, for money."""
-
-
-def receive(cloud_event: CloudEvent, function: str, handlers: Mapping[str, On]) -> None:
-    """Handle one delivery; returning acknowledges it, an HTTP exception does not."""
+    `types` is the function's table of events. Raises Conflict or InternalServerError.
+    """
     message = unwrap(cloud_event)
-    event = None
     with logs.bound(function=function, message_id=message.message_id):
-        with _answering(message, function):
-            event = _parse(message, handlers)
-        if event is not None:
-            ids = {"event_id": event.event_id, "user_id": event.user_id}
-            with logs.bound(event_type=event.event_type, **ids), _answering(message, function):
-                _handle(event, message.is_first, function, handlers[event.event_type])
+        ending = boundary.attend(
+            function, lambda: message.data, lambda: _handle(message, function, types)
+        )
+    if ending.code == 409:
+        raise Conflict(ending.error)
+    if ending.code != 200:
+        raise InternalServerError(ending.error)
 
 
 def unwrap(cloud_event: CloudEvent) -> Message:
-    """The Pub/Sub message in a CloudEvent; what is not one comes back whole, with its problem."""
+    """The Pub/Sub message in a CloudEvent; of what is not one, what was found instead."""
     body = cloud_event.data
     if not isinstance(body, dict) or not isinstance(body.get("message"), dict):
-        return _unreadable(cloud_event, "the body is no Pub/Sub message")
+        return _unreadable(cloud_event, body, "the body is no Pub/Sub message")
     message = body["message"]
     attributes = message.get("attributes")
     try:
         data = base64.b64decode(message.get("data") or "", validate=True)
     except (binascii.Error, TypeError, ValueError):
-        return _unreadable(cloud_event, "the message's data is not base64")
+        # Only the data: ids and counts beside it would make a repeat another input.
+        return _unreadable(cloud_event, message.get("data"), "the message's data is not base64")
     return Message(
         data=data,
         message_id=str(message.get("messageId") or cloud_event["id"]),
@@ -92,61 +75,32 @@ def unwrap(cloud_event: CloudEvent) -> Message:
     )
 
 
-@contextmanager
-def _answering(message: Message, function: str) -> Iterator[None]:
-    try:
-        yield
-    except InProgressError as error:
-        logs.info("in_progress", str(error))
-        raise Conflict(str(error)) from error
-    except NothingToDoError as error:
-        logs.info("skipped", str(error))
-    except PermanentError as error:
-        _bury(message, function, error)
-    except NotYetError as error:
-        logs.info("not_yet", str(error))
-        raise InternalServerError(str(error)) from error
-    except Exception as error:
-        logs.error("failed", str(error), exc=error)
-        raise InternalServerError from error
-
-
-def _parse(message: Message, handlers: Mapping[str, On]) -> Event | None:
+def _handle(message: Message, function: str, types: Mapping[str, EventType]) -> Answer:
     if message.problem:
         raise MalformedError(message.problem)
-    schemas = {name: on.fields for name, on in handlers.items()}
-    try:
-        return events.parse(message.data, schemas, message.attributes.get(REPLAY_ATTRIBUTE))
-    except NothingToDoError as error:
-        logs.info("ignored", str(error))
-        return None
-
-
-def _handle(event: Event, is_first: bool, function: str, on: On) -> None:
+    event = events.parse(message.data, types, message.attributes.get(REPLAY_ATTRIBUTE))
     logs.info("received", f"{event.event_type} {event.event_id}")
-    fast_path = on.fast_path
-    job = Job(
+    return idempotency.run(
+        _job(event, message.is_first, function, types[event.event_type]),
+        lambda work: types[event.event_type].handler(event, work),
+    )
+
+
+def _job(event: Event, is_first: bool, function: str, type_: EventType) -> Job:
+    fast_path = type_.fast_path
+    return Job(
         scope=function,
         key=event.event_id,
         identity=event.identity,
         payload=event.raw,
         replay_of=event.replay_of,
-        on_unknown_outcome=on.on_unknown_outcome,
+        on_unknown_outcome=type_.on_unknown_outcome,
         is_first=is_first,
         fast_path=(lambda: fast_path(event)) if fast_path else None,
     )
-    answer = idempotency.run(job, lambda work: on.handler(event, work))
-    if answer.status == "done":
-        logs.info("done", f"{event.event_type} {event.event_id}", result=answer.result)
 
 
-def _bury(message: Message, function: str, error: PermanentError) -> None:
-    # One dead letter per message, however often it is delivered.
-    letter = hashlib.sha256(message.message_id.encode() + b"\0" + message.data).hexdigest()
-    dead_letters.record(letter, source=function, error=error, payload=message.data)
-
-
-def _unreadable(cloud_event: CloudEvent, problem: str) -> Message:
-    body: Any = cloud_event.data
-    data = body if isinstance(body, bytes) else json.dumps(body, default=str).encode()
+def _unreadable(cloud_event: CloudEvent, found: Any, problem: str) -> Message:
+    text = found if isinstance(found, str) else json.dumps(found, default=str)
+    data = found if isinstance(found, bytes) else text.encode("utf-8", "surrogatepass")
     return Message(data=data, message_id=str(cloud_event["id"]), attributes={}, problem=problem)

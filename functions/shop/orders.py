@@ -8,16 +8,15 @@ from common.cloud import firestore, tasks
 from common.cloud.firestore import Merge
 from common.cloud.tasks import Task
 from common.idempotency import Work
-from common.process import settings
 from common.triggers.events import Event
-from functions.shop import users
+from functions.shop import settings, users
 
 QUEUE = "inventory"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Week:
-    """A user's last seven days."""
+    """What a user ordered in seven days."""
 
     orders: int
     spending: float
@@ -38,7 +37,7 @@ def place(event: Event, work: Work) -> Merge:
 def notify_inventory(event: Event, key: str) -> str:
     """A task that tells the inventory service, if there is one.
 
-    Its `Idempotency-Key` lasts; the task's name guards for an hour only.
+    Its `Idempotency-Key` lasts; the name of the task guards for an hour only.
     """
     url = settings.current().inventory_url
     if not url:

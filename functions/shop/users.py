@@ -1,21 +1,34 @@
-"""Users: what their sign-up said, and their firsts."""
+"""Users: what their sign-up said, their firsts, and how they are written to."""
 
-from datetime import timedelta
 from typing import Any, Literal, get_args
 
 from common.cloud import firestore
-from common.cloud.firestore import Merge, Snapshot
+from common.cloud.firestore import Merge, Snapshot, Write
 from common.errors import NotYetError
 from common.idempotency import Outcome, Work
-from common.scheduling import reminders
+from common.messaging.recipients import Recipient
 from common.triggers.events import Event
 
 Mark = Literal["first_login_at", "first_feature_at"]
+"""The field of a user's document that says when something happened for the first time."""
 
 
 def path(user_id: str) -> str:
     """Where a user's document is."""
     return f"users/{firestore.document_id(user_id)}"
+
+
+def recipient(user_id: str) -> Recipient:
+    """How a user is written to."""
+    found = firestore.read(path(user_id))
+    return Recipient(
+        user_id=user_id,
+        is_known=found.exists,
+        address=found.data.get("email"),
+        name=found.data.get("name"),
+        zone=found.data.get("timezone"),
+        is_unsubscribed=bool(found.data.get("unsubscribed")),
+    )
 
 
 def signed_up(event: Event, work: Work) -> Merge:
@@ -46,29 +59,15 @@ def wants_digest(user_id: str) -> bool:
     return bool(firestore.read(path(user_id)).data.get("digest_opt_in"))
 
 
-def first(event: Event, work: Work, mark: Mark, day: int) -> Outcome:
-    """Whoever sets the mark schedules the onboarding reminder of that day; others do nothing."""
+def set_first(event: Event, work: Work, mark: Mark) -> Write | None:
+    """Set the mark; None: it is set already, so there is nothing to do."""
     found = firestore.read(path(event.user_id))
     if found.data.get(mark):
-        return Outcome(result="skipped")
-    reminder = onboarding(event, work, day)
-    fields = {"user_id": event.user_id, mark: work.now}
-    return Outcome(result="scheduled", writes=[found.write(fields), reminder])
+        return None
+    return found.write({"user_id": event.user_id, mark: work.now})
 
 
-def later(event: Event, mark: Mark) -> Outcome | None:
-    """All but the first have nothing to do, which one commit records; None: it may be the first."""
+def skip_if_set(event: Event, mark: Mark) -> Outcome | None:
+    """The fast path: the mark is set, so the event is `skipped`; None: the handler runs."""
     found = firestore.read(path(event.user_id))
     return Outcome(result="skipped") if found.data.get(mark) else None
-
-
-def onboarding(event: Event, work: Work, day: int) -> firestore.Write:
-    """The onboarding reminder that is due so many days from now."""
-    return reminders.schedule(
-        work,
-        f"onboarding_day_{day}",
-        event.user_id,
-        user_id=event.user_id,
-        payload={},
-        at=work.now + timedelta(days=day),
-    )

@@ -4,7 +4,7 @@ import contextlib
 import sqlite3
 from dataclasses import dataclass, fields
 
-from local.state import Folder
+from local.kernel.state import Folder
 from local.testing import LocalCloud
 
 # Dollars per million in us-central1, beyond the free tiers.

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from local import ports
+from local.kernel import ports
 
 PAUSE = 0.005
 PATIENCE = 60.0

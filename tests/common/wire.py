@@ -13,11 +13,11 @@ import pytest
 
 from common.cloud import firestore
 from common.process import settings
-from local.clock import Clock
-from local.database import Database
-from local.faults import Faults, Plan
-from local.firestore.service import Firestore
-from local.rpc import serve
+from local.kernel.clock import Clock
+from local.kernel.database import Database
+from local.kernel.faults import Faults, Plan
+from local.kernel.rpc import serve
+from local.services.firestore.service import Firestore
 
 PATIENCE = 20.0
 ENVIRONMENT = {

@@ -66,6 +66,7 @@ def test_replaying_only_changes_the_state() -> None:
 
 
 def test_what_a_process_gives_up_first_is_collected_as_well(store: MemoryStore) -> None:
-    dead_letters.record("first", source="consumer", error=MalformedError(), payload=b"{")
-    kept = firestore.read("dead_letters/first").data
+    dead_letters.record_refused(source="consumer", error=MalformedError(), payload=b"{")
+    (found,) = firestore.query(dead_letters.COLLECTION)
+    kept = found.data
     assert kept["expire_at"] - kept["first_seen"] > dead_letters.RETENTION - timedelta(minutes=1)

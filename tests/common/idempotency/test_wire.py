@@ -24,7 +24,7 @@ from common.idempotency import Answer, Job, Limits, Outcome, Work
 from common.idempotency.exclusive import ProcessLock
 from common.idempotency.record import Record, State
 from common.idempotency.store import FirestoreStore, record_id
-from local.faults import Plan
+from local.kernel.faults import Plan
 from tests.common.memory_store import LIMITS, job
 from tests.common.wire import Wire, running
 

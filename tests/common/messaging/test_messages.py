@@ -3,27 +3,33 @@
 import hashlib
 import hmac
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from common.errors import PermanentError, TransientError
+from common.errors import ConfigurationError, PermanentError, TransientError
 from common.messaging import messages
-from common.messaging.messages import Sent
-from common.messaging.transports import Message
+from common.messaging.messages import Mailing, Message, Sent
+from common.messaging.recipients import Recipient
+from common.messaging.rendering import Templates
+from common.messaging.transports import Outgoing
+from tests.common.logged import entry
 from tests.common.process.test_settings import load
 from tests.common.web_server import Answer, serving
 
 NOW = datetime(2025, 3, 3, 8, 30, tzinfo=UTC)
-ADA = {"email": "ada@example.com", "name": "Ada"}
 SECRET = "a secret of the shop"
-OPTIONAL = ["cart_abandonment_reminder", "onboarding_day_1", "onboarding_day_3"]
-OPTIONAL += ["onboarding_day_7", "weekly_digest"]
-TRANSACTIONAL = ["welcome", "order_confirmation", "payment_retry"]
-CONTEXT = {"order_id": "o-7", "orders": 1, "spending": 20}
+MAILING = Mailing(
+    templates=Templates(folder=Path(__file__).with_name("templates"), filters={"shout": str.upper}),
+    recipients=lambda user_id: Recipient(user_id=user_id),
+)
+NEWS = Message("news", MAILING, transactional=False)
+RECEIPT = Message("receipt", MAILING, transactional=True)
+ADA = Recipient(user_id="u-1", address="ada@example.com", name="Ada")
 
 
 @dataclass
@@ -32,9 +38,9 @@ class Box:
 
     name: str = "box"
     error: Exception | None = None
-    messages: list[Message] = field(default_factory=list)
+    messages: list[Outgoing] = field(default_factory=list)
 
-    def deliver(self, message: Message) -> None:
+    def deliver(self, message: Outgoing) -> None:
         """Keep it."""
         if self.error:
             raise self.error
@@ -44,46 +50,46 @@ class Box:
 def send(
     box: Box | None = None,
     *,
-    template: str = "weekly_digest",
-    user: dict[str, Any] = ADA,
-    payload: dict[str, Any] | None = None,
+    message: Message = NEWS,
+    recipient: Recipient = ADA,
+    to: Any = None,
     now: datetime = NOW,
-    **settings: str,
+    context: dict[str, Any] | None = None,
+    **environ: str,
 ) -> Sent:
     """Send one message to Ada."""
     return messages.send(
-        template=template,
-        user=user,
-        user_id="u-1",
-        payload=payload or {},
-        context=CONTEXT,
-        key="digest:2025-W10:u-1",
+        message,
+        recipient,
+        {"number": 7, **(context or {})},
+        key="news:2025-W10:u-1",
         now=now,
-        chosen=load(**settings),
+        to=to,
+        config=load(**environ),
         transport=box,
     )
 
 
-def test_a_message_goes_to_the_users_address_and_names_them():
+def test_a_message_goes_to_the_users_address_and_names_them() -> None:
     box = Box()
     send(box)
     (message,) = box.messages
     assert (message.to, message.user_id) == ("ada@example.com", "u-1")
-    assert message.text.startswith("Hi Ada,\n")
+    assert message.text.startswith("Dear Ada,\n")
 
 
-def test_an_email_in_the_payload_wins():
-    assert send(Box(), payload={"email": " new@example.com "}).to == "new@example.com"
+def test_another_address_wins_over_the_recipients_own() -> None:
+    assert send(Box(), to=" new@example.com ").to == "new@example.com"
 
 
 @pytest.mark.parametrize("email", [None, ""])
-def test_an_empty_email_in_the_payload_does_not_win(email: str | None):
-    assert send(Box(), payload={"email": email}).to == "ada@example.com"
+def test_an_empty_one_does_not_win(email: str | None) -> None:
+    assert send(Box(), to=email).to == "ada@example.com"
 
 
-def test_without_an_address_there_is_no_message_ever():
-    with pytest.raises(PermanentError, match="neither the payload nor the user has an email"):
-        send(Box(), user={})
+def test_without_an_address_there_is_no_message_ever() -> None:
+    with pytest.raises(PermanentError, match="no address"):
+        send(Box(), recipient=Recipient(user_id="u-1"))
 
 
 @pytest.mark.parametrize(
@@ -104,55 +110,82 @@ def test_without_an_address_there_is_no_message_ever():
         {"a": 1},
     ],
 )
-def test_an_address_that_could_be_more_than_one_is_permanent(email: object):
+def test_an_address_that_could_be_more_than_one_is_permanent(email: object) -> None:
     box = Box()
     with pytest.raises(PermanentError, match="not an address"):
-        send(box, payload={"email": email})
+        send(box, to=email)
     assert box.messages == []
 
 
-@pytest.mark.parametrize("template", OPTIONAL)
-def test_who_has_unsubscribed_gets_no_such_message(template: str):
+def test_who_has_unsubscribed_gets_nothing_that_is_not_transactional() -> None:
     box = Box()
-    sent = send(box, template=template, user={**ADA, "unsubscribed": True})
+    sent = send(box, recipient=replace(ADA, is_unsubscribed=True))
     assert (sent.state, sent.transport, box.messages) == ("skipped", "none", [])
 
 
-def test_an_unsubscribed_user_without_an_address_is_skipped_not_dead():
-    assert send(Box(), user={"unsubscribed": True}).state == "skipped"
+def test_an_unsubscribed_user_without_an_address_is_skipped_not_dead() -> None:
+    assert send(Box(), recipient=Recipient(user_id="u-1", is_unsubscribed=True)).state == "skipped"
 
 
-@pytest.mark.parametrize("template", TRANSACTIONAL)
-def test_a_transactional_message_is_sent_all_the_same(template: str):
+def test_who_is_not_known_gets_nothing_that_is_not_transactional() -> None:
     box = Box()
-    send(box, template=template, user={**ADA, "unsubscribed": True})
+    sent = send(box, recipient=replace(ADA, is_known=False), to="new@example.com")
+    assert (sent.state, sent.transport, box.messages) == ("skipped", "none", [])
+
+
+@pytest.mark.parametrize("change", [{"is_unsubscribed": True}, {"is_known": False}])
+def test_a_transactional_message_is_sent_all_the_same(change: dict[str, Any]) -> None:
+    box = Box()
+    send(box, message=RECEIPT, recipient=replace(ADA, **change))
     assert len(box.messages) == 1
 
 
-def test_every_template_is_one_or_the_other():
-    assert sorted(messages.TRANSACTIONAL) == sorted(TRANSACTIONAL)
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"is_unsubscribed": True}, "the user has unsubscribed"),
+        ({"is_known": False}, "there is no such user"),
+    ],
+)
+def test_the_log_says_why_a_message_is_skipped(
+    change: dict[str, Any], reason: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    send(recipient=replace(ADA, **change))
+    found = entry(capfd)
+    assert (found["action"], found["template"], found["user_id"]) == ("skipped", "news", "u-1")
+    assert found["message"] == f"Message news not sent: {reason}."
 
 
-def test_the_record_has_what_the_contract_names():
+def test_a_message_that_does_not_say_whether_it_is_transactional_is_refused() -> None:
+    with pytest.raises(TypeError, match="transactional"):
+        Message("news", MAILING)  # type: ignore[call-arg]
+
+
+def test_a_message_without_its_templates_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"half\.subject\.txt"):
+        Message("half", MAILING, transactional=True)
+
+
+def test_the_record_has_what_the_contract_names() -> None:
     document = send(Box()).document()
     assert document == document | {
         "user_id": "u-1",
-        "template": "weekly_digest",
+        "template": "news",
         "to": "ada@example.com",
-        "subject": "Your week at PulseCart: 1 order",
+        "subject": "News 7 for Ada",
         "state": "sent",
         "sent_at": NOW,
-        "key": "digest:2025-W10:u-1",
+        "key": "news:2025-W10:u-1",
         "transport": "box",
     }
 
 
-def test_the_record_holds_no_more_text_than_a_document_should():
-    document = send(Box(), payload={"period": "9" * 100_000}).document()
+def test_the_record_holds_no_more_text_than_a_document_should() -> None:
+    document = send(Box(), context={"text": "9" * 100_000}).document()
     assert len(document["text"]) == messages.TEXT_LIMIT
 
 
-def test_without_a_provider_the_message_is_only_recorded():
+def test_without_a_provider_the_message_is_only_recorded() -> None:
     sent = send()
     assert (sent.state, sent.transport) == ("sent", "record")
 
@@ -169,26 +202,26 @@ def test_without_a_provider_the_message_is_only_recorded():
         ("any@mail.shop.example", False),
     ],
 )
-def test_staging_writes_to_nobody_else(to: str, goes: bool):
+def test_staging_writes_to_nobody_else(to: str, goes: bool) -> None:
     box = Box()
-    sent = send(box, payload={"email": to}, MESSAGE_ALLOW="ada@example.com, @shop.example")
+    sent = send(box, to=to, MESSAGE_ALLOW="ada@example.com, @shop.example")
     assert (len(box.messages), sent.state) == (int(goes), "sent")
     assert sent.transport == ("box" if goes else "withheld")
 
 
 @pytest.mark.parametrize("error", [PermanentError, TransientError])
-def test_what_the_transport_raises_is_raised(error: type[Exception]):
+def test_what_the_transport_raises_is_raised(error: type[Exception]) -> None:
     with pytest.raises(error):
         send(Box(error=error("no")))
 
 
-def test_a_context_cannot_choose_where_unsubscribing_leads():
+def test_a_context_cannot_choose_where_unsubscribing_leads() -> None:
     box = Box()
-    send(box, payload={"unsubscribe": "https://evil.example"})
+    send(box, context={"unsubscribe": "https://evil.example"})
     assert "evil" not in box.messages[0].html + box.messages[0].text
 
 
-def test_the_unsubscribe_page_gets_the_user_and_a_token_that_proves_it():
+def test_the_unsubscribe_page_gets_the_user_and_a_token_that_proves_it() -> None:
     box = Box()
     send(box, UNSUBSCRIBE_URL="https://example.com/u?lang=en", UNSUBSCRIBE_SECRET=SECRET)
     link = box.messages[0].headers["List-Unsubscribe"]
@@ -198,7 +231,7 @@ def test_the_unsubscribe_page_gets_the_user_and_a_token_that_proves_it():
     assert link.strip("<>") in box.messages[0].text
 
 
-def test_one_click_is_offered_for_a_page_only():
+def test_one_click_is_offered_for_a_page_only() -> None:
     page, mailbox = Box(), Box()
     send(page, UNSUBSCRIBE_URL="https://example.com/u", UNSUBSCRIBE_SECRET=SECRET)
     send(mailbox, UNSUBSCRIBE_URL="mailto:stop@example.com")
@@ -208,36 +241,34 @@ def test_one_click_is_offered_for_a_page_only():
     }
 
 
-def test_without_a_page_the_sender_takes_the_wish():
+def test_without_a_page_the_sender_takes_the_wish() -> None:
     box = Box()
     send(box, MESSAGE_FROM="PulseCart <shop@example.com>")
     assert box.messages[0].headers["List-Unsubscribe"].startswith("<mailto:shop@example.com?")
 
 
-@pytest.mark.parametrize("template", TRANSACTIONAL)
-def test_a_transactional_message_offers_no_unsubscribing(template: str):
+def test_a_transactional_message_offers_no_unsubscribing() -> None:
     box = Box()
-    send(box, template=template, MESSAGE_FROM="shop@example.com")
+    send(box, message=RECEIPT, MESSAGE_FROM="shop@example.com")
     assert box.messages[0].headers == {}
     assert "nsubscribe" not in box.messages[0].text
 
 
-def test_a_naive_time_is_refused():
+def test_a_naive_time_is_refused() -> None:
     with pytest.raises(ValueError, match="aware"):
         send(Box(), now=NOW.replace(tzinfo=None))
 
 
-def test_the_log_names_the_user_and_no_address(capfd: pytest.CaptureFixture[str]):
+def test_the_log_names_the_user_and_no_address(capfd: pytest.CaptureFixture[str]) -> None:
     send()
-    out = capfd.readouterr().out
-    entry = json.loads(out)
-    assert (entry["action"], entry["user_id"], entry["transport"]) == ("message", "u-1", "record")
-    assert "@" not in out
+    found = entry(capfd)
+    assert (found["action"], found["user_id"], found["transport"]) == ("message", "u-1", "record")
+    assert "@" not in json.dumps(found)
 
 
-def test_the_settings_decide_the_way_out():
+def test_the_settings_decide_the_way_out() -> None:
     with serving(lambda asked: Answer(status=202)) as provider:
         sent = send(MESSAGING_URL=provider.url)
     assert sent.transport == "http"
     assert json.loads(provider.asked[0].body)["to"] == "ada@example.com"
-    assert provider.asked[0].headers["idempotency-key"] == "digest:2025-W10:u-1"
+    assert provider.asked[0].headers["idempotency-key"] == "news:2025-W10:u-1"

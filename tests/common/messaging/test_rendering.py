@@ -1,171 +1,72 @@
-"""Templates: what a customer reads, whatever the data."""
+"""Templates: one line stays one line, and what does not fit the data is refused for good."""
 
-import unicodedata
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from common.errors import PermanentError
-from common.messaging import rendering
-from common.messaging.rendering import Rendering, lines, money, render
+from common.errors import ConfigurationError, PermanentError
+from common.messaging.rendering import Rendering, Templates, one_line
 
-REQUIRED: dict[str, dict[str, Any]] = {
-    "welcome": {},
-    "order_confirmation": {"order_id": "o-7"},
-    "payment_retry": {"order_id": "o-7"},
-    "cart_abandonment_reminder": {},
-    "onboarding_day_1": {},
-    "onboarding_day_3": {},
-    "onboarding_day_7": {},
-    "weekly_digest": {"orders": 0, "spending": 0},
-}
-TRANSACTIONAL = {"welcome", "order_confirmation", "payment_retry"}
+FOLDER = Path(__file__).with_name("templates")
+TEMPLATES = Templates(folder=FOLDER, filters={"shout": str.upper})
 
 
-def rendered(template: str, **context: Any) -> Rendering:
-    """A template with what it must have and more."""
-    return render(template, {**REQUIRED[template], **context})
+def news(**context: Any) -> Rendering:
+    """The news with what it must have and more."""
+    return TEMPLATES.message("news", {"number": 7, "unsubscribe": None, **context})
 
 
-def test_there_is_a_template_for_every_message_and_no_other():
-    found = {path.name.split(".")[0] for path in rendering.FOLDER.glob("*.subject.txt")}
-    assert found == set(REQUIRED)
+def test_a_message_has_a_subject_a_text_and_html() -> None:
+    assert news() == Rendering(subject="News 7", text="NOTHING NEW\n", html="<p>nothing new</p>\n")
 
 
-@pytest.mark.parametrize("template", REQUIRED)
-def test_a_template_needs_only_what_the_contract_requires(template: str):
-    """Name, items and total may be missing; no hole and no markup shows in the text."""
-    message = rendered(template)
-    assert message.subject
-    assert message.text.startswith("Hi,\n\n")
-    assert message.html.startswith("<!doctype html>")
-    assert not any(sign in message.text for sign in ("{", "<", "None", "Undefined", "\n\n\n"))
+def test_the_filters_of_the_bundle_are_there() -> None:
+    assert news(text="hello").text == "HELLO\n"
 
 
-@pytest.mark.parametrize("template", REQUIRED)
-def test_a_name_is_greeted_and_escaped_in_html_only(template: str):
-    message = rendered(template, name="Ada <script>")
-    assert message.text.startswith("Hi Ada <script>,\n")
-    assert "Hi Ada &lt;script&gt;," in message.html
-    assert "<script>" not in message.html
+def test_html_is_escaped_and_text_is_not() -> None:
+    message = news(text="a <b> & c")
+    assert message.text == "A <B> & C\n"
+    assert message.html == "<p>a &lt;b&gt; &amp; c</p>\n"
 
 
-@pytest.mark.parametrize("name", [None, "", "  ", "\r\n", 7, ["x"], {"a": 1}])
-def test_what_is_no_name_is_not_greeted(name: object):
-    assert rendered("welcome", name=name).text.startswith("Hi,\n\n")
-
-
-def test_a_name_cannot_become_a_letter_of_its_own():
-    """Sign-up forms are abused to mail strangers a text of the abuser's."""
-    text = rendered("welcome", name="You won!\n\nVisit http://evil.example " + "x" * 500).text
-    greeting = text.split(",\n")[0]
-    assert "\n" not in greeting
-    assert len(greeting) < 70
-
-
-@pytest.mark.parametrize("template", REQUIRED)
-def test_all_but_transactional_messages_say_how_to_unsubscribe(template: str):
-    message = rendered(template, unsubscribe="https://example.com/u?user=1&token=2")
-    told = template not in TRANSACTIONAL
-    assert ("https://example.com/u?user=1&token=2" in message.text) is told
-    assert ('href="https://example.com/u?user=1&amp;token=2"' in message.html) is told
-    assert ("unsubscribe" in rendered(template).text) is told
+def test_empty_lines_are_drawn_together() -> None:
+    text = news(name="Ada", unsubscribe="https://example.com/u").text
+    assert text == "Dear Ada,\n\nNOTHING NEW\n\nTo unsubscribe: https://example.com/u\n"
 
 
 @pytest.mark.parametrize(
-    "evil", ["o\r\nBcc: all@example.com", "o\nX: y", "o\u2028X", "o\x00X", "o\x85X", "o\x0bX"]
+    "evil", ["7\r\nBcc: all@example.com", "7\nX: y", "7\u2028X", "7\x00X", "7\x85X", "7\x0bX"]
 )
-def test_a_subject_stays_one_line(evil: str):
-    subject = rendered("order_confirmation", order_id=evil).subject
+def test_a_subject_stays_one_line(evil: str) -> None:
+    subject = news(number=evil).subject
     assert subject.isprintable()
     assert len(subject.splitlines()) == 1
 
 
-def test_a_subject_is_cut():
-    assert len(rendered("order_confirmation", order_id="9" * 5000).subject) == 200
+def test_a_subject_is_cut() -> None:
+    assert len(news(number="9" * 5000).subject) == 200
 
 
-def test_no_value_breaks_out_of_its_line():
-    text = rendered("payment_retry", reason="declined\n\nPay at http://evil.example").text
-    assert "Reason given: declined Pay at http://evil.example\n" in text
+def test_no_value_breaks_out_of_its_line() -> None:
+    assert news(text="a\n\nb").text == "A B\n"
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (1234.5, "1,234.50"),
-        ("49.9", "49.90"),
-        (0, "0.00"),
-        ("-3", "-3.00"),
-        (0.1 + 0.2, "0.30"),
-        ("twelve", "twelve"),
-        ("NaN", "NaN"),
-        ("1e400", "1e400"),
-        ("sNaN", "sNaN"),
-        (float("inf"), "inf"),
-        (None, "None"),
-        ([], "[]"),
-    ],
-)
-def test_an_amount_has_two_decimals_and_anything_else_stays(value: object, shown: str):
-    assert money(value) == shown
+def test_a_template_that_is_missing_is_permanent() -> None:
+    with pytest.raises(PermanentError, match=r"no template 'goodbye\.txt'"):
+        TEMPLATES.message("goodbye", {})
 
 
-def test_an_amount_carries_its_currency():
-    text = rendered("order_confirmation", total=20, currency="EUR").text
-    assert "Total: 20.00 EUR\n" in text
-
-
-def test_items_are_texts_or_objects():
-    items = ["Mug", {"name": "Tea", "quantity": 2, "price": 3}, {"sku": "s-1"}, {}, None, 7]
-    assert lines(items) == ["Mug", "2 × Tea, 3.00", "s-1", "7"]
-
-
-@pytest.mark.parametrize("items", [None, "Mug", 3, {"name": "Mug"}])
-def test_what_is_no_list_has_no_items(items: object):
-    assert lines(items) == []
-    assert rendered("order_confirmation", items=items).text
-
-
-def test_items_are_listed_escaped():
-    message = rendered("cart_abandonment_reminder", items=["Mug & <Tea>"])
-    assert "  * Mug & <Tea>\n" in message.text
-    assert "<li>Mug &amp; &lt;Tea&gt;</li>" in message.html
-
-
-def test_a_digest_tells_the_weeks_orders_and_spending():
-    message = rendered("weekly_digest", orders=2, spending=61.5, period="2025-W40")
-    assert message.subject == "Your week at PulseCart: 2 orders"
-    assert "(2025-W40)" in message.text
-    assert "Orders: 2\nSpent:  61.50\n" in message.text
-
-
-def test_a_digest_of_one_order_counts_in_the_singular():
-    assert rendered("weekly_digest", orders=1, spending=5).subject.endswith(": 1 order")
-
-
-def test_an_empty_week_has_a_digest_of_its_own():
-    message = rendered("weekly_digest", orders=0, spending=0)
-    assert "quiet week" in message.text
-    assert "Spent" not in message.text
-
-
-def test_a_template_there_is_not_is_permanent():
-    with pytest.raises(PermanentError, match="no message template 'goodbye'"):
-        render("goodbye", {})
-
-
-@pytest.mark.parametrize("template", ["../settings", "welcome.subject", "", "layout"])
-def test_a_template_name_reaches_no_other_file(template: str):
+@pytest.mark.parametrize("template", ["../test_rendering", "news.subject", ""])
+def test_a_template_name_reaches_no_other_file(template: str) -> None:
     with pytest.raises(PermanentError):
-        render(template, {})
+        TEMPLATES.message(template, {"number": 7})
 
 
-def test_a_missing_required_value_is_permanent_and_named():
-    with pytest.raises(PermanentError, match="order_id"):
-        render("order_confirmation", {})
+def test_a_missing_value_is_permanent_and_named() -> None:
+    with pytest.raises(PermanentError, match="number"):
+        TEMPLATES.message("receipt", {})
 
 
 class Broken:
@@ -175,22 +76,20 @@ class Broken:
         raise RuntimeError("broken")
 
 
-def test_whatever_a_template_stumbles_over_is_permanent():
+def test_whatever_a_template_stumbles_over_is_permanent() -> None:
     """Rendering the same data again would fail again."""
     with pytest.raises(PermanentError, match="broken"):
-        render("order_confirmation", {"order_id": Broken()})
+        news(number=Broken())
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=5,
-)
-FIELDS = ("name", "order_id", "total", "items", "reason", "currency", "period", "unsubscribe")
+def test_a_message_with_a_file_missing_is_refused_by_name() -> None:
+    with pytest.raises(ConfigurationError, match=r"no template half\.subject\.txt in "):
+        TEMPLATES.check("half")
 
 
-@given(st.sampled_from(sorted(REQUIRED)), st.fixed_dictionaries(dict.fromkeys(FIELDS, JSON)))
-def test_whatever_a_payload_holds_the_message_can_be_sent(template: str, payload: dict[str, Any]):
-    message = render(template, {**payload, "orders": 1, "spending": payload["total"]})
-    assert not any(unicodedata.category(character) == "Cc" for character in message.subject)
-    assert len(message.subject.splitlines()) == 1
+def test_one_file_can_be_rendered_alone() -> None:
+    assert TEMPLATES.text("half.txt", {}) == "Half a message"
+
+
+def test_one_line_folds_control_characters_and_space() -> None:
+    assert one_line(" a\r\n\tb \u2029 c\ud800 ") == "a b c"

@@ -1,4 +1,4 @@
-"""What a process prints that must not start."""
+"""What a process does that declares a function, and one that must not start."""
 
 import os
 import subprocess
@@ -11,16 +11,30 @@ ROOT = Path(__file__).parents[3]
 DECLARE = "from common.triggers import entry; entry.http(print)"
 
 
-def test_a_wrong_setting_ends_the_process_with_one_sentence() -> None:
-    ended = subprocess.run(
+def declare(**environ: str) -> subprocess.CompletedProcess[str]:
+    """A process that declares a function, with nothing but `environ` in its environment."""
+    path = {"PATH": os.environ["PATH"]}
+    return subprocess.run(
         [sys.executable, "-c", DECLARE],
         cwd=ROOT,
-        env={**os.environ, **ENVIRONMENT, "CART_REMINDER_DELAY": "soon"},
+        env={**path, **environ},
         capture_output=True,
         text=True,
         timeout=30,
     )
+
+
+def test_a_wrong_setting_ends_the_process_of_a_function_with_one_sentence() -> None:
+    ended = declare(**ENVIRONMENT, FUNCTION_TARGET="consumer", MAX_ATTEMPTS="some")
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr == (
-        "CART_REMINDER_DELAY is 'soon', but must be a number of seconds, 0 to ten years.\n"
-    )
+    assert ended.stderr == "MAX_ATTEMPTS is 'some', but must be a whole number, 1 to 9999.\n"
+
+
+def test_a_right_one_starts() -> None:
+    ended = declare(**ENVIRONMENT, FUNCTION_TARGET="consumer")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+def test_importing_one_elsewhere_needs_no_environment() -> None:
+    ended = declare()
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

@@ -1,0 +1,48 @@
+"""Cloud Tasks v2, REST."""
+
+from local.http.rest.routes import Route
+from local.http.rest.transcoding import Binding, routes
+from local.kernel.rpc import Service
+
+LOCATION = "projects/*/locations/*"
+QUEUE = f"{LOCATION}/queues/*"
+TASK = f"{QUEUE}/tasks/*"
+
+BINDINGS = (
+    Binding("GET", f"/v2/{{parent={LOCATION}}}/queues", "ListQueues"),
+    Binding("POST", f"/v2/{{parent={LOCATION}}}/queues", "CreateQueue", "queue"),
+    Binding("GET", f"/v2/{{name={QUEUE}}}", "GetQueue"),
+    Binding("PATCH", f"/v2/{{queue.name={QUEUE}}}", "UpdateQueue", "queue"),
+    Binding("DELETE", f"/v2/{{name={QUEUE}}}", "DeleteQueue"),
+    Binding("POST", f"/v2/{{name={QUEUE}}}:pause", "PauseQueue", "*"),
+    Binding("POST", f"/v2/{{name={QUEUE}}}:resume", "ResumeQueue", "*"),
+    Binding("POST", f"/v2/{{name={QUEUE}}}:purge", "PurgeQueue", "*"),
+    Binding("POST", f"/v2/{{resource={QUEUE}}}:getIamPolicy", "GetIamPolicy", "*"),
+    Binding("POST", f"/v2/{{resource={QUEUE}}}:setIamPolicy", "SetIamPolicy", "*"),
+    Binding("POST", f"/v2/{{resource={QUEUE}}}:testIamPermissions", "TestIamPermissions", "*"),
+    Binding("GET", f"/v2/{{parent={QUEUE}}}/tasks", "ListTasks"),
+    Binding("POST", f"/v2/{{parent={QUEUE}}}/tasks", "CreateTask", "*"),
+    Binding("POST", f"/v2/{{parent={QUEUE}}}/tasks:batchCreate", "BatchCreateTasks", "*"),
+    Binding("POST", f"/v2/{{parent={QUEUE}}}/tasks:batchDelete", "BatchDeleteTasks", "*"),
+    Binding("GET", f"/v2/{{name={TASK}}}", "GetTask"),
+    Binding("DELETE", f"/v2/{{name={TASK}}}", "DeleteTask"),
+    Binding("POST", f"/v2/{{name={TASK}}}:run", "RunTask", "*"),
+    Binding("GET", f"/v2/{{name={LOCATION}/cmekConfig}}", "GetCmekConfig"),
+    Binding(
+        "PATCH", f"/v2/{{cmekConfig.name={LOCATION}/cmekConfig}}", "UpdateCmekConfig", "cmekConfig"
+    ),
+)
+OPERATIONS = (Binding("GET", f"/v2/{{name={LOCATION}/operations/*}}", "GetOperation"),)
+LOCATIONS = (
+    Binding("GET", "/v2/{name=projects/*}/locations", "ListLocations"),
+    Binding("GET", f"/v2/{{name={LOCATION}}}", "GetLocation"),
+)
+
+
+def tasks_routes(service: Service, operations: Service, locations: Service) -> list[Route]:
+    """Its routes, and those of the operations of its batch methods and of its locations."""
+    return [
+        *routes(service, BINDINGS),
+        *routes(operations, OPERATIONS),
+        *routes(locations, LOCATIONS),
+    ]

@@ -1,0 +1,166 @@
+"""One clock for every service of the local cloud: real time, until somebody asks to move it.
+
+A service that will have something to do later registers as a source and says when (`next_due`).
+Deliveries run inside `busy()`. Time is moved (`advance`) from one due moment to the next, and only
+while nothing is in flight, so that what falls due happens in the order of its times:
+
+    busy? ── yes ──▶ wait
+      │ no
+      ▼
+    earliest due ── now or past ──▶ wait for its service to take it
+      │ later, within the target
+      ▼
+    now = that moment; wake every service; again
+
+The clock runs in real time plus an offset; during `advance` it stands still between jumps.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from local.kernel.database import Database
+from local.kernel.moments import MICROSECOND
+
+
+class Source(Protocol):
+    """A service with work that falls due."""
+
+    def next_due(self) -> datetime | None:
+        """The earliest moment at which it has something to start; None: nothing, ever.
+
+        A moment that has passed means it is about to start it. Work that cannot start for another
+        reason than time (a paused queue, no free slot) is not due.
+        """
+
+
+class Clock:
+    """Virtual time, shared and persisted. Used from one event loop."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._offset = timedelta(microseconds=int(database.get("clock.offset_us") or 0))
+        self._last_commit = _parse(database.get("clock.last_commit"))
+        self._last_read: datetime | None = None
+        self._frozen: datetime | None = None
+        self._sources: list[Source] = []
+        self._busy = 0
+        self._changed = asyncio.Event()
+        self._advancing = asyncio.Lock()
+
+    def now(self) -> datetime:
+        """The present, aware, UTC."""
+        return self._frozen or datetime.now(UTC) + self._offset
+
+    def commit_time(self) -> datetime:
+        """A commit's time: now, or 1 µs after the last one where that is later; never twice.
+
+        It is later than every `read_time` too, so that what was read at a time stays true of it.
+        Call it inside the database transaction of the commit, which also remembers it.
+        """
+        commit = self.now()
+        for earlier in (self._last_commit, self._last_read):
+            if earlier and commit <= earlier:
+                commit = earlier + MICROSECOND
+        self._last_commit = commit
+        self._database.put("clock.last_commit", self._last_commit.isoformat())
+        return self._last_commit
+
+    def read_time(self) -> datetime:
+        """A read's time: now, never older than the last commit."""
+        now = self.now()
+        self._last_read = max(now, self._last_commit) if self._last_commit else now
+        return self._last_read
+
+    def register(self, source: Source) -> None:
+        """Let `advance` and `idle` know of a service that has work falling due."""
+        self._sources.append(source)
+
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[None]:
+        """Something is in flight: time is not moved meanwhile. Enter it before the first await."""
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            self.changed()
+
+    def changed(self) -> None:
+        """Tell everybody who waits that a due moment, or what is in flight, has changed."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def wait_until(self, when: datetime | None) -> None:
+        """Return when it is `when` (None: never), or anything changed; the caller looks again."""
+        changed = self._changed
+        if when is not None and when <= self.now():
+            return
+        timeout = None
+        if when is not None and self._frozen is None:
+            timeout = (when - self.now()).total_seconds()
+        with contextlib.suppress(TimeoutError):
+            # Not wait_for: before Python 3.12 it loses a cancellation that meets the event.
+            async with asyncio.timeout(timeout):
+                await changed.wait()
+
+    def ahead(self) -> timedelta:
+        """How far it is ahead of real time."""
+        return self.now() - datetime.now(UTC)
+
+    def in_flight(self) -> int:
+        """How many deliveries are in flight."""
+        return self._busy
+
+    def next_due(self) -> datetime | None:
+        """The earliest moment at which any service has something to start."""
+        return min((due for s in self._sources if (due := s.next_due()) is not None), default=None)
+
+    async def idle(self) -> None:
+        """Return when nothing is in flight and nothing is due now."""
+        while self._busy or self._is_due():
+            await self._wait_for_change()
+
+    async def advance(self, delta: timedelta) -> None:
+        """Move time by `delta`, stopping at every moment at which something falls due."""
+        if delta < timedelta(0):
+            raise ValueError(f"time moves forward only, not by {delta}")
+        async with self._advancing:
+            target = self.now() + delta
+            self._frozen = self.now()
+            try:
+                while (moment := await self._next_stop(target)) < target:
+                    self._jump(moment)
+                self._jump(target)
+                await self.idle()
+            finally:
+                self._set_offset(self.now() - datetime.now(UTC))
+                self._frozen = None
+                self.changed()
+
+    async def _next_stop(self, target: datetime) -> datetime:
+        await self.idle()
+        due = self.next_due()
+        return target if due is None else min(due, target)
+
+    def _jump(self, moment: datetime) -> None:
+        self._frozen = moment
+        self._set_offset(moment - datetime.now(UTC))
+        self.changed()
+
+    def _set_offset(self, offset: timedelta) -> None:
+        self._offset = offset
+        self._database.put("clock.offset_us", str(offset // MICROSECOND))
+
+    def _is_due(self) -> bool:
+        due = self.next_due()
+        return due is not None and due <= self.now()
+
+    async def _wait_for_change(self) -> None:
+        await self._changed.wait()
+
+
+def _parse(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -1,0 +1,118 @@
+"""Services as tables of methods, and how they are served over gRPC.
+
+A service is a plain object with `name` and `methods()`. A method is an async function from request
+message to response message (for a stream: an async iterator of responses); it raises `Status` for
+what the platform would answer. Sockets stay here; a service is testable without one.
+"""
+
+import asyncio
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import grpc
+from grpc_status import rpc_status
+
+from local.kernel.faults import Faults
+from local.kernel.status import Status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """One RPC. `request` and `response` are raw protobuf classes (proto-plus: `Type.pb()`)."""
+
+    call: Callable[[Any], Awaitable[Any]] | Callable[[Any], AsyncIterator[Any]]
+    request: Any
+    response: Any
+    server_stream: bool = False
+    client_stream: bool = False
+    """With client_stream, `call` takes an async iterator of requests."""
+    subject: Callable[[Any], str] = lambda request: ""
+    """The business id a fault is decided by: a document name, a task name."""
+
+
+class Service(Protocol):
+    """A gRPC service: its name and its methods."""
+
+    name: str
+    """The full gRPC service name, for instance `google.firestore.v1.Firestore`."""
+
+    def methods(self) -> Mapping[str, Method]:
+        """Return the methods by RPC name."""
+
+
+def serve(server: grpc.aio.Server, service: Service, faults: Faults, *, caller: str = "") -> None:
+    """Add a service to a gRPC server.
+
+    `caller` names who uses this server: every function process has a port of its own, so that a
+    fault can be aimed at one function.
+    """
+    handlers = {
+        name: _handler(service.name, name, method, faults, caller)
+        for name, method in service.methods().items()
+    }
+    generic = grpc.method_handlers_generic_handler(service.name, handlers)
+    server.add_generic_rpc_handlers((generic,))
+
+
+class Unserved(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Refuses by name what nobody serves; to be added after everything that is served."""
+
+    def service(self, handler_call_details: Any) -> Any:
+        """Return the handler of a call that nobody serves."""
+        method = handler_call_details.method.removeprefix("/")
+
+        async def refuse(requests: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
+            text = f"{method} is not served by the local cloud."
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, text)
+            yield b""
+
+        return grpc.stream_stream_rpc_method_handler(refuse)
+
+
+def _handler(service: str, name: str, method: Method, faults: Faults, caller: str) -> Any:
+    async def unary(request: Any, context: grpc.aio.ServicerContext) -> Any:
+        try:
+            fault = await faults.call(service, name, lambda: method.subject(request), caller)
+            try:
+                return await method.call(request)  # type: ignore[misc]
+            finally:
+                fault.after()
+        except Exception as error:
+            await _abort(context, error)
+
+    async def stream(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+        try:
+            subject = "" if method.client_stream else method.subject(request)
+            fault = await faults.call(service, name, lambda: subject, caller)
+            try:
+                async for response in method.call(request):  # type: ignore[union-attr]
+                    yield response
+            finally:
+                fault.after()
+        except Exception as error:
+            await _abort(context, error)
+
+    kinds = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }
+    make = kinds[method.client_stream, method.server_stream]
+    return make(
+        stream if method.server_stream else unary,
+        request_deserializer=method.request.FromString,
+        response_serializer=method.response.SerializeToString,
+    )
+
+
+async def _abort(context: grpc.aio.ServicerContext, error: Exception) -> None:
+    if isinstance(error, Status):
+        if error.details:
+            await context.abort_with_status(rpc_status.to_status(error.proto()))
+        await context.abort(error.code, error.message)
+    if isinstance(error, grpc.aio.AbortError | asyncio.CancelledError):
+        raise error
+    traceback.print_exception(error)
+    await context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}")

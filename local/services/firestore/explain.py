@@ -1,0 +1,44 @@
+"""What a query tells of itself when it is asked to explain: the index it goes along, its costs."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from local.services.firestore.messages import ExplainMetrics
+from local.services.firestore.queries import Query
+
+
+@dataclass
+class Explanation:
+    """A query's explanation under way."""
+
+    query: Query
+    is_analyzed: bool
+    """Whether the query is run, too."""
+    results: int = 0
+    """Sent so far."""
+    reads: int = 0
+    """Documents looked at for them that a bill would have."""
+    _began: float = field(default_factory=time.monotonic)
+
+    def metrics(self) -> Any:
+        """The ExplainMetrics message."""
+        message = ExplainMetrics()
+        scope = "Collection" if self.query.scope.collection else "Collection group"
+        index = {"query_scope": scope, "properties": self._properties()}
+        message.plan_summary.indexes_used.add().update(index)
+        if self.is_analyzed:
+            stats = message.execution_stats
+            stats.results_returned = self.results
+            stats.read_operations = max(self.reads, 1)
+            stats.execution_duration.FromNanoseconds(int((time.monotonic() - self._began) * 1e9))
+            stats.debug_stats.update({"documents_scanned": str(self.reads)})
+        return message
+
+    def _properties(self) -> str:
+        equal = [f"{'.'.join(path)} ASC" for path in sorted(self.query.equal)]
+        orders = [
+            f"{'.'.join(order.path)} {'DESC' if order.descending else 'ASC'}"
+            for order in self.query.orders
+        ]
+        return f"({', '.join(equal + orders)})"

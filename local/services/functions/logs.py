@@ -1,0 +1,51 @@
+"""What functions print: a file each, and the last lines in memory for whoever asks."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO
+
+from local.services.functions.ignored import Ignored
+
+KEPT_LINES = 300
+"""Lines in memory, of each function."""
+ROTATE_BYTES = 20_000_000
+"""A log this long when it is opened becomes NAME.log.1."""
+
+
+class Log:
+    """The output of one function."""
+
+    def __init__(self, path: Path) -> None:
+        if path.exists() and path.stat().st_size > ROTATE_BYTES:
+            path.replace(path.with_name(path.name + ".1"))
+        self._file: IO[str] = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
+        self._recent: deque[str] = deque(maxlen=KEPT_LINES)
+        self.ignored = Ignored()
+
+    def write(self, line: str) -> None:
+        """Add a line, given without its line end."""
+        self._recent.append(line)
+        self.ignored.read(line)
+        self._file.write(line + "\n")
+
+    def recent(self, count: int) -> list[str]:
+        """Return the last `count` lines, oldest first."""
+        return list(self._recent)[-count:]
+
+    async def follow(self, stream: asyncio.StreamReader) -> None:
+        """Write what a process prints, until it closes the stream; lines of any length."""
+        rest = b""
+        while chunk := await stream.read(65536):
+            *lines, rest = (rest + chunk).split(b"\n")
+            self._write_all(lines)
+        self._write_all([rest] if rest else [])
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _write_all(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
+            self.write(line.decode(errors="replace"))

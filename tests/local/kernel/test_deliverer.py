@@ -1,0 +1,202 @@
+"""Deliveries to a real HTTP server, with what the plan does to them."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from local.kernel import fault_plans
+from local.kernel.clock import Clock
+from local.kernel.database import Database
+from local.kernel.delivery import Deliverer, Request
+from local.kernel.faults import Faults, Plan
+
+
+class Server:
+    """Answers what it is told to, and remembers when each request came and went."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.pause = 0.0
+        self.log: list[str] = []
+
+    async def handle(self, request: web.Request) -> web.Response:
+        name = request.path.strip("/")
+        self.log.append(f"{name} in")
+        await asyncio.sleep(self.pause)
+        self.log.append(f"{name} out")
+        return web.Response(status=self.status, text="answer")
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[str]:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self.handle)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        try:
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        finally:
+            await runner.cleanup()
+
+
+def delivered(
+    plan: Plan,
+    *subjects: str,
+    server: Server | None = None,
+    attempt: int = 1,
+    timeout: float = 10.0,
+    apart: float = 0.0,
+) -> Any:
+    """Deliver all subjects, each begun `apart` seconds after the one before; their replies."""
+    server = server or Server()
+
+    async def run() -> Any:
+        deliverer = Deliverer(Clock(Database(":memory:")), Faults(plan=plan))
+
+        async def one(url: Any, number: Any, subject: Any) -> Any:
+            await asyncio.sleep(number * apart)
+            return await deliverer.send(
+                Request(
+                    service="tasks",
+                    subject=subject,
+                    attempt=attempt,
+                    url=f"{url}/{subject}",
+                    timeout=timeout,
+                )
+            )
+
+        async with server.running() as url:
+            sending = (one(url, number, subject) for number, subject in enumerate(subjects))
+            try:
+                return await asyncio.gather(*sending)
+            finally:
+                await deliverer.close()
+
+    return asyncio.run(run())
+
+
+MANY = [f"t{number}" for number in range(30)]
+
+
+def test_a_delivery_is_made_once_and_its_answer_comes_back() -> None:
+    server = Server()
+    (reply,) = delivered(Plan(), "t", server=server)
+    assert (reply.status, reply.body, reply.ok) == (200, b"answer", True)
+    assert server.log == ["t in", "t out"]
+
+
+def test_no_answer_in_time_is_a_time_out() -> None:
+    server = Server()
+    server.pause = 0.5
+    (reply,) = delivered(Plan(), "t", server=server, timeout=0.05)
+    assert (reply.status, reply.timed_out) == (None, True)
+
+
+def test_a_refused_connection_is_no_answer() -> None:
+    async def run() -> Any:
+        deliverer = Deliverer(Clock(Database(":memory:")), Faults())
+        request = Request(
+            service="tasks", subject="t", attempt=1, url="http://127.0.0.1:1/", timeout=5
+        )
+        try:
+            return await deliverer.send(request)
+        finally:
+            await deliverer.close()
+
+    assert asyncio.run(run()).status is None
+
+
+def test_time_stands_still_while_a_delivery_is_in_flight() -> None:
+    server = Server()
+    server.pause = 0.05
+
+    async def run() -> None:
+        clock = Clock(Database(":memory:"))
+        deliverer = Deliverer(clock, Faults())
+        async with server.running() as url:
+            request = Request(service="tasks", subject="t", attempt=1, url=url, timeout=5)
+            sending = asyncio.create_task(deliverer.send(request))
+            await asyncio.sleep(0)
+            await clock.idle()
+            assert server.log == [" in", " out"]
+            await sending
+            await deliverer.close()
+
+    asyncio.run(run())
+
+
+def test_duplicates_come_one_after_the_other_and_at_once() -> None:
+    server = Server()
+    server.pause = 0.02
+    delivered(Plan(seed=1, duplicates=1), *MANY, server=server)
+    orders = {
+        subject: [line.split()[1] for line in server.log if line.split()[0] == subject]
+        for subject in MANY
+    }
+    assert ["in", "in", "out", "out"] in orders.values()
+    assert ["in", "out", "in", "out"] in orders.values()
+    assert all(len(order) == 4 for order in orders.values())
+
+
+def test_a_delivery_that_failed_is_not_repeated_after_its_answer() -> None:
+    """The platform does that itself, later."""
+    server = Server()
+    server.status = 500
+    delivered(Plan(seed=1, duplicates=1), *MANY, server=server)
+    assert len(MANY) < server.log.count("t0 in") + len(server.log) / 2 < 2 * len(MANY)
+
+
+def test_a_dropped_delivery_never_arrives() -> None:
+    server = Server()
+    (reply,) = delivered(Plan(drops=1), "t", server=server)
+    assert (reply.status, server.log) == (None, [])
+
+
+def test_a_lost_acknowledgement_was_given() -> None:
+    server = Server()
+    (reply,) = delivered(Plan(lost_acks=1), "t", server=server)
+    assert (reply.status, server.log) == (None, ["t in", "t out"])
+
+
+def test_a_failure_is_not_lost() -> None:
+    server = Server()
+    server.status = 500
+    (reply,) = delivered(Plan(lost_acks=1), "t", server=server)
+    assert reply.status == 500
+
+
+def test_a_reordered_delivery_is_overtaken_by_later_ones() -> None:
+    server = Server()
+    delivered(Plan(seed=2, reorder=0.5), *MANY[:8], server=server, apart=0.03)
+    arrived = [line.split()[0] for line in server.log if line.endswith("in")]
+    assert arrived != MANY[:8]
+    assert sorted(arrived) == MANY[:8]
+
+
+def test_deliveries_arrive_in_order_otherwise() -> None:
+    server = Server()
+    delivered(Plan(seed=2), *MANY[:8], server=server, apart=0.03)
+    assert [line.split()[0] for line in server.log if line.endswith("in")] == MANY[:8]
+
+
+@pytest.mark.parametrize("kind", ["drops", "lost_acks", "duplicates"])
+def test_which_deliveries_are_hit_depends_on_seed_and_subject_alone(kind: str) -> None:
+    def hit(*subjects: Any) -> Any:
+        server = Server()
+        replies = delivered(fault_plans.plan({"seed": 9, kind: 0.5}), *subjects, server=server)
+        return {
+            subject: (reply.status, server.log.count(f"{subject} in"))
+            for subject, reply in zip(subjects, replies, strict=True)
+        }
+
+    assert hit(*MANY) == hit(*reversed(MANY))
+
+
+def test_a_later_attempt_has_its_own_luck() -> None:
+    plan = Plan(seed=9, drops=0.5)
+    first = [reply.status for reply in delivered(plan, *MANY)]
+    assert first != [reply.status for reply in delivered(plan, *MANY, attempt=2)]
