@@ -28,8 +28,8 @@ The life of a record:
 
     the record is        │ a delivery of the same work
     ─────────────────────┼──────────────────────────────────────────────────────────────────────
-    absent, or expired   │ claims the work and runs the handler; a first delivery may take the
-                         │ fast path, without a claim
+    absent, or expired   │ claims the work and runs the handler; one that the platform calls the
+                         │ first may take the fast path, without a claim
     claimed, leased      │ raises InProgressError: ask again later
     claimed, lease over  │ takes the work over and runs the handler, alone in its process
     waiting              │ takes the work over and runs the handler
