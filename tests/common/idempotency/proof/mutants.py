@@ -161,11 +161,11 @@ MUTANTS = [
         "Firestore effects",
     ),
     Mutant(
-        "replay another payload behind a finished step",
+        "replay another payload after a finished step",
         record, "_is_correction",
         "return is_replay and not record.steps",
         "return is_replay",
-        "a replay with another payload, behind a step",
+        "a replay with another payload, after a step",
     ),
     Mutant(
         "count attempts after user code",
@@ -329,7 +329,7 @@ MUTANTS = [
         "held, a step",
     ),
     Mutant(
-        "repeat what is held when its yes was lost",
+        "repeat what is held when its reply was lost",
         W, "_doubt",
         'self._on_unknown_outcome == "hold"',
         "False",
