@@ -8,10 +8,12 @@ Tasks are created by a `Backend`: Google's service, unless a test says otherwise
 
     from common.cloud import tasks
     from common.cloud.memory import MemoryTasks
+    from common.cloud.tasks import Task
 
+    url = "https://example.com/"
     with tasks.using(MemoryTasks()) as memory:
-        handler(...)                            # enqueues
-        assert [task.queue for task in memory.tasks.values()] == ["reminders"]
+        tasks.enqueue(Task(queue="q", url=url, body={}, identity=("1",), audience=url))
+        assert [task.queue for task in memory.take()] == ["q"]
 """
 
 import functools
