@@ -22,9 +22,9 @@ is listed there because whoever runs the functions may set it.
 import functools
 import os
 import sys
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from common.errors import ConfigurationError
 from common.process.parsers import Smtp
@@ -78,6 +78,16 @@ class Settings:
 
 
 T = TypeVar("T")
+Table = TypeVar("Table", covariant=True)
+
+
+class Reader(Protocol[Table]):
+    """Gives this process's settings: read once, at the first call."""
+
+    def __call__(self) -> Table: ...
+
+    def cache_clear(self) -> None:
+        """Forget the settings; the next call reads them again. For tests."""
 
 
 def load(
@@ -103,7 +113,7 @@ def is_function() -> bool:
     return bool(os.environ.get("FUNCTION_TARGET", "").strip())
 
 
-def reader(table: type[T], variables: Mapping[str, Variable]) -> Callable[[], T]:
+def reader(table: type[T], variables: Mapping[str, Variable]) -> Reader[T]:
     """A function that gives this process's settings: read once, at its first call.
 
     In a process that runs a function of the bundle (FUNCTION_TARGET is set) they are read at once,
