@@ -8,11 +8,12 @@ What the functions here read and write is kept by a `Backend`. That is Google's 
 client of this process, unless a test says otherwise:
 
     from common.cloud import firestore
+    from common.cloud.firestore import Merge
     from common.cloud.memory import MemoryFirestore
 
     with firestore.using(MemoryFirestore()) as memory:
-        handler(...)                            # reads and writes documents in memory
-        assert memory.documents("carts") == {...}
+        firestore.commit([Merge(path="carts/c-1", fields={"state": "abandoned"})])
+        assert memory.documents("carts") == {"carts/c-1": {"state": "abandoned"}}
 """
 
 import functools
