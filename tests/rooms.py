@@ -27,13 +27,14 @@ def room_of(path: str) -> str:
 
 def times(durations: Iterable[tuple[str, float]]) -> list[str]:
     """A table from the seconds of each test's parts, by its pytest id; the longest first."""
-    seconds: Counter[str] = Counter()
+    seconds: defaultdict[str, float] = defaultdict(float)
     tests: dict[str, set[str]] = defaultdict(set)
     for name, duration in durations:
         room = room_of(name.partition("::")[0])
         seconds[room] += duration
         tests[room].add(name)
-    rows = [(room, len(tests[room]), total) for room, total in seconds.most_common()]
+    longest = sorted(seconds.items(), key=lambda item: -item[1])
+    rows = [(room, len(tests[room]), total) for room, total in longest]
     return [f"{room:30} {count:>6,} tests {total:>9.1f} s" for room, count, total in rows]
 
 

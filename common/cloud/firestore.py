@@ -251,9 +251,14 @@ def storable(value: Any, depth: int = 10) -> Any:
 
 
 def storable_fields(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """A JSON object as a document's fields; those without a legal name are together in `more`."""
-    fields = {name: storable(value) for name, value in payload.items() if _is_field_name(name)}
+    """A JSON object as a document's fields; those without a legal name are together in `more`.
+
+    A field of the payload's own that is named `more` is among them then.
+    """
     more = {name: value for name, value in payload.items() if not _is_field_name(name)}
+    if more and "more" in payload:
+        more["more"] = payload["more"]
+    fields = {name: storable(value) for name, value in payload.items() if name not in more}
     return {**fields, "more": json.dumps(more)} if more else fields
 
 

@@ -182,7 +182,7 @@ class _Google:
             return "existed"
         except _NEVER as error:
             raise _translate(error, task) from error
-        except google.GoogleAPICallError as error:
+        except google.GoogleAPIError as error:
             raise TransientError(f"cannot enqueue on {task.queue}: {error}") from error
         return "created"
 

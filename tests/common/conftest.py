@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from common.cloud import firestore, tasks
+from common.cloud.memory import MemoryFirestore, MemoryTasks
 from common.process import logs, settings
 from tests.common.process.test_settings import ENVIRON
 
@@ -23,3 +25,17 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
     settings.current.cache_clear()
     yield monkeypatch
     settings.current.cache_clear()
+
+
+@pytest.fixture
+def documents(environment: pytest.MonkeyPatch) -> Iterator[MemoryFirestore]:
+    """The documents that the code under test reads and writes, and the settings it needs."""
+    with firestore.using(MemoryFirestore()) as made:
+        yield made
+
+
+@pytest.fixture
+def queues(documents: MemoryFirestore) -> Iterator[MemoryTasks]:
+    """The tasks that the code under test creates, by the clock of its documents."""
+    with tasks.using(MemoryTasks(now=lambda: documents.now)) as made:
+        yield made

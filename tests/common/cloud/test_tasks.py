@@ -149,6 +149,11 @@ def test_what_may_pass_is_worth_another_try(service: Service, error: type[Except
     )
 
 
+def test_retries_that_have_used_up_their_time_are_worth_another_try(service: Service) -> None:
+    said = refused(service, google.RetryError("timeout", cause=google.ServiceUnavailable("away")))
+    assert said.startswith("TransientError: cannot enqueue on reminders: timeout")
+
+
 def test_only_a_task_that_is_wrong_in_itself_is_refused_for_good(service: Service) -> None:
     said = refused(service, google.InvalidArgument("no such scheme"))
     assert said == "PermanentError: cannot enqueue on reminders: 400 no such scheme"

@@ -1,6 +1,7 @@
 """What is typed, understood: events, attributes, rules, times."""
 
 import argparse
+from typing import Any
 
 import pytest
 
@@ -21,17 +22,17 @@ from local.kernel import faults
         ("[1]\n[2]", [[1], [2]]),
     ],
 )
-def test_events_are_one_document_an_array_or_lines(document, events):
+def test_events_are_one_document_an_array_or_lines(document: str, events: list[Any]) -> None:
     assert commands.events(document) == events
 
 
 @pytest.mark.parametrize("document", ["", "{", "nope", '{"a": 1}\n{', "[1, 2", "Infinity"])
-def test_what_is_no_json_is_refused(document):
+def test_what_is_no_json_is_refused(document: str) -> None:
     with pytest.raises(Refused, match="not JSON"):
         commands.events(document)
 
 
-def test_a_rule_is_understood():
+def test_a_rule_is_understood() -> None:
     assert commands.rule(
         "Firestore.Commit:errors=0.2,code=ABORTED,latency=50ms,lost-replies=1"
     ) == {
@@ -45,7 +46,7 @@ def test_a_rule_is_understood():
 
 
 @pytest.mark.parametrize("text", ["Firestore", "Firestore:", "Firestore:errors", "F:errors=x"])
-def test_what_is_no_rule_is_refused(text):
+def test_what_is_no_rule_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError):
         commands.rule(text)
 
@@ -63,16 +64,16 @@ def test_what_is_no_attribute_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["noon", "2026-11-23T08:00:00"])
-def test_a_time_needs_its_zone(text):
+def test_a_time_needs_its_zone(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError):
         commands.moment(text)
 
 
-def test_the_command_line_knows_every_fault():
+def test_the_command_line_knows_every_fault() -> None:
     assert tuple(commands.RATES) == faults.RATES
 
 
-def test_what_there_is_none_of_is_left_out():
+def test_what_there_is_none_of_is_left_out() -> None:
     clock = {"now": "2026-01-01", "ahead_seconds": 0, "in_flight": 0, "next_due": None}
     report = {
         "clock": clock,
