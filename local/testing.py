@@ -286,10 +286,10 @@ def local_cloud(path: Path | None = None, **settings: Any) -> Iterator[LocalClou
     `settings` are those of `local.cloud.Settings`; functions are killed at the end. Started again
     in the same folder it goes on where it was. Use it for fixtures of other scopes than `cloud`'s.
     """
-    chosen = Settings(**{"grace": 0, **settings})
+    config = Settings(**{"grace": 0, **settings})
     with contextlib.ExitStack() as stack:
         folder = path or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="local-")))
-        stack.enter_context(_in_thread(Folder(folder), chosen))
+        stack.enter_context(_in_thread(Folder(folder), config))
         yield stack.enter_context(contextlib.closing(LocalCloud(folder)))
 
 

@@ -110,7 +110,7 @@ ROOMS_OF_LOCAL = {
     "testing": {"kernel", "cloud", "cli"},
     "__main__": {"kernel", "cli"},
     "gcloud": set[str](),
-    "demo": set[str](),
+    "demo": {"cli"},
     "setup": set[str](),
 }
 """Who may import whom inside `local/`, from the bottom to the top; each room also itself. The last

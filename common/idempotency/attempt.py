@@ -105,7 +105,7 @@ class Attempt:
 
     def _done(self, outcome: Outcome) -> Answer:
         if dead_letter := self._claim.record.replay_of:
-            logs.info("replayed", "a dead letter is worked off", dead_letter=dead_letter)
+            logs.info("replayed", "a dead letter is replayed", dead_letter=dead_letter)
         return Answer(status="done", result=outcome.result)
 
     def _dead_letter(self, text: str, reason: str) -> Answer:

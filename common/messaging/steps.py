@@ -24,7 +24,7 @@ def sending(
 ) -> Callable[[str], Outcome]:
     """The effect of a step that sends this message to this user:
 
-        work.step("welcome", sending(WELCOME, work, user_id, payload))
+        work.step("message", sending(CHECKUP_DUE, work, user_id, payload))
 
     `context` is what the template sees, beside the user's name; `to` is an address that wins over
     the user's own. The step's result is `sent`, or `skipped` for a user who gets no such message;

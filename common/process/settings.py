@@ -7,17 +7,22 @@ same way, with a dataclass whose fields are the names of the variables in lower 
     class Clinic:
         text_url: str
 
-    VARIABLES = {"TEXT_URL": Variable(meaning="where text messages are posted", parse=parsers.url)}
+    VARIABLES = {
+        "TEXT_URL": Variable(
+            meaning="where text messages are posted", parse=parsers.url, needed_by={"reminder"}
+        )
+    }
     current = settings.reader(Clinic, VARIABLES)
 
-Empty or blank means unset; other variables are ignored. Google's Firestore client reads its own
-FIRESTORE_EMULATOR_HOST, which is listed there because whoever runs the functions may set it.
+Empty or blank means unset: the default, else None, and the functions that need it do not start.
+Other variables are ignored. Google's Firestore client reads its own FIRESTORE_EMULATOR_HOST, which
+is listed there because whoever runs the functions may set it.
 """
 
 import functools
 import os
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -124,9 +129,7 @@ def reader(table: type[T], variables: Mapping[str, Variable]) -> Reader[T]:
     return read
 
 
-def _read(
-    name: str, variable: Variable, environ: Mapping[str, str], functions: Collection[str]
-) -> Any:
+def _read(name: str, variable: Variable, environ: Mapping[str, str], functions: Set[str]) -> Any:
     text = environ.get(name, "").strip() or variable.default
     if text is None:
         return _unset(name, variable, functions)
@@ -137,9 +140,9 @@ def _read(
         raise ConfigurationError(f"{name} is {shown}, but must be {error}.") from None
 
 
-def _unset(name: str, variable: Variable, functions: Collection[str]) -> Any:
+def _unset(name: str, variable: Variable, functions: Set[str]) -> Any:
     # What all functions of the bundle need, one that a user adds needs too.
-    needing = ALL if variable.needed_by == ALL else variable.needed_by.intersection(functions)
+    needing = ALL if variable.needed_by == ALL else variable.needed_by & functions
     if needing:
         who = ", ".join(sorted(needing))
         raise ConfigurationError(f"{name} is not set, but needed by {who}: {variable.meaning}.")

@@ -1,6 +1,6 @@
 """Tables of declarations: what a function handles, by name.
 
-    EVENTS = table(order_placed, cart_abandoned)
+    EVENTS = table(appointment_booked, appointment_moved)
 
 A declaration takes effect where it is listed; importing the module that makes one changes nothing.
 """

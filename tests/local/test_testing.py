@@ -77,7 +77,7 @@ def test_what_is_refused_says_why(cloud, source):
         cloud.deploy(source / "nowhere", "target")
     with pytest.raises(Refused, match="no job is named nightly"):
         cloud.tick("nightly")
-    with pytest.raises(Refused, match="which topic"):
+    with pytest.raises(Refused, match="the topic must be named; no topic feeds a function"):
         cloud.publish({})
 
 

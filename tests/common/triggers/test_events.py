@@ -220,3 +220,27 @@ def test_hostile_bytes_are_malformed(data: bytes) -> None:
 def test_any_bytes_are_an_event_or_malformed(data: bytes) -> None:
     with contextlib.suppress(MalformedError, NothingToDoError):
         parse(data, SCHEMAS)
+
+
+def booked(starts_at: object) -> Event:
+    """An event with a time in its payload."""
+    return read(payload={**ORDER["payload"], "starts_at": starts_at})
+
+
+def test_a_time_of_the_payload_keeps_the_zone_that_it_was_given_in() -> None:
+    starts_at = booked("2027-03-01T10:30:00+01:00").time("starts_at")
+    assert starts_at.isoformat() == "2027-03-01T10:30:00+01:00"
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (None, "payload.starts_at is None, not an RFC 3339 time"),
+        ("soon", "payload.starts_at is 'soon', not an RFC 3339 time"),
+        ("2027-03-01T10:30:00", "payload.starts_at is '2027-03-01T10:30:00', without a time zone"),
+    ],
+)
+def test_what_is_no_time_is_said_with_the_name_of_the_field(given: object, sentence: str) -> None:
+    with pytest.raises(MalformedError) as refused:
+        booked(given).time("starts_at")
+    assert str(refused.value) == sentence

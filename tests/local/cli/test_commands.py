@@ -1,4 +1,4 @@
-"""What is typed, understood: durations, events, rules, times."""
+"""What is typed, understood: events, attributes, rules, times."""
 
 import argparse
 
@@ -6,30 +6,7 @@ import pytest
 
 from local.cli import commands, table
 from local.cli.client import Refused
-from local.kernel import durations, faults
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("2h", 7200),
-        ("45d", 45 * 86_400),
-        ("90m", 5400),
-        ("30s", 30),
-        ("250ms", 0.25),
-        ("1w1d", 8 * 86_400),
-        ("1h30m", 5400),
-        ("1.5h", 5400),
-    ],
-)
-def test_durations_are_understood(text, seconds):
-    assert durations.seconds(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "2", "h", "2 h", "-2h", "2y", "2h!", "1e3s", "٢h"])
-def test_what_is_no_duration_is_refused(text):
-    with pytest.raises(ValueError, match="is not a duration"):
-        durations.seconds(text)
+from local.kernel import faults
 
 
 @pytest.mark.parametrize(
@@ -73,6 +50,18 @@ def test_what_is_no_rule_is_refused(text):
         commands.rule(text)
 
 
+def test_an_attribute_is_a_key_and_a_value() -> None:
+    assert commands.attribute("replay_of=abc") == ("replay_of", "abc")
+    assert commands.attribute("a=b=c") == ("a", "b=c")
+    assert commands.attribute("empty=") == ("empty", "")
+
+
+@pytest.mark.parametrize("text", ["", "key", "=value"])
+def test_what_is_no_attribute_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is not KEY=VALUE"):
+        commands.attribute(text)
+
+
 @pytest.mark.parametrize("text", ["noon", "2026-11-23T08:00:00"])
 def test_a_time_needs_its_zone(text):
     with pytest.raises(argparse.ArgumentTypeError):
@@ -90,6 +79,6 @@ def test_what_there_is_none_of_is_left_out():
         "dead_letters": {"states": {}, "recent": []},
         "faults": {"plan": {}, "injected": {}},
         **{key: [] for key in ("functions", "queues", "jobs", "subscriptions")},
-        **{key: {} for key in ("messages", "deliveries")},
+        **{key: {} for key in ("messages", "deliveries", "ignored_events")},
     }
     assert table.status(report) == "clock  2026-01-01; 0 in flight; next due never"

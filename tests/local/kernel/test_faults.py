@@ -127,7 +127,7 @@ def test_a_plan_is_shown_without_what_is_at_rest():
     ],
 )
 def test_faults_of_a_foreign_service_are_refused_by_name(service, document, named):
-    with pytest.raises(ValueError, match=f"{named}: not while .* is served by there:1"):
+    with pytest.raises(ValueError, match=f"{named}: not possible while .* is served by there:1"):
         fault_plans.check(fault_plans.plan(document), {service: "there:1"})
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +32,7 @@ def run(*words, **environment):
 def test_help_lists_the_verbs():
     done = run("--help")
     assert done.returncode == 0
-    for verb in ("--demo", "publish", "tick", "advance", "idle", "faults", "status | down"):
+    for verb in ("--demo", "publish", "tick", "advance", "idle", "faults", "status", "down"):
         assert f"./deploy.sh local {verb}" in done.stdout
 
 
@@ -39,16 +40,31 @@ def test_a_verb_without_a_cloud_is_one_sentence_and_sets_nothing_up(tmp_path):
     venv = tmp_path / "venv"
     done = run("status", LOCAL_STATE=str(tmp_path), LOCAL_VENV=str(venv))
     assert done.returncode == 1
-    assert done.stderr == (
-        f"deploy.sh local: no local cloud is running in {tmp_path}; ./deploy.sh local starts one\n"
-    )
+    sentence = f"no local cloud is running in {tmp_path}; ./deploy.sh local starts one"
+    assert done.stderr == f"./deploy.sh local: {sentence}\n"
     assert not venv.exists()
 
 
 def test_an_unknown_verb_is_refused():
     done = run("frob")
+    assert (done.returncode, done.stdout) == (64, "")
+    assert done.stderr == "./deploy.sh local: there is no frob; see ./deploy.sh local --help\n"
+
+
+def test_a_wrong_option_is_one_sentence(tmp_path):
+    for words in (("--frob",), ("--demo", "--frob"), ("--firestore", "nowhere")):
+        done = run(*words, LOCAL_STATE=str(tmp_path))
+        assert (done.returncode, done.stdout) == (64, "")
+        [sentence] = done.stderr.splitlines()
+        assert sentence.startswith("./deploy.sh local")
+
+
+def test_a_port_that_is_taken_is_one_sentence(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("--port", str(port), LOCAL_STATE=str(tmp_path))
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "deploy.sh local: there is no frob; see ./deploy.sh local --help\n"
+    assert done.stderr == f"port {port} (HTTP) is taken; LOCAL_PORT=0 or --port chooses others\n"
 
 
 @pytest.fixture(scope="module")
