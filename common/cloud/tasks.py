@@ -10,10 +10,17 @@ Tasks are created by a `Backend`: Google's service, unless a test says otherwise
     from common.cloud.memory import MemoryTasks
     from common.cloud.tasks import Task
 
-    url = "https://example.com/"
+    alarm = Task(
+        queue="reminders",
+        url="https://reminder.example",
+        body={"reminder_id": "review:o-1"},
+        identity=("reminders", "review:o-1"),
+        audience="https://reminder.example",
+    )
     with tasks.using(MemoryTasks()) as memory:
-        tasks.enqueue(Task(queue="q", url=url, body={}, identity=("1",), audience=url))
-        assert [task.queue for task in memory.take()] == ["q"]
+        tasks.enqueue(alarm)
+        tasks.enqueue(alarm)                    # the same name: no second task
+        assert list(memory.tasks.values()) == [alarm]
 """
 
 import functools
