@@ -12,7 +12,7 @@ client of this process, unless a test says otherwise:
 
     with firestore.using(MemoryFirestore()) as memory:
         handler(...)                            # reads and writes documents in memory
-        assert memory.documents("carts") == {...}
+        assert memory.documents("appointments") == {...}
 """
 
 import functools
