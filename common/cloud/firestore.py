@@ -8,11 +8,12 @@ What the functions here read and write is kept by a `Backend`. That is Google's 
 client of this process, unless a test says otherwise:
 
     from common.cloud import firestore
+    from common.cloud.firestore import Merge
     from common.cloud.memory import MemoryFirestore
 
     with firestore.using(MemoryFirestore()) as memory:
-        handler(...)                            # reads and writes documents in memory
-        assert memory.documents("appointments") == {...}
+        firestore.commit([Merge(path="patients/ada", fields={"is_due": True})])
+        assert memory.documents("patients") == {"patients/ada": {"is_due": True}}
 """
 
 import functools

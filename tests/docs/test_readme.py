@@ -4,19 +4,8 @@ import re
 import subprocess
 from pathlib import Path
 
-from common.process.variables import VARIABLES
-
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-
-
-def test_every_setting_is_in_the_readme_with_its_default_and_meaning() -> None:
-    rows = re.findall(r"^\| `([A-Z_]+)` \| (?:`([^`]*)`)? ?\| (.+) \|$", README, re.MULTILINE)
-    told = {name: (default, meaning) for name, default, meaning in rows}
-    known = {
-        name: (variable.default or "", variable.meaning) for name, variable in VARIABLES.items()
-    }
-    assert told == known
 
 
 def test_every_function_is_in_the_readme() -> None:
