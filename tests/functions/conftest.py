@@ -6,7 +6,10 @@ import pytest
 
 from local.demo.provider import Provider
 from local.testing import local_cloud
+from tests.functions.in_memory import bundle
 from tests.functions.shop_cloud import Shop, deploy
+
+__all__ = ["bundle", "shop"]
 
 
 @pytest.fixture(scope="session")
