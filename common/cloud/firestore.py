@@ -12,8 +12,8 @@ client of this process, unless a test says otherwise:
     from common.cloud.memory import MemoryFirestore
 
     with firestore.using(MemoryFirestore()) as memory:
-        firestore.commit([Merge(path="carts/c-1", fields={"state": "abandoned"})])
-        assert memory.documents("carts") == {"carts/c-1": {"state": "abandoned"}}
+        firestore.commit([Merge(path="carts/1", fields={"state": "purchased"})])
+        assert memory.documents("carts") == {"carts/1": {"state": "purchased"}}
 """
 
 import functools

@@ -9,14 +9,13 @@ import base64
 import json
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from cloudevents.http import CloudEvent
 from werkzeug.exceptions import HTTPException
 
-from common.cloud import firestore, tasks
 from common.cloud.memory import MemoryFirestore, MemoryTasks
 from common.cloud.tasks import Task
 from common.idempotency import Call
@@ -27,18 +26,6 @@ from functions.fanout import start
 from functions.reminder import ring
 from functions.shop import settings as shop
 
-REMINDER, FANOUT = "https://reminder.example", "https://fanout.example"
-ENVIRONMENT = {
-    "GOOGLE_CLOUD_PROJECT": "project",
-    "LOCATION": "europe-west1",
-    "REMINDER_URL": REMINDER,
-    "FANOUT_URL": FANOUT,
-    "REMINDER_AUDIENCE": REMINDER,
-    "FANOUT_AUDIENCE": FANOUT,
-    "TASKS_SERVICE_ACCOUNT": "tasks@project.example",
-    "SCHEDULER_SERVICE_ACCOUNT": "scheduler@project.example",
-}
-FUNCTIONS = {REMINDER: ("reminder", ring), FANOUT: ("fanout", start)}
 PAUSE = timedelta(minutes=1)
 """Between two attempts at a task that was not acknowledged."""
 
@@ -109,10 +96,12 @@ class Bundle:
         self.firestore.advance(max(seconds, 0))
 
     def _deliver(self, task: Task) -> None:
-        if task.url not in FUNCTIONS:
+        config = settings.current()
+        functions = {config.reminder_url: ("reminder", ring), config.fanout_url: ("fanout", start)}
+        if task.url not in functions:
             self.outside.append(task)
             return
-        code = self._call(*FUNCTIONS[task.url], task.body, due_at=task.at)
+        code = self._call(*functions[task.url], task.body, due_at=task.at)
         if code != 200:
             self._waiting.append((self.firestore.now + PAUSE, task))
 
@@ -123,15 +112,10 @@ class Bundle:
 
 
 @pytest.fixture
-def bundle(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bundle]:
-    """The bundle, empty, on Monday the 7th of January 2030 at eight o'clock."""
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
-    settings.current.cache_clear()
+def bundle(
+    documents: MemoryFirestore, queues: MemoryTasks, environment: pytest.MonkeyPatch
+) -> Iterator[Bundle]:
+    """The three functions, with nothing written yet; the settings a test sets are read later."""
     shop.current.cache_clear()
-    documents = MemoryFirestore(datetime(2030, 1, 7, 8, tzinfo=UTC))
-    queue = MemoryTasks(now=lambda: documents.now)
-    with firestore.using(documents), tasks.using(queue):
-        yield Bundle(documents, queue)
-    settings.current.cache_clear()
+    yield Bundle(documents, queues)
     shop.current.cache_clear()

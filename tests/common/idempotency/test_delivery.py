@@ -330,7 +330,7 @@ class TestStore:
 
     def test_conflicts_without_end_are_a_failure(self, store: MemoryStore) -> None:
         store.mishaps = ["none", *CONFLICTS]
-        with pytest.raises(TransientError, match="keeps changing"):
+        with pytest.raises(TransientError, match="this work reads keep changing"):
             run(store, lambda work: Outcome(writes=[creation("e")]))
         assert store.record().state is State.WAITING
 

@@ -142,7 +142,7 @@ class TestStep:
         def outer(work: Work) -> Outcome:
             return Outcome(result=work.step("a", lambda key: work.step("b", never)))
 
-        assert run(store, outer).result == "PermanentError: step 'b' begins inside of another"
+        assert run(store, outer).result == "PermanentError: step 'b' begins inside of another step"
 
     def test_its_writes_may_not_have_preconditions(self, store: MemoryStore) -> None:
         outcome = Outcome(writes=[Create(path="a/b", fields={})])

@@ -65,6 +65,26 @@ def test_what_is_bound_ends_with_an_error_too(capfd: Captured) -> None:
     assert "event_id" not in entry(capfd)
 
 
+def test_what_is_bound_later_ends_with_the_innermost_block(capfd: Captured) -> None:
+    """As an event's ids, which are known once it has been read."""
+    with logs.bound(function="consumer"):
+        with logs.bound(message_id="7"):
+            logs.bind(event_id="e-1")
+            logs.info("received", "inside")
+        logs.info("done", "outside")
+    inside, outside = entries(capfd)
+    assert inside == inside | {"event_id": "e-1", "message_id": "7", "function": "consumer"}
+    assert outside.keys() - {"severity", "message", "action"} == {"function"}
+
+
+def test_what_is_bound_later_takes_the_place_of_what_was_bound(capfd: Captured) -> None:
+    with logs.bound(user_id="u-1"):
+        logs.bind(user_id="u-2")
+        logs.info("done", "a", step="mail")
+    found = entry(capfd)
+    assert (found["user_id"], found["step"]) == ("u-2", "mail")
+
+
 def test_threads_do_not_see_each_others_bounds(capfd: Captured) -> None:
     """A thread serves one invocation at a time, beside others."""
     together = threading.Barrier(4, timeout=10)

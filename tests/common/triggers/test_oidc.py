@@ -1,10 +1,10 @@
-"""Who may call: tokens of a real issuer, on real sockets, and what others try."""
+"""Who may call: tokens of an issuer, and what others try."""
 
 import base64
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ from common.triggers import oidc
 from common.triggers.oidc import Keys
 from local.kernel.identity import Issuer
 from tests.common.process.test_settings import load
-from tests.common.web_server import Answer, Asked, serving
+from tests.common.web_server import Answer, serving
 
 AUDIENCE = "https://reminder.example.com"
 CALLER = "tasks@shop.iam.gserviceaccount.com"
@@ -35,16 +35,24 @@ class Google:
     answers: dict[str, Answer] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
-    def answer(self, asked: Asked) -> Answer:
+    def answer(self, path: str) -> Answer:
         """What a request gets."""
-        self.asked.append(asked.path)
+        self.asked.append(path)
         documents = {
             "/.well-known/openid-configuration": self.issuer.discovery(),
             "/jwks": self.issuer.jwks(),
         }
-        if asked.path in self.answers:
-            return self.answers[asked.path]
-        return Answer(body=json.dumps(documents[asked.path]).encode())
+        return self.answers.get(path) or Answer(body=json.dumps(documents[path]).encode())
+
+    def get(self, url: str, *, timeout: object, allow_redirects: bool = True) -> requests.Response:
+        """What `requests.get` would return."""
+        assert timeout, "an issuer that is silent would hold the call for ever"
+        answer = self.answer(url.removeprefix(self.issuer.url))
+        if not answer.status:
+            raise requests.ConnectionError
+        if allow_redirects and "Location" in answer.headers:
+            return self.get(answer.headers["Location"], timeout=timeout)
+        return _response(answer)
 
     def token(self, **changes: Any) -> str:
         """A token of the caller for us."""
@@ -73,12 +81,11 @@ def foreign_key() -> rsa.RSAPrivateKey:
 
 
 @pytest.fixture
-def google(key: rsa.RSAPrivateKey) -> Iterator[Google]:
-    """An issuer, serving."""
-    google = Google(Issuer(url="", key=key))
-    with serving(google.answer) as server:
-        google.issuer.url = server.url
-        yield google
+def google(key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch) -> Google:
+    """An issuer that can be asked."""
+    google = Google(Issuer(url="http://127.0.0.1:1", key=key))
+    monkeypatch.setattr(requests, "get", google.get)
+    return google
 
 
 @pytest.fixture
@@ -497,16 +504,25 @@ def test_googles_issuer_has_two_names(google: Google) -> None:
 
 def test_keys_of_an_https_issuer_come_over_https(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = {"issuer": "https://accounts.example", "jwks_uri": "http://accounts.example/jwks"}
-    monkeypatch.setattr(requests, "get", lambda url, **options: _response(plain))
+    answer = Answer(body=json.dumps(plain).encode())
+    monkeypatch.setattr(requests, "get", lambda url, **options: _response(answer))
     with pytest.raises(ValueError, match="https"):
         oidc.fetch_keys("https://accounts.example")
 
 
-def _response(document: object) -> requests.Response:
+def _response(answer: Answer) -> requests.Response:
     response = requests.Response()
-    response.status_code = 200
-    response._content = json.dumps(document).encode()
+    response.status_code = answer.status
+    response._content = answer.body
     return response
+
+
+def test_the_keys_come_from_where_the_issuer_says(key: rsa.RSAPrivateKey) -> None:
+    """Over a socket, as from the issuer itself."""
+    google = Google(Issuer(url="", key=key))
+    with serving(lambda asked: google.answer(asked.path)) as server:
+        google.issuer.url = server.url
+        assert oidc.fetch_keys(server.url).keys() == {"local-1"}
 
 
 def _stripped(token: str) -> str:
