@@ -12,8 +12,8 @@ client of this process, unless a test says otherwise:
     from common.cloud.memory import MemoryFirestore
 
     with firestore.using(MemoryFirestore()) as memory:
-        firestore.commit([Merge(path="carts/1", fields={"state": "purchased"})])
-        assert memory.documents("carts") == {"carts/1": {"state": "purchased"}}
+        firestore.commit([Merge(path="patients/ada", fields={"is_due": True})])
+        assert memory.documents("patients") == {"patients/ada": {"is_due": True}}
 """
 
 import functools
