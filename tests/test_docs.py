@@ -4,8 +4,6 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from common.process.variables import VARIABLES
 
 ROOT = Path(__file__).parents[1]
@@ -27,9 +25,9 @@ def test_every_function_is_in_the_readme() -> None:
     assert told == files
 
 
-@pytest.mark.parametrize("name", sorted(set(re.findall(r"`(\w[\w./-]*/[\w./-]*)`", README))))
-def test_every_path_in_the_readme_exists(name: str) -> None:
-    assert (ROOT / name.removeprefix("./")).exists()
+def test_every_path_in_the_readme_exists() -> None:
+    named = set(re.findall(r"`(\w[\w./-]*/[\w./-]*)`", README))
+    assert {name for name in named if not (ROOT / name).exists()} == set()
 
 
 def test_every_verb_of_the_local_cloud_in_the_readme_is_in_its_help() -> None:
