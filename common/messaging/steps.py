@@ -22,14 +22,12 @@ def sending(
     *,
     to: str | None = None,
 ) -> Callable[[str], Outcome]:
-    """The effect of a step that sends this message to this user:
+    """The effect of a step that sends this message to this user.
 
-        work.step("message", sending(CHECKUP_DUE, work, user_id, payload))
-
-    `context` is what the template sees, beside the user's name; `to` is an address that wins over
-    the user's own. The step's result is `sent`, or `skipped` for a user who gets no such message;
-    the step raises NotYetError while no address of the user is known, and what `messages.send`
-    raises.
+    A handler says `work.step("message", sending(CHECKUP_DUE, work, user_id, payload))`. `context`
+    is what the template sees, beside the user's name; `to` is an address that wins over the user's
+    own. The step's result is `sent`, or `skipped` for a user who gets no such message; the step
+    raises NotYetError while no address of the user is known, and what `messages.send` raises.
     """
 
     def effect(key: str) -> Outcome:

@@ -3,6 +3,11 @@
 `common.process.variables` is the table of what `common` reads. A bundle declares its own in the
 same way, with a dataclass whose fields are the names of the variables in lower case:
 
+    from dataclasses import dataclass
+
+    from common.process import parsers, settings
+    from common.process.variables import Variable
+
     @dataclass(frozen=True, kw_only=True)
     class Clinic:
         text_url: str
