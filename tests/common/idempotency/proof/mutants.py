@@ -247,8 +247,8 @@ MUTANTS = [
     Mutant(
         "go on as if an earlier step had not finished",
         W, "_performed",
-        "is not None",
-        "is None",
+        "(found := self._claim.result_of(name)) is not None",
+        "found := None",
         "a step",
     ),
     Mutant(
