@@ -30,9 +30,8 @@ from common.errors import (
     TransientError,
 )
 from common.idempotency import dead_letters
-from common.idempotency import record as claims
-from common.idempotency.claim import ROUNDS, Claim, Draft
-from common.idempotency.job import Answer, Handler, Job, burial
+from common.idempotency.claim import MAX_TRIES, Claim, Draft
+from common.idempotency.job import Answer, Handler, Job, dead_letter_writes
 from common.idempotency.record import Record, State
 from common.idempotency.work import Outcome, Work, completing
 from common.process import logs, shutdown
@@ -56,7 +55,7 @@ class Attempt:
             try:
                 return self._attend(handler)
             except SettledError:
-                return settled(self._claim.record)
+                return answer_of(self._claim.record)
             except LostClaimError as error:
                 logs.warning("lost_claim", str(error))
                 raise
@@ -71,7 +70,7 @@ class Attempt:
             may_repeat = is_last_call and self._job.on_unknown_outcome == "rerun"
             if self._work.is_in_effect and not may_repeat:
                 return False
-            self._settle(claims.released)
+            self._settle(Record.released)
             return True
 
     def _attend(self, handler: Handler) -> Answer:
@@ -83,17 +82,17 @@ class Attempt:
             self._commit(completing(Outcome(result=error.status)))
             raise
         except PermanentError as error:
-            return self._give_up(describe(error), dead_letters.reason(error))
+            return self._dead_letter(describe(error), dead_letters.reason(error))
         except NotYetError as error:
             return self._wait(error)
         except InProgressError:
-            self._settle(claims.released)
+            self._settle(Record.released)
             raise
         except (Exception, SystemExit) as error:
             return self._fail(error)
 
     def _perform(self, handler: Handler) -> Answer:
-        for tried in range(ROUNDS):
+        for tried in range(MAX_TRIES):
             if tried and self._work.remaining() <= 0:
                 break
             try:
@@ -105,30 +104,30 @@ class Attempt:
         raise TransientError("what this work reads keeps changing")
 
     def _done(self, outcome: Outcome) -> Answer:
-        if letter := self._claim.record.replay_of:
-            logs.info("replayed", "a dead letter is worked off", dead_letter=letter)
+        if dead_letter := self._claim.record.replay_of:
+            logs.info("replayed", "a dead letter is worked off", dead_letter=dead_letter)
         return Answer(status="done", result=outcome.result)
 
-    def _give_up(self, text: str, reason: str) -> Answer:
-        def bury(record: Record) -> tuple[Record, Sequence[Write]]:
-            record = claims.dead(record, text)
-            return record, burial(self._job, record, reason)
+    def _dead_letter(self, text: str, reason: str) -> Answer:
+        def draft(record: Record) -> tuple[Record, Sequence[Write]]:
+            record = record.dead_lettered(text)
+            return record, dead_letter_writes(self._job, record, reason)
 
-        self._commit(bury)
+        self._commit(draft)
         logs.error("dead_lettered", text)
-        return settled(self._claim.record)
+        return answer_of(self._claim.record)
 
     def _wait(self, error: NotYetError) -> Answer:
         now = self._work.now
         if now - (self._claim.record.waiting_since or now) > PATIENCE:
-            return self._give_up(f"waited {PATIENCE} for this: {error}", "waited_too_long")
-        self._settle(lambda record: claims.waiting(record, describe(error), now))
+            return self._dead_letter(f"waited {PATIENCE} for this: {error}", "waited_too_long")
+        self._settle(lambda record: record.waiting(describe(error), now))
         raise error
 
     def _fail(self, error: BaseException) -> Answer:
         if self._claim.record.attempts >= self._max_attempts:
-            return self._give_up(describe(error), "attempts_used_up")
-        self._settle(lambda record: claims.failed(record, describe(error)))
+            return self._dead_letter(describe(error), "attempts_used_up")
+        self._settle(lambda record: record.failed(describe(error)))
         _raise(error)
 
     def _settle(self, change: Callable[[Record], Record]) -> None:
@@ -136,7 +135,7 @@ class Attempt:
 
     def _commit(self, draft: Draft) -> None:
         # What the steps have done is recorded with it; if just that cannot be stored, without it.
-        for _ in range(ROUNDS):
+        for _ in range(MAX_TRIES):
             try:
                 return self._claim.commit(self._work.carrying(draft))
             except EffectConflictError:
@@ -146,7 +145,7 @@ class Attempt:
         raise TransientError("what this work reads keeps changing")
 
 
-def settled(record: Record) -> Answer:
+def answer_of(record: Record) -> Answer:
     """What a settled record answers. Raises InProgressError for one that is not."""
     match record.state:
         case State.DONE:

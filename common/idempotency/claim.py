@@ -33,9 +33,9 @@ from common.idempotency.record import Record, State
 from common.idempotency.store import Store, check_size, record_id
 from common.process import logs
 
-ROUNDS = 8
+MAX_TRIES = 8
 """How often a write is tried, at most, against a store that keeps failing."""
-ENDING = 1 / 3
+RENEW_BELOW = 1 / 3
 """The part of a lease that must be left for an outside effect to begin."""
 
 Draft = Callable[[Record], tuple[Record, Sequence[Write]]]
@@ -88,7 +88,7 @@ class Claim:
             self.ensure_held()
             sent = self._monotonic()
             mine: set[str] = set()
-            for tried in range(ROUNDS):
+            for tried in range(MAX_TRIES):
                 if tried and self.remaining() <= 0:
                     break
                 if self._is_committed(draft, mine):
@@ -109,7 +109,7 @@ class Claim:
         with self.lock:
             self.ensure_held()
             left = self._renewed_at + self.record.lease_seconds - self._monotonic()
-            if left < self.record.lease_seconds * ENDING or not self._is_certain:
+            if left < self.record.lease_seconds * RENEW_BELOW or not self._is_certain:
                 self.commit(renewal)
 
     def _is_committed(self, draft: Draft, mine: set[str]) -> bool:
@@ -122,18 +122,18 @@ class Claim:
         try:
             self.fence = self._store.replace(record, self.fence, effects)
         except RefusedError:
-            found = self._look(mine)
+            found = self._read_back(mine)
             if found == "unchanged" and has_preconditions(effects):
                 raise EffectConflictError from None
             return found == "applied"
         except TransientError as error:
             logs.warning("uncertain", str(error))
-            return self._look(mine) == "applied"
+            return self._read_back(mine) == "applied"
         self.record = record
         self._is_certain = True
         return True
 
-    def _look(self, mine: set[str]) -> Literal["applied", "unchanged", "rebased"]:
+    def _read_back(self, mine: set[str]) -> Literal["applied", "unchanged", "rebased"]:
         found = self._store.read(self._id)
         if found is None or found.record is None or found.record.owner != self.record.owner:
             self._is_lost = True

@@ -23,8 +23,8 @@ MAX_PAYLOAD = 900_000
 MAX_ERROR = 2000
 
 
-def letter(
-    letter_id: str,
+def opened(
+    dead_letter_id: str,
     *,
     source: str,
     reason: str,
@@ -49,7 +49,7 @@ def letter(
     }
     if now is not None:
         fields["expire_at"] = now + RETENTION
-    return Merge(path=f"{COLLECTION}/{letter_id}", fields=fields)
+    return Merge(path=f"{COLLECTION}/{dead_letter_id}", fields=fields)
 
 
 def record_refused(*, source: str, error: PermanentError, payload: bytes) -> None:
@@ -59,13 +59,13 @@ def record_refused(*, source: str, error: PermanentError, payload: bytes) -> Non
     it comes; its `attempts` count how often. Raises TransientError when it cannot be recorded now:
     then it must not be acknowledged.
     """
-    letter_id = hashlib.sha256(f"{source}\0".encode() + payload).hexdigest()
-    path = f"{COLLECTION}/{letter_id}"
+    dead_letter_id = hashlib.sha256(f"{source}\0".encode() + payload).hexdigest()
+    path = f"{COLLECTION}/{dead_letter_id}"
     if firestore.latest_time() is None:
         # Its only write: without a server time the collector would never find it.
         firestore.read(path)
-    write = letter(
-        letter_id,
+    write = opened(
+        dead_letter_id,
         source=source,
         reason=reason(error),
         error=str(error),
@@ -78,15 +78,15 @@ def record_refused(*, source: str, error: PermanentError, payload: bytes) -> Non
     except RefusedError:
         again = {"attempts": Increment(1), "last_seen": SERVER_TIMESTAMP, "state": "open"}
         firestore.commit([Merge(path=path, fields=again)])
-    logs.error("dead_lettered", str(error), dead_letter=letter_id)
+    logs.error("dead_lettered", str(error), dead_letter=dead_letter_id)
 
 
-def replayed(letter_id: str) -> Merge:
+def replayed(dead_letter_id: str) -> Merge:
     """The write that marks it as replayed; it goes into the commit that completes the replay."""
     fields: dict[str, Any] = {"state": "replayed", "replayed_at": SERVER_TIMESTAMP}
     if (now := firestore.latest_time()) is not None:
         fields["expire_at"] = now + RETENTION
-    return Merge(path=f"{COLLECTION}/{letter_id}", fields=fields)
+    return Merge(path=f"{COLLECTION}/{dead_letter_id}", fields=fields)
 
 
 def reason(error: PermanentError) -> str:

@@ -43,7 +43,7 @@ the work itself writes come in the same commits:
     first delivery                           │ 2       │ 0               │ 0
     each `step` and each `write`             │ +1      │ 0               │ 0
     each `last_step`                         │ 0       │ 0               │ 0
-    first delivery, done `fast_path`           │ 1       │ 0               │ 0
+    first delivery, on its fast path         │ 1       │ 0               │ 0
     duplicate, in progress, dead already     │ 1       │ 1               │ 1
     after a failed or vanished attempt       │ 3       │ 1               │ 1
 
@@ -71,13 +71,25 @@ from common.errors import (
     RefusedError,
     TransientError,
 )
-from common.idempotency import record as claims
-from common.idempotency.attempt import Attempt, settled
-from common.idempotency.claim import ROUNDS, Claim, token
-from common.idempotency.exclusive import Room
-from common.idempotency.fingerprint import exact, fingerprint
-from common.idempotency.job import Answer, Handler, Job, Limits, burial
-from common.idempotency.record import Ask, Decision, Record, State
+from common.idempotency.attempt import Attempt, answer_of
+from common.idempotency.claim import MAX_TRIES, Claim, token
+from common.idempotency.exclusive import ProcessLock
+from common.idempotency.fingerprint import fingerprint, to_json
+from common.idempotency.job import Answer, Handler, Job, Limits, dead_letter_writes
+from common.idempotency.record import (
+    Acquire,
+    CorruptRecord,
+    DeadAlready,
+    DeadLetter,
+    Decision,
+    Duplicate,
+    InProgress,
+    KeyReused,
+    Record,
+    Request,
+    State,
+    decide,
+)
 from common.idempotency.store import FirestoreStore, Store, check_size, record_id
 from common.idempotency.work import Outcome, Work
 from common.process import logs, settings
@@ -93,16 +105,16 @@ def run(
     limits: Limits | None = None,
     monotonic: Callable[[], float] = time.monotonic,
     tokens: Callable[[], str] = token,
-    room: Room | None = None,
+    process_lock: ProcessLock | None = None,
 ) -> Answer:
     """Do the work, unless it is done, dead or in progress.
 
     Raises InProgressError (ask again later), KeyReusedError and CorruptRecordError (never ask
     again), or the error of an attempt that is worth another try.
     """
-    room = room or _room
-    delivery = _Delivery(job, store or _store, limits or _limits(), room, monotonic, tokens)
-    with room.enter(), delivery.alone:
+    process_lock = process_lock or _process_lock
+    delivery = _Delivery(job, store or _store, limits or _limits(), process_lock, monotonic, tokens)
+    with process_lock.shared(), delivery.reserved:
         got = delivery.acquire()
         if isinstance(got, Answer):
             return got
@@ -110,12 +122,14 @@ def run(
 
 
 _store = FirestoreStore()
-_room = Room()
+_process_lock = ProcessLock()
 
 
 def _limits() -> Limits:
-    at = settings.current()
-    return Limits(max_attempts=at.max_attempts, budget=at.handler_budget, lease=at.lease_seconds)
+    config = settings.current()
+    return Limits(
+        max_attempts=config.max_attempts, budget=config.handler_budget, lease=config.lease_seconds
+    )
 
 
 class _Delivery:
@@ -126,33 +140,33 @@ class _Delivery:
         job: Job,
         store: Store,
         limits: Limits,
-        room: Room,
+        process_lock: ProcessLock,
         monotonic: Callable[[], float],
         tokens: Callable[[], str],
     ) -> None:
         self.limits = limits
-        self.alone = ExitStack()
+        self.reserved = ExitStack()
         """Closed when the delivery ends; until then the process may be reserved for it."""
         self._job = job
         self._store = store
-        self._room = room
+        self._process_lock = process_lock
         self._monotonic = monotonic
         self._tokens = tokens
         self._started = monotonic()
         self._id = record_id(job.scope, job.key)
         self._fingerprint = fingerprint(job.identity)
         self._owner = tokens()
-        self._is_alone = False
+        self._is_exclusive = False
 
     def acquire(self) -> Claim | Answer:
         """The claim, or the answer. Raises what `run` raises before the handler is called."""
         got = self._first()
-        for tried in range(ROUNDS):
+        for tried in range(MAX_TRIES):
             if isinstance(got, Claim | Answer):
                 return got
             if tried and self._remaining() <= 0:
                 break
-            got = self._carry_out(got) or self._look()
+            got = self._carry_out(got) or self._read_back()
         if isinstance(got, Claim | Answer):
             return got
         raise TransientError("the record of this work keeps changing")
@@ -160,8 +174,8 @@ class _Delivery:
     def _first(self) -> Claim | Answer | Decision:
         outcome = self._declared()
         if outcome is None:
-            return claims.decide(None, self._ask())
-        return self._fast_path(outcome) or self._look()
+            return decide(None, self._request())
+        return self._fast_path(outcome) or self._read_back()
 
     def _declared(self) -> Outcome | None:
         if not self._job.fast_path or not self._job.is_first or self._job.replay_of:
@@ -169,52 +183,54 @@ class _Delivery:
         try:
             return self._job.fast_path()
         except Exception as error:  # the handler, under its claim, will meet it again
-            logs.warning("failed", f"not at once: {error}")
+            logs.warning("failed", f"not on the fast path: {error}")
             return None
 
     def _fast_path(self, outcome: Outcome) -> Answer | None:
-        record = self._ask().fresh
+        record = self._request().fresh
         try:
-            record = claims.completed(record, exact(outcome.result))
+            record = record.completed(to_json(outcome.result))
             check_size(record)
             self._store.create(record, outcome.writes)
         except (RefusedError, TransientError, PermanentError):
             return None
         return Answer(status="done", result=outcome.result)
 
-    def _look(self) -> Claim | Answer | Decision:
+    def _read_back(self) -> Claim | Answer | Decision:
         found = self._store.read(self._id)
         if found is None or found.record is None or found.record.owner != self._owner:
-            return claims.decide(found, self._ask())
+            return decide(found, self._request())
         # Our own write, its reply lost. It was sent after this delivery began.
         if found.record.state is State.CLAIMED:
             record = replace(found.record, key=self._job.key)
             return self._held(record, found.update_time, self._started)
-        return settled(found.record)
+        return answer_of(found.record)
 
     def _carry_out(self, decision: Decision) -> Claim | Answer | None:
         match decision:
-            case claims.Take():
+            case Acquire():
                 return self._claim(decision)
-            case claims.GiveUp():
-                return self._bury(decision)
-            case claims.Duplicate():
+            case DeadLetter():
+                return self._dead_letter(decision)
+            case Duplicate():
                 logs.info("duplicate", "this was done already")
                 return Answer(status="duplicate", result=json.loads(decision.result))
-            case claims.Dead():
+            case DeadAlready():
                 logs.info("duplicate", "this was dead-lettered already")
                 return Answer(status="dead_lettered", result=decision.error)
-            case claims.Busy():
+            case InProgress():
                 raise InProgressError(retry_after=decision.retry_after)
-            case claims.Reused():
+            case KeyReused():
                 raise KeyReusedError(f"key {self._job.key!r:.200} was used for other work")
-            case claims.Corrupt():
+            case CorruptRecord():
                 raise CorruptRecordError(f"the record of {self._job.key!r:.200} cannot be read")
 
-    def _claim(self, decision: claims.Take) -> Claim | None:
-        if decision.alone and not self._is_alone:
-            self.alone.enter_context(self._room.alone(patience=self._remaining() / 2))
-            self._is_alone = True
+    def _claim(self, decision: Acquire) -> Claim | None:
+        if decision.is_exclusive and not self._is_exclusive:
+            self.reserved.enter_context(
+                self._process_lock.exclusive(patience=self._remaining() / 2)
+            )
+            self._is_exclusive = True
         effects = self._job.writes_on_claim()
         sent = self._monotonic()
         try:
@@ -238,16 +254,16 @@ class _Delivery:
             tokens=self._tokens,
         )
 
-    def _bury(self, decision: claims.GiveUp) -> Answer | None:
-        effects = burial(self._job, decision.record, decision.reason)
+    def _dead_letter(self, decision: DeadLetter) -> Answer | None:
+        effects = dead_letter_writes(self._job, decision.record, decision.reason)
         try:
             self._store.replace(decision.record, decision.fence, effects)
         except (RefusedError, TransientError):
             return None
         logs.error("dead_lettered", decision.record.error or "")
-        return settled(decision.record)
+        return answer_of(decision.record)
 
-    def _ask(self) -> Ask:
+    def _request(self) -> Request:
         fresh = Record(
             scope=self._job.scope,
             key=self._job.key,
@@ -258,7 +274,7 @@ class _Delivery:
             retention_seconds=self.limits.retention,
             replay_of=self._job.replay_of,
         )
-        return Ask(
+        return Request(
             fresh=fresh,
             max_attempts=self.limits.max_attempts,
             on_unknown_outcome=self._job.on_unknown_outcome,

@@ -1,7 +1,8 @@
-"""Who runs beside whom in this process.
+"""A lock of the process: many pieces of work share the process, or one has it exclusively.
 
-Work whose last attempt vanished may have killed its process, and its neighbours with it. It runs
-alone: nobody new comes in (they are asked again later), and it starts once the others have left.
+Work whose last attempt vanished may have killed its process, and its neighbours with it. The next
+attempt runs exclusively: no new work begins beside it (its deliveries are asked again later), and
+it begins once the work that is running already has ended.
 """
 
 import threading
@@ -11,43 +12,49 @@ from contextlib import contextmanager
 from common.errors import InProgressError
 
 
-class Room:
-    """A process's room: many at once, or one alone."""
+class ProcessLock:
+    """A shared/exclusive lock. There is one for each process; a test makes its own."""
 
     def __init__(self) -> None:
-        self._inside = 0
-        self._reserved = False
+        self._holders = 0
+        self._is_reserved = False
         self._changed = threading.Condition()
 
     @contextmanager
-    def enter(self) -> Iterator[None]:
-        """Be inside. Raises InProgressError while somebody is, or waits to be, alone."""
+    def shared(self) -> Iterator[None]:
+        """Hold the lock together with others, for the length of the `with` block.
+
+        Raises InProgressError at once, without waiting, while somebody holds the lock exclusively
+        or waits to do so.
+        """
         with self._changed:
-            if self._reserved:
-                raise InProgressError("work that needs the process for itself is at it")
-            self._inside += 1
+            if self._is_reserved:
+                raise InProgressError("another piece of work needs this process for itself")
+            self._holders += 1
         try:
             yield
         finally:
             with self._changed:
-                self._inside -= 1
+                self._holders -= 1
                 self._changed.notify_all()
 
     @contextmanager
-    def alone(self, *, patience: float) -> Iterator[None]:
-        """From inside: wait up to `patience` seconds for the others to leave, and keep others out.
+    def exclusive(self, *, patience: float) -> Iterator[None]:
+        """Hold the lock alone, for the length of the `with` block; only inside of `shared`.
 
-        Raises InProgressError if they do not leave in time, or if another one waits already.
+        Waits up to `patience` seconds for the other holders to leave; nobody new comes in
+        meanwhile. Raises InProgressError if the others do not leave in time, or if somebody else
+        holds the lock exclusively or waits to do so.
         """
         with self._changed:
-            if self._reserved:
-                raise InProgressError("other work waits for the process for itself")
-            self._reserved = True
+            if self._is_reserved:
+                raise InProgressError("other work waits to have this process for itself")
+            self._is_reserved = True
         try:
             with self._changed:
-                if not self._changed.wait_for(lambda: self._inside == 1, timeout=patience):
-                    raise InProgressError("the process has not become free")
+                if not self._changed.wait_for(lambda: self._holders == 1, timeout=patience):
+                    raise InProgressError("the process has not become free in time")
             yield
         finally:
             with self._changed:
-                self._reserved = False
+                self._is_reserved = False

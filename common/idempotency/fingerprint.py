@@ -13,7 +13,7 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def exact(value: Any) -> str:
+def to_json(value: Any) -> str:
     """JSON text that reads back as an equal value of the same types.
 
     Raises ResultNotStorableError for anything else: a tuple, a set, an integer key, a date, NaN.

@@ -70,9 +70,9 @@ class Answer:
     result: Any = None
 
 
-def burial(job: Job, record: Record, reason: str) -> list[Write]:
+def dead_letter_writes(job: Job, record: Record, reason: str) -> list[Write]:
     """The writes that go with a dead record: its dead letter, and what the job adds."""
-    letter = dead_letters.letter(
+    dead_letter = dead_letters.opened(
         record_id(job.scope, job.key),
         source=job.scope,
         reason=reason,
@@ -83,4 +83,4 @@ def burial(job: Job, record: Record, reason: str) -> list[Write]:
         now=firestore.latest_time(),
         key=record.key,
     )
-    return [letter, *job.writes_on_dead_letter()]
+    return [dead_letter, *job.writes_on_dead_letter()]

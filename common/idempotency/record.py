@@ -1,17 +1,18 @@
 """The life of one idempotency record as a pure state machine: no I/O, no clock of its own.
 
-Its states are drawn in `common.idempotency`.
+The states are drawn in `common.idempotency.delivery`. `decide` takes what a delivery found and what
+the delivery asks for, and returns one of the decisions below:
 
 found            │ what a delivery of the same work may do
 ─────────────────┼──────────────────────────────────────────────────────────────
-absent, expired  │ Take (a fresh record)
-unreadable       │ Corrupt; a replay: Take (a fresh record)
-other fingerprint│ Reused; a corrected replay of a dead record without steps: Take
+absent, expired  │ Acquire (a fresh record)
+unreadable       │ CorruptRecord; a replay: Acquire (a fresh record)
+other fingerprint│ KeyReused; a corrected replay of a dead record without steps: Acquire
 done             │ Duplicate, with the stored result
-dead             │ Dead; a replay: Take, finished steps kept
-claimed, leased  │ Busy
-claimed, over    │ Take, alone in its process; at the cap, or for `hold`: GiveUp
-waiting          │ Take; at the cap: GiveUp
+dead             │ DeadAlready; a replay: Acquire, finished steps kept
+claimed, leased  │ InProgress
+claimed, over    │ Acquire, alone in its process; at the cap, or for `hold`: DeadLetter
+waiting          │ Acquire; at the cap: DeadLetter
 """
 
 from collections.abc import Mapping
@@ -21,53 +22,88 @@ from enum import StrEnum
 from typing import Literal
 
 OnUnknownOutcome = Literal["rerun", "hold"]
-"""What becomes of an attempt that vanished midway: run again, or dead-lettered as unknown."""
+"""What becomes of an effect that may have happened: `rerun` repeats the effect, `hold` gives the
+work up with a dead letter."""
 
 WRITTEN = ""
-"""The mark of a step that has no result: its Firestore effects are what it did."""
+"""The mark of a step that has no result, because the step consisted of Firestore writes alone."""
 
 
 class State(StrEnum):
     """Where a record is in its life."""
 
     CLAIMED = "claimed"
+    """A delivery holds the record; its attempt is running, or vanished without a word."""
     WAITING = "waiting"
+    """Nobody holds the record; the next delivery may make an attempt."""
     DONE = "done"
+    """The work is done, and its result is stored."""
     DEAD = "dead"
+    """The work was given up; its dead letter says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One piece of work. Times are the server's."""
+    """What is stored about one piece of work. All times are the server's.
+
+    A record is never changed. `completed`, `failed` and the other transitions return the record
+    that takes its place.
+    """
 
     scope: str
     """The function that does the work."""
     key: str
     """The business key, unique within the scope."""
     fingerprint: str
-    """What identifies the work; kept through every transition."""
+    """A digest of the work's identity; every transition keeps it."""
     state: State = State.CLAIMED
     owner: str = ""
-    """The token of the delivery that wrote it last."""
+    """The token of the delivery that wrote the record last."""
     write_id: str = ""
-    """Fresh in every write, so that none is a no-op and each can be recognised."""
+    """Fresh in every write, so that no write is a no-op and every write can be recognised."""
     attempts: int = 1
-    """Attempts begun, this one included."""
+    """How many attempts have begun, the present one included."""
     lease_seconds: float
-    """How long its holder may be silent, as the holder wrote it."""
+    """How long the holder of the claim may write nothing before others take the claim over."""
     retention_seconds: float
-    """How long it is remembered after its last write."""
+    """How long the record is remembered after its last write."""
     steps: Mapping[str, str] = field(default_factory=dict)
-    """Finished steps: name to JSON text of the result, or WRITTEN."""
+    """The finished steps: name to the JSON text of the result, or to WRITTEN."""
     result: str | None = None
-    """JSON text of the result, once done."""
+    """JSON text of the result, once the work is done."""
     error: str | None = None
+    """The last error, as text."""
     waiting_since: datetime | None = None
-    """When it first had to wait for something that had not happened yet."""
+    """When the work first had to wait for something that had not happened yet."""
     replay_of: str | None = None
-    """The dead letter whose replay this is."""
+    """The id of the dead letter that this work replays."""
     first_seen: datetime | None = None
-    """The time of its first claim; None until that was read back."""
+    """The time of the first claim; None until that time was read back."""
+
+    def completed(self, result: str) -> "Record":
+        """The work is done; `result` is JSON text."""
+        return replace(self, state=State.DONE, result=result, error=None, waiting_since=None)
+
+    def checkpointed(self, steps: Mapping[str, str]) -> "Record":
+        """These steps are finished too."""
+        return replace(self, steps={**self.steps, **steps})
+
+    def failed(self, error: str) -> "Record":
+        """The attempt failed; the next delivery may make another one."""
+        return replace(self, state=State.WAITING, error=error)
+
+    def released(self) -> "Record":
+        """The attempt was stopped from outside, and does not count."""
+        return replace(self, state=State.WAITING, attempts=self.attempts - 1)
+
+    def waiting(self, error: str, now: datetime) -> "Record":
+        """What the work needs has not happened yet; the attempt does not count."""
+        since = self.waiting_since or now
+        return replace(self.released(), error=error, waiting_since=since)
+
+    def dead_lettered(self, error: str) -> "Record":
+        """The work is given up."""
+        return replace(self, state=State.DEAD, error=error)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,73 +111,81 @@ class Found:
     """A record as a strong read found it."""
 
     record: Record | None
-    """None: there is one, but it cannot be read as one."""
+    """None: a document is there, but its content is no record."""
     update_time: datetime
+    """When the document was last written, by the server's clock."""
     read_time: datetime
+    """When the document was read, by the server's clock."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ask:
-    """What a delivery brings."""
+class Request:
+    """What a delivery asks for."""
 
     fresh: Record
-    """The record it would create: its token, fingerprint, lease and retention."""
+    """The record that the delivery would create: its token, fingerprint, lease and retention."""
     max_attempts: int
+    """How many attempts may begin before the work is given up."""
     on_unknown_outcome: OnUnknownOutcome = "rerun"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Take:
-    """Write this record; `fence` is the update time it replaces (None: it must not exist)."""
+class Acquire:
+    """Decision: claim the work by writing `record`."""
 
     record: Record
     fence: datetime | None = None
-    alone: bool = False
-    """The last attempt vanished: run with nothing beside it in the process."""
+    """The update time of the record that is replaced; None: there must not be one."""
+    is_exclusive: bool = False
+    """The last attempt vanished: run with nothing beside the work in the process."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class GiveUp:
-    """Write this dead record, with its dead letter."""
+class DeadLetter:
+    """Decision: give the work up by writing `record` together with a dead letter."""
 
     record: Record
     fence: datetime
+    """The update time of the record that is replaced."""
     reason: str
-    """For the dead letter."""
+    """The reason that the dead letter names."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Duplicate:
-    """It is done."""
+    """Decision: do nothing, because the work is done."""
 
     result: str
+    """JSON text of the stored result."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dead:
-    """It was given up earlier."""
+class DeadAlready:
+    """Decision: do nothing, because an earlier delivery gave the work up."""
 
     error: str
+    """The error that the record names."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Busy:
-    """Another delivery holds it; its lease ends in `retry_after` seconds."""
+class InProgress:
+    """Decision: ask again later, because another delivery holds the claim."""
 
     retry_after: float
+    """Seconds until the lease of that claim is over."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reused:
-    """The key belongs to other work."""
+class KeyReused:
+    """Decision: refuse the delivery, because its key belongs to other work."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Corrupt:
-    """Whether the work was done cannot be read."""
+class CorruptRecord:
+    """Decision: refuse the delivery, because the record does not say whether the work was done."""
 
 
-Decision = Take | GiveUp | Duplicate | Dead | Busy | Reused | Corrupt
+Decision = Acquire | DeadLetter | Duplicate | DeadAlready | InProgress | KeyReused | CorruptRecord
 
 
 # Two clocks, both started by the last write and read by the server:
@@ -156,125 +200,98 @@ Decision = Take | GiveUp | Duplicate | Dead | Busy | Reused | Corrupt
 
 
 def lease_left(record: Record, found: Found) -> float:
-    """Seconds until the holder's lease is over; negative once it is."""
+    """Seconds until the holder's lease is over; negative once the lease is over."""
     return record.lease_seconds - _age(found)
 
 
 def is_expired(record: Record, found: Found) -> bool:
-    """Whether the record is remembered no longer, deleted or not."""
+    """Whether the record is remembered no longer, even if its document is still there."""
     return _age(found) > record.retention_seconds
 
 
-def decide(found: Found | None, ask: Ask) -> Decision:
-    """What this delivery may do about what was found."""
+def decide(found: Found | None, request: Request) -> Decision:
+    """What a delivery with this request may do about what it found (None: no record)."""
     if found is None:
-        return Take(record=ask.fresh)
+        return Acquire(record=request.fresh)
     if found.record is None:
-        is_replay = ask.fresh.replay_of is not None
-        return Take(record=ask.fresh, fence=found.update_time) if is_replay else Corrupt()
+        if request.fresh.replay_of is None:
+            return CorruptRecord()
+        return Acquire(record=request.fresh, fence=found.update_time)
     if is_expired(found.record, found):
-        return Take(record=ask.fresh, fence=found.update_time)
-    return _decide_live(found.record, found, ask)
+        return Acquire(record=request.fresh, fence=found.update_time)
+    return _decide_live(found.record, found, request)
 
 
-def _decide_live(record: Record, found: Found, ask: Ask) -> Decision:
-    if record.fingerprint != ask.fresh.fingerprint and not _is_correction(record, ask):
-        return Reused()
+def _decide_live(record: Record, found: Found, request: Request) -> Decision:
+    if record.fingerprint != request.fresh.fingerprint and not _is_correction(record, request):
+        return KeyReused()
     match record.state:
         case State.DONE:
             return Duplicate(result=record.result or "null")
         case State.DEAD:
-            return _decide_dead(record, found, ask)
+            return _decide_dead(record, found, request)
         case State.CLAIMED:
-            return _decide_claimed(record, found, ask)
+            return _decide_claimed(record, found, request)
         case State.WAITING:
-            return _decide_waiting(record, found, ask)
+            return _decide_waiting(record, found, request)
 
 
-def _is_correction(record: Record, ask: Ask) -> bool:
+def _is_correction(record: Record, request: Request) -> bool:
     # A replay may bring a corrected payload as long as no step was done with the old one.
-    is_replay = record.state is State.DEAD and ask.fresh.replay_of is not None
+    is_replay = record.state is State.DEAD and request.fresh.replay_of is not None
     return is_replay and not record.steps
 
 
-def _decide_dead(record: Record, found: Found, ask: Ask) -> Decision:
-    if ask.fresh.replay_of is None:
-        return Dead(error=record.error or "")
-    fresh = replace(ask.fresh, steps=record.steps, first_seen=record.first_seen, attempts=1)
-    return Take(record=fresh, fence=found.update_time)
+def _decide_dead(record: Record, found: Found, request: Request) -> Decision:
+    if request.fresh.replay_of is None:
+        return DeadAlready(error=record.error or "")
+    fresh = replace(request.fresh, steps=record.steps, first_seen=record.first_seen, attempts=1)
+    return Acquire(record=fresh, fence=found.update_time)
 
 
-def _decide_claimed(record: Record, found: Found, ask: Ask) -> Decision:
+def _decide_claimed(record: Record, found: Found, request: Request) -> Decision:
     left = lease_left(record, found)
     if left >= 0:
-        return Busy(retry_after=left)
-    if ask.on_unknown_outcome == "hold":
+        return InProgress(retry_after=left)
+    if request.on_unknown_outcome == "hold":
         error = "an attempt vanished midway; whether its effect happened is not known"
-        return _give_up(record, found, ask, "unknown_outcome", error)
-    if record.attempts >= ask.max_attempts:
+        return _dead_letter(record, found, request, "unknown_outcome", error)
+    if record.attempts >= request.max_attempts:
         error = f"the last of {record.attempts} attempts vanished"
-        return _give_up(record, found, ask, "vanished", error)
-    return Take(record=_take_over(record, ask), fence=found.update_time, alone=True)
+        return _dead_letter(record, found, request, "vanished", error)
+    taken = _take_over(record, request)
+    return Acquire(record=taken, fence=found.update_time, is_exclusive=True)
 
 
-def _decide_waiting(record: Record, found: Found, ask: Ask) -> Decision:
-    if record.attempts >= ask.max_attempts:
+def _decide_waiting(record: Record, found: Found, request: Request) -> Decision:
+    if record.attempts >= request.max_attempts:
         error = record.error or "no attempt is left"
-        return _give_up(record, found, ask, "attempts_used_up", error)
-    return Take(record=_take_over(record, ask), fence=found.update_time)
+        return _dead_letter(record, found, request, "attempts_used_up", error)
+    return Acquire(record=_take_over(record, request), fence=found.update_time)
 
 
-def _take_over(record: Record, ask: Ask) -> Record:
-    return replace(_signed(record, ask), state=State.CLAIMED, attempts=record.attempts + 1)
+def _take_over(record: Record, request: Request) -> Record:
+    return replace(_signed(record, request), state=State.CLAIMED, attempts=record.attempts + 1)
 
 
-def _give_up(record: Record, found: Found, ask: Ask, reason: str, error: str) -> GiveUp:
-    record = dead(_signed(record, ask), error)
-    return GiveUp(record=record, fence=found.update_time, reason=reason)
+def _dead_letter(
+    record: Record, found: Found, request: Request, reason: str, error: str
+) -> DeadLetter:
+    record = _signed(record, request).dead_lettered(error)
+    return DeadLetter(record=record, fence=found.update_time, reason=reason)
 
 
-def _signed(record: Record, ask: Ask) -> Record:
-    # The key of a record that was read may be cut; the asking delivery has it whole.
+def _signed(record: Record, request: Request) -> Record:
+    # The key of a record that was read may be cut; the delivery that asks has the whole key.
     return replace(
         record,
-        key=ask.fresh.key,
-        owner=ask.fresh.owner,
-        write_id=ask.fresh.write_id,
-        lease_seconds=ask.fresh.lease_seconds,
-        retention_seconds=ask.fresh.retention_seconds,
-        replay_of=ask.fresh.replay_of or record.replay_of,
+        key=request.fresh.key,
+        owner=request.fresh.owner,
+        write_id=request.fresh.write_id,
+        lease_seconds=request.fresh.lease_seconds,
+        retention_seconds=request.fresh.retention_seconds,
+        replay_of=request.fresh.replay_of or record.replay_of,
     )
-
-
-def completed(record: Record, result: str) -> Record:
-    """Done, with this result (JSON text)."""
-    return replace(record, state=State.DONE, result=result, error=None, waiting_since=None)
-
-
-def checkpointed(record: Record, steps: Mapping[str, str]) -> Record:
-    """These steps are finished too."""
-    return replace(record, steps={**record.steps, **steps})
-
-
-def failed(record: Record, error: str) -> Record:
-    """This attempt failed; the next delivery may try."""
-    return replace(record, state=State.WAITING, error=error)
-
-
-def released(record: Record) -> Record:
-    """This attempt was stopped from outside and does not count."""
-    return replace(record, state=State.WAITING, attempts=record.attempts - 1)
-
-
-def waiting(record: Record, error: str, now: datetime) -> Record:
-    """What it needs has not happened yet; this attempt does not count."""
-    since = record.waiting_since or now
-    return replace(released(record), error=error, waiting_since=since)
-
-
-def dead(record: Record, error: str) -> Record:
-    """Given up."""
-    return replace(record, state=State.DEAD, error=error)
 
 
 def _age(found: Found) -> float:

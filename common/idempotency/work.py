@@ -27,9 +27,8 @@ from common.errors import (
     UnknownOutcomeError,
 )
 from common.idempotency import dead_letters
-from common.idempotency import record as claims
-from common.idempotency.claim import ROUNDS, Claim, Draft, has_preconditions
-from common.idempotency.fingerprint import exact
+from common.idempotency.claim import MAX_TRIES, Claim, Draft, has_preconditions
+from common.idempotency.fingerprint import to_json
 from common.idempotency.record import WRITTEN, OnUnknownOutcome, Record
 
 
@@ -108,7 +107,7 @@ class Work:
         """
         if self._visit(name):
             return self._check_kind(name, is_write=True)
-        for _ in range(ROUNDS):
+        for _ in range(MAX_TRIES):
             self._begin()
             try:
                 return self._claim.commit(self.carrying(_writing(name, effects())))
@@ -144,7 +143,7 @@ class Work:
                 if name not in record.steps
             }
             for name, outcome in unmarked.items():
-                record = claims.checkpointed(record, {name: exact(outcome.result)})
+                record = record.checkpointed({name: to_json(outcome.result)})
             record, writes = draft(record)
             return record, [*(write for o in unmarked.values() for write in o.writes), *writes]
 
@@ -205,7 +204,7 @@ class Work:
 
     def _check(self, name: str, outcome: Outcome) -> None:
         try:
-            exact(outcome.result)
+            to_json(outcome.result)
         except ResultNotStorableError as error:
             raise ResultNotStorableError(
                 f"step {name!r} was done, but its result: {error}"
@@ -216,11 +215,11 @@ class Work:
 
 def completing(outcome: Outcome) -> Draft:
     """Done, with this outcome; a dead letter whose replay this is becomes `replayed`."""
-    result = exact(outcome.result)
+    result = to_json(outcome.result)
 
     def draft(record: Record) -> tuple[Record, Sequence[Write]]:
         replayed = [dead_letters.replayed(record.replay_of)] if record.replay_of else []
-        return claims.completed(record, result), [*outcome.writes, *replayed]
+        return record.completed(result), [*outcome.writes, *replayed]
 
     return draft
 
@@ -229,6 +228,6 @@ def _writing(name: str, effects: Sequence[Write]) -> Draft:
     def draft(record: Record) -> tuple[Record, Sequence[Write]]:
         if name in record.steps:  # an earlier try, given up as failed, came late
             return record, ()
-        return claims.checkpointed(record, {name: WRITTEN}), effects
+        return record.checkpointed({name: WRITTEN}), effects
 
     return draft

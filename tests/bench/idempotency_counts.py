@@ -16,7 +16,7 @@ from common import idempotency
 from common.cloud import firestore
 from common.errors import InProgressError, KeyReusedError, PermanentError
 from common.idempotency import Handler, Job, Limits, Outcome, Work
-from common.idempotency.exclusive import Room
+from common.idempotency.exclusive import ProcessLock
 from tests.bench.rates import table
 from tests.common.wire import Wire, running
 
@@ -73,7 +73,7 @@ def _so_far(wire: Wire) -> tuple[int, int, int, int, int]:
 def _delivered(key: str, handler: Handler, **fields: Any) -> None:
     job = Job(scope="bench", key=key, identity=key, payload=b"{}")
     with suppress(InProgressError, KeyReusedError, ValueError, KeyboardInterrupt):
-        idempotency.run(replace(job, **fields), handler, limits=LIMITS, room=Room())
+        idempotency.run(replace(job, **fields), handler, limits=LIMITS, process_lock=ProcessLock())
 
 
 def _delivery(key: str, handler: Handler, **fields: Any) -> Callable[[], None]:
@@ -102,7 +102,7 @@ def _first_delivery(wire: Wire) -> Callable[[], None]:
     return _delivery("first", _done)
 
 
-def _first_at_once(wire: Wire) -> Callable[[], None]:
+def _first_on_the_fast_path(wire: Wire) -> Callable[[], None]:
     return _delivery("once", _done, is_first=True, fast_path=Outcome)
 
 
@@ -141,24 +141,24 @@ def _after_an_attempt_that_vanished(wire: Wire) -> Callable[[], None]:
 
 
 def _given_up(wire: Wire) -> Callable[[], None]:
-    return _delivery("dead", _raising(PermanentError()))
+    return _delivery("given up", _raising(PermanentError()))
 
 
 def _dead_already(wire: Wire) -> Callable[[], None]:
-    _delivered("buried", _raising(PermanentError()))
-    return _delivery("buried", _done)
+    _delivered("dead", _raising(PermanentError()))
+    return _delivery("dead", _done)
 
 
 def _replay(wire: Wire) -> Callable[[], None]:
     _delivered("replay", _raising(PermanentError()))
-    return _delivery("replay", _done, replay_of="letter")
+    return _delivery("replay", _done, replay_of="dead letter")
 
 
 CASES: dict[str, Case] = {
     case.__name__.strip("_"): case
     for case in (
         _first_delivery,
-        _first_at_once,
+        _first_on_the_fast_path,
         _with_a_write_a_step_and_a_last_step,
         _duplicate,
         _in_progress,

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from common import idempotency
+from common.idempotency import delivery
 from tests.bench import idempotency_counts
 
 DOCUMENTED = {
     "first delivery": "first delivery ",
-    "first at once": "first delivery, done `fast_path`",
+    "first on the fast path": "first delivery, on its fast path",
     "duplicate": "duplicate, in progress",
     "in progress": "duplicate, in progress",
     "dead already": "duplicate, in progress",
@@ -26,8 +26,8 @@ def measured() -> dict[str, Any]:
 @pytest.mark.parametrize("outcome", DOCUMENTED)
 def test_the_documented_costs_are_true(outcome: str, measured: dict[str, Any]) -> None:
     _, commits, refused, _, reads = measured[outcome]
-    assert idempotency.__doc__
-    (line,) = [it for it in idempotency.__doc__.splitlines() if DOCUMENTED[outcome] in it]
+    assert delivery.__doc__
+    (line,) = [it for it in delivery.__doc__.splitlines() if DOCUMENTED[outcome] in it]
     assert [int(cell) for cell in line.split("│")[1:]] == [commits, refused, reads]
 
 

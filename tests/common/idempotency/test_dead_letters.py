@@ -6,19 +6,18 @@ from typing import Any
 
 import pytest
 
-from common.cloud import firestore
 from common.errors import KeyReusedError, MalformedError, PermanentError
 from common.idempotency import dead_letters
 from common.idempotency.dead_letters import MAX_PAYLOAD
-from tests.common.wire import running
+from tests.common.memory_store import MemoryStore
 
 
 def fields(payload: bytes, **given: Any) -> dict[str, Any]:
     given = {"error": "e", "now": None, **given}
-    letter = dead_letters.letter(
+    dead_letter = dead_letters.opened(
         "id", source="consumer", reason="r", payload=payload, attempts=1, **given
     )
-    return dict(letter.fields)
+    return dict(dead_letter.fields)
 
 
 def test_text_is_kept_as_text_and_other_bytes_as_bytes() -> None:
@@ -65,12 +64,7 @@ def test_replaying_only_changes_the_state() -> None:
     assert "payload" not in write.fields
 
 
-def test_what_a_process_gives_up_first_is_collected_as_well(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with running():
-        monkeypatch.setattr(firestore, "_latest", None)
-        dead_letters.record_refused(source="consumer", error=MalformedError(), payload=b"{")
-        (letter,) = firestore.query("dead_letters")
-        kept = letter.data
+def test_what_a_process_gives_up_first_is_collected_as_well(store: MemoryStore) -> None:
+    dead_letters.record_refused(source="consumer", error=MalformedError(), payload=b"{")
+    (kept,) = store.documents("dead_letters").values()
     assert kept["expire_at"] - kept["first_seen"] > dead_letters.RETENTION - timedelta(minutes=1)

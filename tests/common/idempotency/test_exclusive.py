@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from common.errors import InProgressError
-from common.idempotency.exclusive import Room
+from common.idempotency.exclusive import ProcessLock
 
 PATIENCE = 10.0
 
@@ -18,49 +18,49 @@ def in_thread(work: Callable[[], None]) -> threading.Thread:
 
 
 def test_many_are_inside_at_once() -> None:
-    room = Room()
-    with room.enter(), room.enter():
+    lock = ProcessLock()
+    with lock.shared(), lock.shared():
         pass
 
 
 def test_nobody_comes_in_beside_one_who_is_alone() -> None:
-    room = Room()
-    with room.enter(), room.alone(patience=0), pytest.raises(InProgressError), room.enter():
+    lock = ProcessLock()
+    with lock.shared(), lock.exclusive(patience=0), pytest.raises(InProgressError), lock.shared():
         pass
-    with room.enter():
+    with lock.shared():
         pass
 
 
 def test_it_waits_for_those_who_are_inside() -> None:
-    room, leave, entered = Room(), threading.Event(), threading.Event()
+    lock, leave, entered = ProcessLock(), threading.Event(), threading.Event()
     order: list[str] = []
 
     def neighbour() -> None:
-        with room.enter():
+        with lock.shared():
             entered.set()
             leave.wait(PATIENCE)
             order.append("the neighbour left")
 
     thread = in_thread(neighbour)
     entered.wait(PATIENCE)
-    with room.enter():
+    with lock.shared():
         leave.set()
-        with room.alone(patience=PATIENCE):
+        with lock.exclusive(patience=PATIENCE):
             order.append("alone")
     thread.join()
     assert order == ["the neighbour left", "alone"]
 
 
 def test_it_does_not_wait_for_ever_and_lets_others_in_again() -> None:
-    room = Room()
-    with room.enter(), room.enter():
-        with pytest.raises(InProgressError, match="free"), room.alone(patience=0):
+    lock = ProcessLock()
+    with lock.shared(), lock.shared():
+        with pytest.raises(InProgressError, match="free"), lock.exclusive(patience=0):
             pass
-        with room.enter():
+        with lock.shared():
             pass
 
 
 def test_only_one_waits_to_be_alone() -> None:
-    room, others = Room(), pytest.raises(InProgressError, match="other work")
-    with room.enter(), room.alone(patience=0), others, room.alone(patience=0):
+    lock, others = ProcessLock(), pytest.raises(InProgressError, match="other work")
+    with lock.shared(), lock.exclusive(patience=0), others, lock.exclusive(patience=0):
         pass

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ResultNotStorableError
-from common.idempotency.fingerprint import exact, fingerprint
+from common.idempotency.fingerprint import fingerprint, to_json
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -64,7 +64,7 @@ def test_a_value_sent_through_json_is_the_same(value: Any) -> None:
 
 @given(JSON)
 def test_what_is_exact_comes_back_with_its_types(value: Any) -> None:
-    assert json.dumps(json.loads(exact(value))) == json.dumps(value)
+    assert json.dumps(json.loads(to_json(value))) == json.dumps(value)
 
 
 @pytest.mark.parametrize(
@@ -85,15 +85,15 @@ def test_what_is_exact_comes_back_with_its_types(value: Any) -> None:
 )
 def test_what_would_come_back_as_something_else_is_refused(value: Any) -> None:
     with pytest.raises(ResultNotStorableError):
-        exact(value)
+        to_json(value)
 
 
 def test_a_circle_is_refused() -> None:
     circle: list[Any] = []
     circle.append(circle)
     with pytest.raises(ResultNotStorableError):
-        exact(circle)
+        to_json(circle)
 
 
 def test_half_a_character_comes_back() -> None:
-    assert json.loads(exact("\ud800")) == "\ud800"
+    assert json.loads(to_json("\ud800")) == "\ud800"

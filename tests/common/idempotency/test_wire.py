@@ -21,7 +21,7 @@ from common.errors import (
     TransientError,
 )
 from common.idempotency import Answer, Job, Limits, Outcome, Work
-from common.idempotency.exclusive import Room
+from common.idempotency.exclusive import ProcessLock
 from common.idempotency.record import Record, State
 from common.idempotency.store import FirestoreStore, record_id
 from local.kernel.faults import Plan
@@ -45,7 +45,7 @@ def _peace(wire: Wire) -> Iterator[None]:
 
 
 def run(handler: Callable[[Work], Outcome], given: Job, limits: Limits = LIMITS) -> Answer:
-    return idempotency.run(given, handler, store=STORE, limits=limits, room=Room())
+    return idempotency.run(given, handler, store=STORE, limits=limits, process_lock=ProcessLock())
 
 
 def stored(key: str) -> dict[str, Any]:
@@ -77,10 +77,10 @@ class TestRecord:
             work.write("__w__", lambda: [effect("write")])
             return Outcome(result=0)
 
-        run(handler, job("round trip", replay_of="letter"))
+        run(handler, job("round trip", replay_of="dead letter"))
         record = found("round trip")
         assert record.steps == {"a.b/`c": '{"x": [0, null, ""]}', "__w__": ""}
-        assert (record.state, record.result, record.replay_of) == (State.DONE, "0", "letter")
+        assert (record.state, record.result, record.replay_of) == (State.DONE, "0", "dead letter")
 
     def test_its_times_are_the_servers(self, wire: Wire) -> None:
         run(lambda work: Outcome(result=work.now.timestamp()), job("times"))
@@ -116,7 +116,7 @@ class TestRecord:
         for _ in range(2):
             with pytest.raises(CorruptRecordError):
                 run(lambda work: Outcome(), job(key))
-        assert run(lambda work: Outcome(), job(key, replay_of="letter")).status == "done"
+        assert run(lambda work: Outcome(), job(key, replay_of="dead letter")).status == "done"
 
 
 class TestRefusals:
@@ -124,8 +124,12 @@ class TestRefusals:
         large = Create(path="effects/large", fields={"x": "x" * 1_100_000})
         answer = run(lambda work: Outcome(writes=[large]), job("large", payload=b"p"))
         assert answer.status == "dead_lettered"
-        letter = firestore.read(f"dead_letters/{record_id('tests', 'large')}").data
-        assert (letter["payload"], letter["state"], letter["attempts"]) == ("p", "open", 1)
+        dead_letter = firestore.read(f"dead_letters/{record_id('tests', 'large')}").data
+        assert (dead_letter["payload"], dead_letter["state"], dead_letter["attempts"]) == (
+            "p",
+            "open",
+            1,
+        )
 
     def test_an_effect_is_done_again_from_its_reads(self, wire: Wire) -> None:
         firestore.commit([Merge(path="effects/contended", fields={"times": 0})])
@@ -145,9 +149,9 @@ class TestRefusals:
             raise PermanentError("no")
 
         run(refuse, job("replayed"))
-        letter = record_id("tests", "replayed")
-        run(lambda work: Outcome(), job("replayed", replay_of=letter))
-        data = firestore.read(f"dead_letters/{letter}").data
+        dead_letter = record_id("tests", "replayed")
+        run(lambda work: Outcome(), job("replayed", replay_of=dead_letter))
+        data = firestore.read(f"dead_letters/{dead_letter}").data
         assert (data["state"], data["reason"]) == ("replayed", "permanent")
 
 
@@ -200,7 +204,8 @@ class TestChaos:
             threading.Thread(target=self._work, args=(left, random.Random(f"{seed} {n}"), sent))
             for n in range(6)
         ]
-        [thread.start() for thread in threads]
+        for thread in threads:
+            thread.start()
         while any(thread.is_alive() for thread in threads):
             time.sleep(0.05)
             wire.advance(20)

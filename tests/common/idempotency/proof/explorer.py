@@ -98,13 +98,13 @@ class _Walk:
         if order == self._numbers:
             return hash(world)
         place = {number: place for place, number in enumerate(order)}
-        record, age, ledger, letter, deliveries, late, budget = world
+        record, age, ledger, dead_letter, deliveries, late, budget = world
         if record is not None and record.owner in place:
             record = record._replace(owner=place[record.owner])
         if late:
             late = frozenset([Late(place[it.sender], it.request) for it in late])
         deliveries = tuple([deliveries[number] for number in order])
-        return hash((record, age, ledger, letter, deliveries, late, budget))
+        return hash((record, age, ledger, dead_letter, deliveries, late, budget))
 
     def _order(self, world: World) -> list[int]:
         order = self._numbers

@@ -8,11 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from common.idempotency import attempt as attempts
-from common.idempotency import claim as fencing
-from common.idempotency import delivery, work
-from common.idempotency import job as jobs
-from common.idempotency import record as claims
+from common.idempotency import attempt, claim, delivery, job, record, work
 
 
 @dataclass(frozen=True)
@@ -60,8 +56,9 @@ def _users(name: str, original: object) -> list[Any]:
 
 
 D = delivery._Delivery
-A = attempts.Attempt
-C = fencing.Claim
+A = attempt.Attempt
+C = claim.Claim
+R = record.Record
 W = work.Work
 
 MUTANTS = [
@@ -81,7 +78,7 @@ MUTANTS = [
     ),
     Mutant(
         "trust a clock that is fast",
-        claims, "lease_left",
+        record, "lease_left",
         "record.lease_seconds - _age(found)",
         "record.lease_seconds - _age(found) - 600",
         "Firestore effects",
@@ -95,22 +92,22 @@ MUTANTS = [
     ),
     Mutant(
         "take one's own create for somebody else's",
-        D, "_look",
+        D, "_read_back",
         "found.record.owner != self._owner",
         "True",
         "Firestore effects",
     ),
     Mutant(
         "take somebody else's claim for one's own",
-        D, "_look",
+        D, "_read_back",
         "or found.record.owner != self._owner",
         "",
         "Firestore effects",
     ),
     Mutant(
         "forget the token",
-        claims, "_signed",
-        "owner=ask.fresh.owner,",
+        record, "_signed",
+        "owner=request.fresh.owner,",
         "",
         "Firestore effects",
     ),
@@ -124,14 +121,14 @@ MUTANTS = [
     Mutant(
         "take an uncertain write for applied",
         C, "_is_committed",
-        'return self._look(mine) == "applied"',
+        'return self._read_back(mine) == "applied"',
         "self.record = record; return True",
         "Firestore effects",
     ),
     Mutant(
         "take a refusal for a lost claim",
         C, "_is_committed",
-        "found = self._look(mine)",
+        "found = self._read_back(mine)",
         "raise LostClaimError",
         "Firestore effects",
     ),
@@ -151,63 +148,63 @@ MUTANTS = [
     ),
     Mutant(
         "ignore the fingerprint",
-        claims, "_decide_live",
-        "record.fingerprint != ask.fresh.fingerprint",
+        record, "_decide_live",
+        "record.fingerprint != request.fresh.fingerprint",
         "False",
         "Firestore effects",
     ),
     Mutant(
         "drop the fingerprint when done",
-        claims, "completed",
+        R, "completed",
         "state=State.DONE,",
         'state=State.DONE, fingerprint="",',
         "Firestore effects",
     ),
     Mutant(
         "replay another payload behind a finished step",
-        claims, "_is_correction",
+        record, "_is_correction",
         "return is_replay and not record.steps",
         "return is_replay",
         "a replay with another payload, behind a step",
     ),
     Mutant(
         "count attempts after user code",
-        claims, "_take_over",
+        record, "_take_over",
         "attempts=record.attempts + 1",
         "attempts=record.attempts",
         "poison",
     ),
     Mutant(
         "do not count a failure",
-        claims, "failed",
+        R, "failed",
         "state=State.WAITING,",
-        "state=State.WAITING, attempts=record.attempts - 1,",
+        "state=State.WAITING, attempts=self.attempts - 1,",
         "a handler that fails once",
     ),
     Mutant(
         "no cap on attempts that vanish",
-        claims, "_decide_claimed",
-        "record.attempts >= ask.max_attempts",
+        record, "_decide_claimed",
+        "record.attempts >= request.max_attempts",
         "False",
         "poison",
     ),
     Mutant(
         "give up without a dead letter",
-        jobs, "burial",
-        "return [letter, *job.writes_on_dead_letter()]",
+        job, "dead_letter_writes",
+        "return [dead_letter, *job.writes_on_dead_letter()]",
         "return []",
         "a handler that fails for good",
     ),
     Mutant(
         "let anybody take over the dead",
-        claims, "_decide_dead",
-        "ask.fresh.replay_of is None",
+        record, "_decide_dead",
+        "request.fresh.replay_of is None",
         "False",
         "a handler that fails for good",
     ),
     Mutant(
         "a replay begins without the finished steps",
-        claims, "_decide_dead",
+        record, "_decide_dead",
         "steps=record.steps,",
         "",
         "a handler that fails for good",
@@ -242,7 +239,7 @@ MUTANTS = [
     ),
     Mutant(
         "a takeover forgets the steps",
-        claims, "_take_over",
+        record, "_take_over",
         "state=State.CLAIMED,",
         "state=State.CLAIMED, steps={},",
         "a step",
@@ -250,7 +247,7 @@ MUTANTS = [
     Mutant(
         "begin a step without asking whether the lease is over",
         C, "ensure_leased",
-        "left < self.record.lease_seconds * ENDING or not self._is_certain",
+        "left < self.record.lease_seconds * RENEW_BELOW or not self._is_certain",
         "False",
         "two last steps",
     ),
@@ -270,8 +267,8 @@ MUTANTS = [
     ),
     Mutant(
         "repeat what is held when its attempt vanished",
-        claims, "_decide_claimed",
-        'ask.on_unknown_outcome == "hold"',
+        record, "_decide_claimed",
+        'request.on_unknown_outcome == "hold"',
         "False",
         "held, a step",
     ),
@@ -291,16 +288,16 @@ MUTANTS = [
     ),
     Mutant(
         "remember what has expired",
-        claims, "is_expired",
+        record, "is_expired",
         "return",
         "return False and",
         "expiry",
     ),
     Mutant(
-        "at once, without a record",
+        "the fast path without a record",
         D, "_fast_path",
         "self._store.create(record, outcome.writes)",
         "pass",
-        "at once",
+        "the fast path",
     ),
 ]  # fmt: skip

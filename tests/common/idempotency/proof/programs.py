@@ -14,7 +14,7 @@ from common.idempotency.record import OnUnknownOutcome
 EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
 RESULT = 0
 """Falsy on purpose: it has to come back as it is."""
-LETTER = "letter"
+DEAD_LETTER = "dead_letter"
 
 
 class Kind(NamedTuple):
@@ -48,7 +48,7 @@ class Programme:
             identity={"payload": kind.payload},
             payload=b"{}",
             on_unknown_outcome=self.on_unknown_outcome,
-            replay_of=LETTER if kind.is_replay else None,
+            replay_of=DEAD_LETTER if kind.is_replay else None,
             is_first=kind.is_first,
             fast_path=(lambda: _done()) if self.fast_path else None,
             writes_on_claim=lambda: self.writes_on_claim,

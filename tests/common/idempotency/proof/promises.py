@@ -48,7 +48,7 @@ def _check_end(world: "World", number: int, kind: Kind, request: Request) -> Non
         case "done" | "duplicate":
             _check_done(world, kind, request)
         case "dead_lettered":
-            if record is None or record.state != "dead" or world.letter != "open":
+            if record is None or record.state != "dead" or world.dead_letter != "open":
                 raise Violation("answered dead_lettered without a dead letter")
         case "reused":
             if record is None or record.fingerprint == fingerprint_of(kind):
@@ -190,9 +190,9 @@ def _check_ledger(world: "World", record: Content, programme: Programme) -> None
     happened = dict(world.ledger.firestore)
     if happened != expected:
         raise Violation(f"committed {happened}, but the record says {expected}")
-    if record.state == "dead" and world.letter != "open":
+    if record.state == "dead" and world.dead_letter != "open":
         raise Violation("a dead record without its dead letter")
-    if record.state == "done" and record.replay_of and world.letter != "replayed":
+    if record.state == "done" and record.replay_of and world.dead_letter != "replayed":
         raise Violation("a replay was done, and its dead letter is not marked")
 
 

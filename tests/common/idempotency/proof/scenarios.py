@@ -58,7 +58,9 @@ SCENARIOS = [
         TWICE,
         ONE,
     ),
-    Scenario("at once", Programme(programs.commit, fast_path=True), (FIRST, FIRST, OTHER), ONE),
+    Scenario(
+        "the fast path", Programme(programs.commit, fast_path=True), (FIRST, FIRST, OTHER), ONE
+    ),
     Scenario(
         "the last attempt vanishes",
         Programme(programs.last, max_attempts=2),

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from common import idempotency
-from common.cloud.firestore import Create, Update, Write
+from common.cloud.firestore import Create, Merge, Update, Write
 from common.errors import (
     InProgressError,
     KeyReusedError,
@@ -21,7 +21,7 @@ from common.errors import (
     RefusedError,
     TransientError,
 )
-from common.idempotency.exclusive import Room
+from common.idempotency.exclusive import ProcessLock
 from common.idempotency.record import Found, Record, State
 from common.process import shutdown
 from tests.common.idempotency.proof.programs import EPOCH, Kind, Programme
@@ -121,7 +121,7 @@ class Script:
                 limits=self._programme.limits(LEASE, RETENTION),
                 monotonic=lambda: played.now,
                 tokens=played.token,
-                room=Room(),
+                process_lock=ProcessLock(),
             )
         except Suspended as suspended:
             return suspended.request
@@ -146,7 +146,7 @@ class _Played:
 
     def __init__(self, items: list[Item]) -> None:
         self._items = items
-        self._at = 0
+        self._position = 0
         self._tokens = 0
         self._is_ending = False
         self.now = 0.0
@@ -188,9 +188,9 @@ class _Played:
         raise TransientError("a write failed")
 
     def _ask(self, request: Request) -> Answer:
-        while self._at < len(self._items):
-            answer, self.now = self._items[self._at]
-            self._at += 1
+        while self._position < len(self._items):
+            answer, self.now = self._items[self._position]
+            self._position += 1
             if answer[0] != "sigterm":
                 return answer
             request = request._replace(is_under_way=True)
@@ -247,8 +247,8 @@ def _labels(effects: Sequence[Write]) -> tuple[Effect, ...]:
 
 def _label(effect: Write) -> Effect:
     collection, _, name = effect.path.partition("/")
-    if collection == "dead_letters":
-        name = f"letter:{effect.fields['state']}"
+    if collection == "dead_letters" and isinstance(effect, Merge):
+        name = f"dead_letter:{effect.fields['state']}"
     return Effect(name, isinstance(effect, Create | Update))
 
 

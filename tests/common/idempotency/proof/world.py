@@ -87,7 +87,7 @@ class World(NamedTuple):
     record: Content | None
     age: int
     ledger: Ledger
-    letter: str | None
+    dead_letter: str | None
     """The state of the dead letter."""
     deliveries: tuple[Delivery | str, ...]
     """At work; or how it ended."""
@@ -235,12 +235,12 @@ class Rules:
         if record == world.record and not request.effects:
             return world  # a no-op leaves the update time as it was
         previous = world.previous(record)
-        letter = [e.name for e in request.effects if e.name.startswith("letter:")]
+        dead_letter = [e.name for e in request.effects if e.name.startswith("dead_letter:")]
         then = World(
             record,
             LIVE,
             _commit(world.ledger if previous else Ledger(), record, previous, request),
-            letter[-1].removeprefix("letter:") if letter else world.letter,
+            dead_letter[-1].removeprefix("dead_letter:") if dead_letter else world.dead_letter,
             _all_stale(world.deliveries),
             _creations(world.late),
             world.budget,
@@ -275,7 +275,7 @@ def _time(world: World, record: Content) -> Iterator[Move]:
 
 def _deleted(world: World) -> World:
     deliveries, late = _all_stale(world.deliveries), _creations(world.late)
-    return World(None, LIVE, Ledger(), world.letter, deliveries, late, world.budget)
+    return World(None, LIVE, Ledger(), world.dead_letter, deliveries, late, world.budget)
 
 
 def _fence_holds(world: World, delivery: Delivery, request: Request) -> bool:
@@ -291,7 +291,7 @@ def _creations(late: frozenset[Late]) -> frozenset[Late]:
 
 def _commit(ledger: Ledger, new: Content, old: Content | None, request: Request) -> Ledger:
     taken = new.state == "claimed" and (old is None or new.owner != old.owner)
-    names = tuple(e.name for e in request.effects if not e.name.startswith("letter:"))
+    names = tuple(e.name for e in request.effects if not e.name.startswith("dead_letter:"))
     return Ledger(_counted(ledger.firestore, names), ledger.outside, ledger.takes + taken)
 
 
@@ -326,8 +326,8 @@ def _all_stale(deliveries: tuple[Delivery | str, ...]) -> tuple[Delivery | str, 
 def _with(world: World, number: int, delivery: Delivery | str) -> World:
     deliveries = [*world.deliveries]
     deliveries[number] = delivery
-    record, age, ledger, letter, _, late, budget = world
-    return World(record, age, ledger, letter, tuple(deliveries), late, budget)
+    record, age, ledger, dead_letter, _, late, budget = world
+    return World(record, age, ledger, dead_letter, tuple(deliveries), late, budget)
 
 
 def _tidy(world: World) -> World:
@@ -346,8 +346,8 @@ def _less(budget: Budget, name: str) -> Budget:
 
 
 def _spend(world: World, name: str) -> World:
-    record, age, ledger, letter, deliveries, late, budget = world
-    return World(record, age, ledger, letter, deliveries, late, _less(budget, name))
+    record, age, ledger, dead_letter, deliveries, late, budget = world
+    return World(record, age, ledger, dead_letter, deliveries, late, _less(budget, name))
 
 
 def _passed(world: World, time: tuple[int, int]) -> World:
