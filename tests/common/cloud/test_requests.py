@@ -83,6 +83,13 @@ def test_a_merge_and_a_delete_ask_for_nothing(write: firestore.Write) -> None:
     assert "update_time" not in asked
 
 
+def test_a_merge_leaves_the_other_fields() -> None:
+    batch = firestore.client().batch()
+    firestore._add(batch, Merge(path="c/d", fields={"n": 1}))
+    (asked,) = batch._write_pbs
+    assert list(asked.update_mask.field_paths) == ["n"]
+
+
 class Batch:
     """A batch whose commit fails."""
 

@@ -12,7 +12,7 @@ from common.cloud.tasks import Task
 from common.idempotency import Answer, Call, Outcome, Work
 from common.process.tables import table
 from common.scheduling import campaigns
-from common.scheduling.campaigns import Audience, Campaign, Slices, week
+from common.scheduling.campaigns import Audience, Campaign, Slices
 from common.triggers.boundary import Ending
 from tests.common.memory_cloud import Cloud
 
@@ -32,7 +32,7 @@ class News:
     def __post_init__(self) -> None:
         audience = Audience(collection="users", where={"wants": True})
         campaign = Campaign(
-            name="news", audience=audience, period=week, queue="digests", send=self._send
+            name="news", audience=audience, period=campaigns.week, queue="digests", send=self._send
         )
         self._table = table(campaign)
 
@@ -217,7 +217,7 @@ def test_a_tick_without_a_zone_is_one_in_utc(cloud: Cloud) -> None:
     ],
 )
 def test_a_week_is_the_iso_week_in_utc(time: str, name: str) -> None:
-    assert week(datetime.fromisoformat(time)) == name
+    assert campaigns.week(datetime.fromisoformat(time)) == name
 
 
 # What is counted

@@ -1,5 +1,6 @@
 """A reminder: its record is the truth, its alarm rings once it is due, and it is sent once."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -245,9 +246,14 @@ def test_there_is_nothing_to_cancel_where_nothing_is_scheduled(cloud: Cloud) -> 
 
 
 def test_what_is_being_sent_is_not_cancelled(cloud: Cloud) -> None:
-    nudge = Nudge(does=lambda work: cancel(cloud))
-    assert ring(cloud, due(cloud), nudge) == "sent"
-    assert (state(cloud), len(nudge.sent)) == ("sent", 1)
+    seen: list[str] = []
+
+    def meanwhile(work: Work) -> None:
+        cancel(cloud)
+        seen.append(state(cloud))
+
+    assert ring(cloud, due(cloud), Nudge(does=meanwhile)) == "sent"
+    assert (seen, state(cloud)) == (["sending"], "sent")
 
 
 def test_what_is_settled_is_not_cancelled(cloud: Cloud) -> None:
@@ -269,6 +275,13 @@ def test_what_rings_between_read_and_commit_is_not_cancelled(cloud: Cloud) -> No
 
 
 # Ringing
+
+
+def test_a_ring_reads_its_record_once(cloud: Cloud) -> None:
+    alarm = due(cloud)
+    reads, commits = cloud.firestore.reads, cloud.firestore.commits
+    ring(cloud, alarm)
+    assert (cloud.firestore.reads - reads, cloud.firestore.commits - commits) == (1, 3)
 
 
 def test_what_is_due_is_sent_once_and_then_a_duplicate(cloud: Cloud) -> None:
@@ -406,6 +419,7 @@ def test_what_can_never_succeed_is_dead_with_its_dead_letter(cloud: Cloud) -> No
     (letter,) = cloud.firestore.documents("dead_letters").values()
     assert (letter["state"], letter["error"]) == ("open", "PermanentError: no")
     assert (letter["source"], letter["key"]) == ("reminder", "nudge:s:1")
+    assert json.loads(letter["payload"]) == alarm.body
     assert (state(cloud), "overdue_at" in cloud.document(PATH)) == ("dead", False)
     assert ring(cloud, alarm) == "dead_lettered"
 

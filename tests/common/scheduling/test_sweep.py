@@ -57,6 +57,13 @@ def test_what_has_lost_its_alarm_is_rung_and_sent(cloud: Cloud) -> None:
     assert (alarm.queue, ring(cloud, alarm)) == ("reminders", "sent")
 
 
+def test_an_overdue_reminder_is_rung_now(cloud: Cloud) -> None:
+    overdue(cloud)
+    _, (alarm,) = swept(cloud)
+    assert alarm.at is not None
+    assert alarm.at <= cloud.now
+
+
 def test_whoever_vanished_while_sending_is_rung_again(cloud: Cloud) -> None:
     nudge, alarm = Nudge(does=failing(KeyboardInterrupt())), due(cloud)
     with pytest.raises(KeyboardInterrupt):

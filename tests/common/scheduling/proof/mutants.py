@@ -93,6 +93,13 @@ MUTANTS = [
         "early",
     ),
     Mutant(
+        "every early alarm is followed by the same one",
+        R, "_hop",
+        'self._call.task or "by hand"',
+        '"a hop"',
+        "early",
+    ),
+    Mutant(
         "an early alarm sends",
         R, "look",
         'state == "pending" and found',
