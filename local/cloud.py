@@ -43,13 +43,13 @@ SHUTDOWN = 1.0
 """Seconds that HTTP requests in flight get at the end."""
 GRPC, FUNCTIONS = 1, 10
 """How far from the HTTP port the gRPC port is, and the first function's."""
-CHOSEN = ("port.http", "port.grpc")
-"""Where free ports are remembered, to be the same after a restart if they can."""
+PORT_KEYS = ("port.http", "port.grpc")
+"""Where the database keeps the ports, so that they are the same after a restart if they can."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How to run it."""
+    """How a cloud is run: its project, its ports, and the servers of somebody else that it uses."""
 
     project: str = "local-project"
     port: int = 0
@@ -61,7 +61,7 @@ class Settings:
 
 
 class PortTaken(Exception):
-    """Somebody listens where the cloud was to listen."""
+    """Another program listens on the port on which the cloud was to listen."""
 
 
 class Cloud:
@@ -82,7 +82,7 @@ class Cloud:
         self.failure: BaseException | None = None
 
     async def start(self) -> None:
-        """Serve, and begin to start what was deployed before. Raises PortTaken."""
+        """Open the ports and begin to start the functions deployed before; raises PortTaken."""
         listening, grpc_port = self._listen()
         self._make(f"http://{ports.HOST}:{listening.getsockname()[1]}")
         self.grpc_port = await self._serve_grpc(grpc_port)
@@ -97,11 +97,11 @@ class Cloud:
         self._write_env()
 
     async def stop(self) -> None:
-        """End what was started, in reverse; the state stays."""
+        """End everything that was started, in reverse order; the state stays in the folder."""
         await self._closing.aclose()
 
     def env(self) -> dict[str, str]:
-        """What another program needs to use it."""
+        """Return the environment variables with which another program uses this cloud."""
         address = f"{ports.HOST}:{self.grpc_port}"
         return self.addresses.of_caller(address, self.functions.catalog.all())
 
@@ -109,16 +109,16 @@ class Cloud:
         self._folder.write_env(self.env())
 
     def _listen(self) -> tuple[socket.socket, int]:
-        """The HTTP socket, listening, and the gRPC port, which may turn out to be taken."""
+        """Open the HTTP socket, and choose the gRPC port, which may turn out to be taken."""
         wanted = self._settings.port
-        remembered = [int(self._database.get(key) or 0) for key in CHOSEN]
+        remembered = [int(self._database.get(key) or 0) for key in PORT_KEYS]
         http, grpc_port = (wanted, wanted + GRPC) if wanted else map(_free, remembered)
         try:
             listening = socket.create_server((ports.HOST, http))
         except OSError as error:
             raise _taken(http, "HTTP") from error
         self._closing.callback(listening.close)
-        for key, port in zip(CHOSEN, (http, grpc_port), strict=True):
+        for key, port in zip(PORT_KEYS, (http, grpc_port), strict=True):
             self._database.put(key, str(port))
         return listening, grpc_port
 
@@ -140,7 +140,7 @@ class Cloud:
         return self.addresses.of_function(f"{ports.HOST}:{port}")
 
     def _make(self, url: str) -> None:
-        """Everything that has to know where the HTTP side is."""
+        """Make everything that has to know the address of the HTTP side."""
         foreign = self._settings.foreign
         self.addresses = Addresses(project=self._settings.project, url=url, foreign=foreign)
         self.issuer = open_issuer(self._database, url)
@@ -241,7 +241,7 @@ def _taken(port: int, what: str) -> PortTaken:
 
 @contextlib.asynccontextmanager
 async def running(folder: Folder, settings: Settings) -> AsyncIterator[Cloud]:
-    """A started cloud, stopped at the end; raises AlreadyRunning or PortTaken."""
+    """Yield a started cloud and stop it at the end; raises AlreadyRunning or PortTaken."""
     folder.lock()
     try:
         cloud = Cloud(folder, settings)

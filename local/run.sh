@@ -5,16 +5,22 @@
 #   ./deploy.sh local [OPTIONS]          everything up, in the foreground, until Ctrl-C
 #   ./deploy.sh local --demo [--firestore HOST:PORT]
 #                                        play the shop's story in a cloud of its own, then end
-#   ./deploy.sh local publish JSON|FILE|-     publish events
-#   ./deploy.sh local tick JOB [--at TIME]    fire a schedule now, or as the tick of that time
-#   ./deploy.sh local advance 2h|45d          move the clock through everything that falls due
-#   ./deploy.sh local idle                    wait until nothing is in flight
-#   ./deploy.sh local faults … | off          be nasty from now on: faults --help
-#   ./deploy.sh local status | down           what there is; stop
+#   ./deploy.sh local publish JSON|FILE|- [--attribute KEY=VALUE] [--topic T]
+#                                        publish events
+#   ./deploy.sh local tick JOB [--at TIME]
+#                                        fire a schedule now, or as the tick of that time
+#   ./deploy.sh local advance 2h|45d     move the clock through everything that falls due
+#   ./deploy.sh local idle               wait until nothing is in flight and nothing is due
+#   ./deploy.sh local faults … | off     disturb deliveries and calls from now on: faults --help
+#   ./deploy.sh local status             what there is: clock, queues, functions, dead letters, …
+#   ./deploy.sh local down               stop; the state stays
 #
 # OPTIONS: --port N, and --firestore, --pubsub, --tasks HOST:PORT for a server of somebody else's.
-# The state is in .local (or $LOCAL_STATE); $LOCAL_PORT is the port, 0: any free one. Needs Python
-# 3.11 or newer; what else it needs is installed in .venv (or $LOCAL_VENV).
+# Each verb has --help, and --json for one JSON document on standard output. The exit code is 0, 1
+# if it could not be done, or 64 if it was called in a wrong way.
+#
+# The state is in .local (or $LOCAL_STATE); $LOCAL_PORT is the port (8700), 0: any free ones. Needs
+# Python 3.11 or newer; what else it needs is installed in .venv (or $LOCAL_VENV).
 set -euo pipefail
 
 readonly PROJECT=local-project REGION=europe-west1
@@ -23,9 +29,10 @@ readonly SETTINGS=(
   INVENTORY_URL CART_REMINDER_DELAY
 )
 
+# fail CODE SENTENCE: ends the script.
 fail() {
-  printf 'deploy.sh local: %s\n' "$*" >&2
-  exit 1
+  printf './deploy.sh local: %s\n' "$2" >&2
+  exit "$1"
 }
 
 # module NAME ARGUMENTS…: runs a module of the project, wherever the caller stands.
@@ -68,7 +75,7 @@ start() {
 # Ends the cloud, if it runs, and waits for it; the state stays.
 stop() {
   if kill "$cloud" 2>/dev/null; then
-    wait "$cloud" || fail "the cloud ended with code $?"
+    wait "$cloud" || fail 1 "the cloud ended with code $?"
   fi
   rm -rf "$work"
 }
@@ -90,14 +97,14 @@ main() {
       return
       ;;
     publish | tick | advance | idle | faults | status | down)
-      if [ ! -e "$LOCAL_STATE/env" ] && [[ " $* " != *' --help '* ]]; then
-        fail "no local cloud is running in $LOCAL_STATE; ./deploy.sh local starts one"
+      if [ ! -e "$LOCAL_STATE/env" ] && ! [[ " $* " =~ ' '(-h|--help)' ' ]]; then
+        fail 1 "no local cloud is running in $LOCAL_STATE; ./deploy.sh local starts one"
       fi
       python=$("$here/venv.sh" "$here/requirements.txt")
       module local "$@"
       ;;
     '' | --*) ;;
-    *) fail "there is no $1; see ./deploy.sh local --help" ;;
+    *) fail 64 "there is no $1; see ./deploy.sh local --help" ;;
   esac
   python=$("$here/venv.sh" "$here/requirements.txt")
   if [ "${1-}" = --demo ]; then

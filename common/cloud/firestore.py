@@ -8,11 +8,12 @@ What the functions here read and write is kept by a `Backend`. That is Google's 
 client of this process, unless a test says otherwise:
 
     from common.cloud import firestore
+    from common.cloud.firestore import Merge
     from common.cloud.memory import MemoryFirestore
 
     with firestore.using(MemoryFirestore()) as memory:
-        handler(...)                            # reads and writes documents in memory
-        assert memory.documents("carts") == {...}
+        firestore.commit([Merge(path="patients/ada", fields={"is_due": True})])
+        assert memory.documents("patients") == {"patients/ada": {"is_due": True}}
 """
 
 import functools
@@ -158,7 +159,10 @@ class Backend(Protocol):
 
 
 def read(path: str) -> Snapshot:
-    """One document. Raises TransientError when it cannot be read now."""
+    """One document, by a strong read.
+
+    Raises TransientError when the document cannot be read now, PermanentError for what is no path.
+    """
     return next(iter(read_all([path])))
 
 
@@ -190,8 +194,9 @@ def query(
     """Documents of a collection in the order of their ids, or of the one range-filtered field.
 
     `filters` are (field, operator, value). `limit` is the largest number of documents. `after` is
-    a document id: the query goes on after that document (in the order of ids only). Raises
-    PermanentError for a query that cannot be answered, TransientError when it cannot be now.
+    a document id: the query goes on after that document (in the order of ids only). While the
+    documents are iterated over, raises PermanentError for a query that no server answers, and
+    TransientError when the query cannot be answered now.
     """
     yield from map(_seen, _backend.query(collection, filters, limit, after))
 
@@ -250,9 +255,14 @@ def storable(value: Any, depth: int = 10) -> Any:
 
 
 def storable_fields(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """A JSON object as a document's fields; those without a legal name are together in `more`."""
-    fields = {name: storable(value) for name, value in payload.items() if _is_field_name(name)}
+    """A JSON object as a document's fields; those without a legal name are together in `more`.
+
+    A field of the payload's own that is named `more` is among them then.
+    """
     more = {name: value for name, value in payload.items() if not _is_field_name(name)}
+    if more and "more" in payload:
+        more["more"] = payload["more"]
+    fields = {name: storable(value) for name, value in payload.items() if name not in more}
     return {**fields, "more": json.dumps(more)} if more else fields
 
 

@@ -8,10 +8,19 @@ Tasks are created by a `Backend`: Google's service, unless a test says otherwise
 
     from common.cloud import tasks
     from common.cloud.memory import MemoryTasks
+    from common.cloud.tasks import Task
 
+    alarm = Task(
+        queue="reminders",
+        url="https://reminder.example",
+        body={"reminder_id": "review:o-1"},
+        identity=("reminders", "review:o-1"),
+        audience="https://reminder.example",
+    )
     with tasks.using(MemoryTasks()) as memory:
-        handler(...)                            # enqueues
-        assert [task.queue for task in memory.tasks.values()] == ["reminders"]
+        tasks.enqueue(alarm)
+        tasks.enqueue(alarm)                    # the same name: no second task
+        assert list(memory.tasks.values()) == [alarm]
 """
 
 import functools
@@ -173,7 +182,7 @@ class _Google:
             return "existed"
         except _NEVER as error:
             raise _translate(error, task) from error
-        except google.GoogleAPICallError as error:
+        except google.GoogleAPIError as error:
             raise TransientError(f"cannot enqueue on {task.queue}: {error}") from error
         return "created"
 

@@ -20,7 +20,7 @@ class Refused(Exception):
 
 
 def call(folder: Folder, verb: str, body: dict[str, Any] | None = None) -> Any:
-    """POST (without a body: GET) `/local/v1/VERB` of the cloud in a folder; returns the answer."""
+    """POST `/local/v1/VERB` (GET without a body) to the cloud of a folder and return its answer."""
     url = folder.read_env().get("LOCAL_URL") if folder.locked() else None
     if not url:
         raise Refused(f"no local cloud is running in {folder.path}")
@@ -28,7 +28,8 @@ def call(folder: Folder, verb: str, body: dict[str, Any] | None = None) -> Any:
 
 
 def request(url: str, verb: str, path: str, body: Any = None) -> Any:
-    """Ask the cloud at `url`; returns the answered document, raises Refused."""
+    """Send an HTTP request to the cloud at `url` and return the JSON document it answers; raises
+    Refused."""
     asked = urllib.request.Request(url + path, method=verb)
     if body is not None:
         asked.data = json.dumps(body).encode()

@@ -1,14 +1,17 @@
 """The commands that drive a running cloud: what is typed, what is asked, what is printed."""
 
 import argparse
+import contextlib
 import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from local.cli import table
+from local.cli import progress, table
 from local.cli.client import Refused, call
 from local.kernel import durations, moments
 from local.kernel.state import Folder
@@ -17,125 +20,178 @@ STOP_TIMEOUT = 30.0
 """Seconds a cloud may take to end."""
 
 
-def publish(folder: Folder, options: argparse.Namespace) -> str:
+@dataclass(frozen=True)
+class Answer:
+    """What a verb prints: the text, or with `--json` the document."""
+
+    text: str
+    document: Any
+
+
+Verb = Callable[[Folder, argparse.Namespace], Answer]
+
+
+def publish(folder: Folder, options: argparse.Namespace) -> Answer:
     """Publish one event, JSON lines, or an array of events."""
-    body = {"events": events(text(options.events))}
+    body: dict[str, Any] = {"events": events(text(options.events))}
     if options.topic:
         body["topic"] = options.topic
+    if options.attribute:
+        body["attributes"] = dict(options.attribute)
     answer = call(folder, "publish", body)
     count = len(answer["message_ids"])
-    return f"published {count} event{'' if count == 1 else 's'} to {answer['topic']}"
+    return Answer(
+        f"published {count} event{'' if count == 1 else 's'} to {answer['topic']}", answer
+    )
 
 
-def tick(folder: Folder, options: argparse.Namespace) -> str:
+def tick(folder: Folder, options: argparse.Namespace) -> Answer:
     """Fire a Scheduler job now, or as the tick of a given time."""
     body = {"job": options.job}
     if options.at:
         body["at"] = options.at
-    call(folder, "tick", body)
-    return f"fired {options.job}" + (f" as the tick of {options.at}" if options.at else "")
+    answer = call(folder, "tick", body)
+    as_of = f" as the tick of {options.at}" if options.at else ""
+    return Answer(f"fired {options.job}{as_of}", answer)
 
 
-def advance(folder: Folder, options: argparse.Namespace) -> str:
+def advance(folder: Folder, options: argparse.Namespace) -> Answer:
     """Move the clock, through everything that falls due on the way."""
-    answer = call(folder, "advance", {"seconds": options.duration})
-    return f"it is {answer['now']}"
+    line, start = progress.Line(), _now(folder)
+
+    def tell() -> None:
+        with contextlib.suppress(Refused):  # the answer to `advance` will say why
+            line.say(progress.way(start, _now(folder), options.duration))
+
+    def move() -> Any:
+        return call(folder, "advance", {"seconds": options.duration})
+
+    try:
+        answer = progress.watched(move, tell, line.pauses())
+    finally:
+        line.clear()
+    return Answer(f"it is {answer['now']}", answer)
 
 
-def idle(folder: Folder, options: argparse.Namespace) -> str:
+def idle(folder: Folder, options: argparse.Namespace) -> Answer:
     """Wait until nothing is in flight and nothing is due now."""
-    return f"idle at {call(folder, 'idle', {})['now']}"
+    answer = call(folder, "idle", {})
+    return Answer(f"idle at {answer['now']}", answer)
 
 
-def faults(folder: Folder, options: argparse.Namespace) -> str:
-    """Be nasty from now on, or stop being so."""
+def faults(folder: Folder, options: argparse.Namespace) -> Answer:
+    """Disturb deliveries and calls from now on, or stop doing so."""
     names = ("seed", *RATES, "latency", "code")
     plan = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.rule:
         plan["rules"] = options.rule
     if options.off == "off" and plan:
-        raise Refused("faults: either off, or what is to go wrong")
+        raise WrongUsage("either off, or what is to go wrong")
     if options.off != "off" and not plan:
-        raise Refused("faults: say what is to go wrong, for instance --duplicates 0.3, or off")
+        raise WrongUsage("say what is to go wrong, for instance --duplicates 0.3, or off")
     answer = call(folder, "faults", plan)
-    return "faults: " + (json.dumps(answer) if plan else "off")
+    return Answer("faults: " + (json.dumps(answer) if plan else "off"), answer)
 
 
-def status(folder: Folder, options: argparse.Namespace) -> str:
-    """Show queues, functions, messages, dead letters, the clock."""
+def status(folder: Folder, options: argparse.Namespace) -> Answer:
+    """Show the clock, functions, queues, jobs, messages, dead letters, ignored events."""
     answer = call(folder, "status")
-    return json.dumps(answer, indent=2) if options.json else table.status(answer)
+    return Answer(table.status(answer), answer)
 
 
-def down(folder: Folder, options: argparse.Namespace) -> str:
+def down(folder: Folder, options: argparse.Namespace) -> Answer:
     """End the cloud and its functions; the state stays."""
-    call(folder, "down", {})
+    answer = call(folder, "down", {})
     deadline = time.monotonic() + STOP_TIMEOUT
     while folder.locked():
         if time.monotonic() > deadline:
             raise Refused(f"the local cloud in {folder.path} is still running")
         time.sleep(0.02)
-    return f"stopped; the state stays in {folder.path}"
+    return Answer(f"stopped; the state stays in {folder.path}", answer)
+
+
+class WrongUsage(Exception):
+    """The options of a verb do not go together; the text says which."""
 
 
 RATES = {
     "duplicates": "a delivery to a function is made twice",
-    "reorder": "it is held back, so that others overtake it",
-    "drops": "it never arrives, and is made again later",
-    "lost_acks": "the function's yes is lost, and it is made again",
-    "crashes": "the function is killed in the middle of it",
+    "reorder": "a delivery is held back, so that others overtake it",
+    "drops": "a delivery never arrives, and is made again later",
+    "lost_acks": "a function's acknowledgement is lost, and the delivery is made again",
+    "crashes": "a function is killed in the middle of a delivery",
     "errors": "a function's call to a service fails",
-    "lost_replies": "such a call is carried out, and its answer is lost",
+    "lost_replies": "a function's call to a service is carried out, and its answer is lost",
 }
-VERBS: tuple[Callable[[Folder, argparse.Namespace], str], ...]
-VERBS = (publish, tick, advance, idle, faults, status, down)
+VERBS: tuple[Verb, ...] = (publish, tick, advance, idle, faults, status, down)
 
 
 def add_to(commands: Any) -> list[argparse.ArgumentParser]:
-    """Add the verbs to a command line; each sets `verb`, which takes folder and options."""
+    """Add the verbs to a command line; each sets `verb`, which takes folder and options, and
+    `parser`, its own."""
     made = {verb.__name__: _parser(commands, verb) for verb in VERBS}
     made["publish"].add_argument(
         "events", metavar="JSON|FILE|-", help="one object, an array, or JSON lines; -: from stdin"
     )
-    made["publish"].add_argument("--topic", help="id or full name (default: the functions' one)")
-    made["tick"].add_argument("job", metavar="JOB", help="such as weekly-digest")
-    made["tick"].add_argument(
-        "--at", type=moment, metavar="TIME", help="RFC 3339; the same twice is a double fire"
+    made["publish"].add_argument(
+        "--attribute",
+        action="append",
+        type=attribute,
+        metavar="KEY=VALUE",
+        help="an attribute of every message; may be given several times",
     )
-    made["advance"].add_argument("duration", type=duration, metavar="2h|45d|90m|30s")
-    made["status"].add_argument("--json", action="store_true", help="as one JSON document")
+    made["publish"].add_argument(
+        "--topic", metavar="T", help="id or full name (default: the one that feeds functions)"
+    )
+    made["tick"].add_argument("job", metavar="JOB", help="the id of a job, such as weekly-digest")
+    made["tick"].add_argument(
+        "--at",
+        type=moment,
+        metavar="TIME",
+        help="the tick's time (RFC 3339); the same time twice is a double fire",
+    )
+    made["advance"].add_argument(
+        "duration", type=duration, metavar="2h|45d|90m|30s", help="how far to move the clock"
+    )
     _add_faults(made["faults"])
     return list(made.values())
 
 
-def _parser(commands: Any, verb: Callable[..., str]) -> argparse.ArgumentParser:
+def _parser(commands: Any, verb: Verb) -> argparse.ArgumentParser:
     says = verb.__doc__
     parser: argparse.ArgumentParser = commands.add_parser(
         verb.__name__, help=says, description=says
     )
-    parser.set_defaults(verb=verb)
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.set_defaults(verb=verb, parser=parser)
     return parser
 
 
 def _add_faults(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("off", nargs="?", choices=["off"], help="nothing goes wrong any more")
-    parser.add_argument("--seed", type=int, help="the same seed gives the same story")
+    parser.add_argument("off", nargs="?", choices=["off"], help="stop all disturbances")
+    parser.add_argument("--seed", type=int, help="the same number disturbs the same things again")
     for name, happens in RATES.items():
         option = f"--{name.replace('_', '-')}"
         parser.add_argument(option, type=float, metavar="0..1", help=f"how often {happens}")
-    parser.add_argument("--latency", type=duration, metavar="20ms", help="of every call")
-    parser.add_argument("--code", help="what --errors answer (default UNAVAILABLE)")
+    parser.add_argument(
+        "--latency",
+        type=duration,
+        metavar="20ms",
+        help="how much longer each call to a service takes",
+    )
+    parser.add_argument("--code", help="the gRPC code of --errors (default UNAVAILABLE)")
     parser.add_argument(
         "--rule",
         action="append",
         type=rule,
         metavar="SERVICE[.METHOD]:errors=0.2,code=ABORTED,latency=50ms,lost-replies=0.1",
-        help="instead of the above, for one service or method",
+        help="rates for one service or method, instead of those above; may be given several times",
     )
 
 
 def text(argument: str) -> str:
-    """What `-` (stdin), a file's name or JSON on the command line stands for."""
+    """Return the text that `-` (standard input), a file's name, or JSON on the command line stands
+    for."""
     if argument == "-":
         return sys.stdin.read()
     if not argument.strip() or argument.lstrip()[:1] in tuple('{["'):
@@ -150,7 +206,8 @@ def text(argument: str) -> str:
 
 
 def events(document: str) -> list[Any]:
-    """The events of a JSON document (an array: one each) or of JSON lines; any value is one."""
+    """Return the events of a JSON document (an array holds one each) or of JSON lines, of any JSON
+    type."""
     try:
         whole = json.loads(document, parse_constant=_no_constant)
     except ValueError:
@@ -162,7 +219,7 @@ def events(document: str) -> list[Any]:
 
 
 def duration(argument: str) -> float:
-    """Seconds in `2h`, `45d`, `1h30m`, `250ms`."""
+    """Return the seconds of `2h`, `45d`, `1h30m`, `250ms`; raises ArgumentTypeError."""
     try:
         return durations.seconds(argument)
     except ValueError as error:
@@ -170,7 +227,7 @@ def duration(argument: str) -> float:
 
 
 def moment(argument: str) -> str:
-    """A time with its zone, RFC 3339."""
+    """Return an RFC 3339 time as it is; raises ArgumentTypeError if it is none or names no zone."""
     try:
         moments.parse(argument)
     except ValueError as error:
@@ -178,8 +235,16 @@ def moment(argument: str) -> str:
     return argument
 
 
+def attribute(argument: str) -> tuple[str, str]:
+    """Return the name and the value of `KEY=VALUE`; the value may be empty, and may hold an `=`."""
+    key, separator, value = argument.partition("=")
+    if not key or not separator:
+        raise argparse.ArgumentTypeError(f"{argument!r} is not KEY=VALUE")
+    return key, value
+
+
 def rule(argument: str) -> dict[str, Any]:
-    """A fault rule: `Firestore.Commit:errors=0.2,code=ABORTED`."""
+    """Return the fault rule of `Firestore.Commit:errors=0.2,code=ABORTED` as a JSON document."""
     target, separator, settings = argument.partition(":")
     service, _, method = target.partition(".")
     made: dict[str, Any] = {"service": service, "method": method or "*"}
@@ -194,6 +259,10 @@ def rule(argument: str) -> dict[str, Any]:
         except ValueError as error:
             raise argparse.ArgumentTypeError(f"{value!r} is not a value for {name}") from error
     return made
+
+
+def _now(folder: Folder) -> datetime:
+    return datetime.fromisoformat(call(folder, "clock")["now"])
 
 
 def _parsed(document: str, otherwise: str) -> Any:

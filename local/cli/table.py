@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from local.kernel import durations
+
 
 def status(report: Mapping[str, Any]) -> str:
-    """All of it, section by section; empty ones are left out."""
+    """Return the whole report as text, a section for each subject; empty sections are left out."""
     clock, dead = report["clock"], report["dead_letters"]
     sections = [
         _clock(clock),
@@ -16,6 +18,7 @@ def status(report: Mapping[str, Any]) -> str:
         _counts("messages", report["messages"]),
         _counts("dead letters", dead["states"]),
         _rows("  latest", dead["recent"], ("source", "reason", "state", "error")),
+        _counts("ignored events", report["ignored_events"]),
         _counts("deliveries", report["deliveries"]),
         _counts("injected faults", report["faults"]["injected"]),
         _counts("fault plan", report["faults"]["plan"]),
@@ -24,7 +27,8 @@ def status(report: Mapping[str, Any]) -> str:
 
 
 def _clock(clock: Mapping[str, Any]) -> str:
-    ahead = f", {clock['ahead_seconds']:.0f} s ahead" if clock["ahead_seconds"] >= 1 else ""
+    seconds = clock["ahead_seconds"]
+    ahead = f", {durations.words(seconds)} ahead" if seconds >= 1 else ""
     due = clock["next_due"] or "never"
     return f"clock  {clock['now']}{ahead}; {clock['in_flight']} in flight; next due {due}"
 

@@ -4,9 +4,11 @@ import argparse
 import asyncio
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import Mapping
 
+from local.cli.parser import WRONG_USAGE, port
 from local.cloud import PortTaken, Settings, running
 from local.kernel.foreign import VARIABLES
 from local.kernel.state import AlreadyRunning, Folder
@@ -15,7 +17,8 @@ DEFAULT_PORT = 8700
 
 
 def run(folder: Folder, options: argparse.Namespace) -> int:
-    """Run until told to stop; returns the exit code."""
+    """Run until told to stop; returns the exit code. What is written is the user's alone."""
+    os.umask(0o077)
     try:
         settings = Settings(
             project=options.project,
@@ -24,9 +27,20 @@ def run(folder: Folder, options: argparse.Namespace) -> int:
         )
         _ignore_inherited(os.environ)
         return asyncio.run(_run(folder, settings))
-    except (AlreadyRunning, PortTaken, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    except (AlreadyRunning, PortTaken) as error:
+        return _failed(str(error))
+    except argparse.ArgumentTypeError as error:
+        _failed(f"LOCAL_PORT: {error}")
+        return WRONG_USAGE
+    except OSError as error:
+        return _failed(f"cannot keep the state in {folder.path}: {error.strerror or error}")
+    except sqlite3.Error as error:
+        return _failed(f"cannot use the state in {folder.database}: {error}")
+
+
+def _failed(sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return 1
 
 
 async def _run(folder: Folder, settings: Settings) -> int:
@@ -44,10 +58,7 @@ async def _run(folder: Folder, settings: Settings) -> int:
 
 
 def _port(option: int | None, environ: Mapping[str, str]) -> int:
-    text = environ.get("LOCAL_PORT") or str(DEFAULT_PORT) if option is None else str(option)
-    if not text.isdigit() or int(text) > 65_000:
-        raise ValueError(f"LOCAL_PORT must be a port number (0: any free ones), not {text!r}")
-    return int(text)
+    return port(environ.get("LOCAL_PORT") or str(DEFAULT_PORT)) if option is None else option
 
 
 def _ignore_inherited(environ: Mapping[str, str]) -> None:

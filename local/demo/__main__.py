@@ -4,10 +4,10 @@ Exit code 0 only if every effect happened once. `--firestore HOST:PORT` plays on
 an empty one; its clock cannot be moved, so that takes minutes and leaves out what takes days.
 """
 
-import argparse
 import sys
 import time
 
+from local.cli.parser import Parser
 from local.demo.provider import Provider
 from local.demo.stage import Stage, StageError
 from local.demo.story import Story
@@ -18,8 +18,8 @@ SEED, DUPLICATES = 11, 0.3
 
 
 def main() -> int:
-    """Play, sum up, and say whether it holds."""
-    parser = argparse.ArgumentParser(prog="./deploy.sh local --demo")
+    """Play the story, print its figures, and return 0 if every effect happened once, else 1."""
+    parser = Parser(prog="./deploy.sh local --demo")
     parser.add_argument("--firestore", metavar="HOST:PORT", help="another Firestore, empty")
     options = parser.parse_args()
     provider = Provider()
@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def play(story: Story) -> int:
-    """The scenes, each with what came of it."""
+    """Play all scenes, print what came of each, and return the exit code."""
     print(f"From now on {DUPLICATES:.0%} of all deliveries are made twice (seed {SEED}).")
     story.stage.post("faults", seed=SEED, duplicates=DUPLICATES)
     timeline = Timeline(story.stage)
@@ -58,7 +58,7 @@ def play(story: Story) -> int:
 
 
 def sum_up(story: Story, timeline: Timeline, seconds: float) -> int:
-    """The figures, and the verdict."""
+    """Print the figures and every effect that did not happen once; return the exit code."""
     actions = timeline.actions
     print(
         f"\n{story.events} events published, {actions['received']} deliveries to the functions, "

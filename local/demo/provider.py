@@ -29,11 +29,11 @@ class Provider:
 
     @property
     def url(self) -> str:
-        """Its address; mails go to `/mail`, orders to `/inventory`."""
+        """The server's address; mails are posted to `/mail` below it, orders to `/inventory`."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def receive(self, path: str, key: str, body: dict[str, Any]) -> None:
-        """Keep what is new."""
+        """Keep a request whose idempotency key is new; count one whose key is known."""
         kept = self.mails if path == "/mail" else self.orders
         with self._lock:
             self.requests[key] += 1
@@ -41,12 +41,12 @@ class Provider:
         self.before_answer(body)
 
     def kept(self) -> Counter[tuple[str, str]]:
-        """The mails kept: (template, user) → how many."""
+        """Return how many mails were kept, by (template, user)."""
         with self._lock:
             return Counter((mail["template"], mail["user_id"]) for mail in self.mails.values())
 
     def repeats(self) -> int:
-        """Requests whose key was known already."""
+        """Return how many requests came with a key that was known already."""
         return sum(self.requests.values()) - len(self.requests)
 
     def close(self) -> None:

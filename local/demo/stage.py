@@ -19,11 +19,11 @@ PATIENCE = 300.0
 
 
 class StageError(Exception):
-    """The cloud could not be set up."""
+    """The demo's cloud did not become ready; the text holds what it printed."""
 
 
 class Stage:
-    """A running cloud. Close it.
+    """A running local cloud in a folder of its own; `close` ends it and removes the folder.
 
     With a Firestore of somebody else's, its clock cannot be moved: `pass_time` then waits.
     """
@@ -47,7 +47,7 @@ class Stage:
         self.env = dict(line.split("=", 1) for line in lines)
 
     def post(self, verb: str, **body: Any) -> dict[str, Any]:
-        """One control call."""
+        """POST to `/local/v1/VERB` of the cloud and return the answered document."""
         url = f"{self.env['LOCAL_URL']}/local/v1/{verb}"
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(url, json.dumps(body).encode(), headers)
@@ -56,7 +56,8 @@ class Stage:
         return answer
 
     def pass_time(self, seconds: float, *, until: Callable[[], bool]) -> None:
-        """Move the clock; or, in real time, wait until it is so. Returns when nothing is due."""
+        """Move the clock, or in real time wait until `until()`; returns when nothing is due any
+        more."""
         if not self.is_real_time:
             self.post("advance", seconds=seconds)
         deadline = time.monotonic() + PATIENCE
@@ -65,11 +66,12 @@ class Stage:
         self.post("idle")
 
     def now(self) -> datetime:
-        """The cloud's time, once it is idle."""
+        """Wait until the cloud is idle, and return its time."""
         return datetime.fromisoformat(self.post("idle")["now"])
 
     def new_records(self) -> list[dict[str, Any]]:
-        """What the functions have logged since the last call, each function's in its order."""
+        """Return the functions' log records since the last call, in the order in which each wrote
+        them."""
         found = []
         for path in sorted((self.folder / "logs").glob("*.log")):
             text = path.read_bytes()[self._read.get(path, 0) :]

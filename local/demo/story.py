@@ -16,7 +16,7 @@ PEOPLE = {"ada": True, "ben": True, "cleo": True, "dan": False}
 
 @dataclass
 class Story:
-    """Plays on a stage and remembers what it expects."""
+    """The scenes, played on a stage, and the effects that must come of them."""
 
     stage: Stage
     provider: Provider
@@ -29,7 +29,7 @@ class Story:
     kills: int = 0
 
     def scenes(self) -> Iterator[tuple[str, Callable[[], None]]]:
-        """Each scene's title and what to do."""
+        """Yield each scene: its title and the function that plays it."""
         yield "Four people sign up.", self.sign_ups
         yield "Ada orders. The shop is not sure it worked and publishes it again.", self.order_twice
         yield "Eve's order overtakes her sign-up.", self.overtaken

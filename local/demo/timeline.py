@@ -9,18 +9,18 @@ Record = dict[str, Any]
 
 
 class Timeline:
-    """Prints what is new in the logs, in a sentence each."""
+    """Prints a sentence for each new log record of the functions."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self.actions: Counter[str] = Counter()
 
     def scene(self, number: int, title: str) -> None:
-        """A new scene begins."""
+        """Print the title of a scene that begins."""
         print(f"\n{number:2}. {self._stage.now():%a %H:%M}  {title}", flush=True)
 
     def tell(self) -> None:
-        """Tell what has been logged since the last time."""
+        """Print what the functions have logged since the last call."""
         self._stage.post("idle")
         lines: Counter[str] = Counter()
         for record in self._stage.new_records():
@@ -49,7 +49,7 @@ def _sentence(record: Record) -> str | None:
         case "cancelled":
             return f"-  {record['message']} is cancelled"
         case "claimed" if record.get("attempt", 1) > 1:
-            return f"↻  {_what(record)}: attempt {record['attempt']}, behind its last finished step"
+            return f"↻  {_what(record)}: attempt {record['attempt']}, after its last finished step"
     return None
 
 

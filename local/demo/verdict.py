@@ -12,12 +12,12 @@ from local.demo.story import Story
 
 
 def problems(story: Story) -> list[str]:
-    """A sentence for each thing that is not as it must be."""
+    """Return a sentence for each effect that did not happen once; an empty list: all did."""
     return [text for text, holds in _checks(story) if not holds]
 
 
 def is_empty(stage: Stage) -> bool:
-    """Whether nobody has used the stage's Firestore before."""
+    """Return whether the stage's Firestore holds no collection yet."""
     return not list(_client(stage).collections())
 
 

@@ -39,7 +39,7 @@ def _service(name: str) -> dict[str, Any]:
 
 @command("iam service-accounts create", "--display-name", "--description")
 def create(call: Call) -> Any:
-    """Make an account."""
+    """Create an account and return it."""
     email = f"{call.name}@{call.project}.iam.gserviceaccount.com"
     if call.cloud.find(f"{ACCOUNTS}/{email}"):
         text = f"Service account {call.name} already exists within project projects/{call.project}."
@@ -57,13 +57,13 @@ def create(call: Call) -> Any:
 
 @command("iam service-accounts describe")
 def describe(call: Call) -> Any:
-    """One account."""
+    """Return an account."""
     return call.cloud.get(f"{ACCOUNTS}/{call.id}")
 
 
 @command("iam service-accounts list")
 def list_accounts(call: Call) -> Any:
-    """All accounts of the project."""
+    """Return all accounts of the project."""
     domain = f"@{call.project}.iam.gserviceaccount.com"
     return [account for account in _all(call, ACCOUNTS) if account["email"].endswith(domain)]
 

@@ -52,7 +52,7 @@ def update(call: Call) -> Any:
 
 @command("scheduler jobs describe", "--location")
 def describe(call: Call) -> Any:
-    """One job."""
+    """Return a job."""
     return call.cloud.get(path_of(call))
 
 
@@ -64,26 +64,26 @@ def list_jobs(call: Call) -> Any:
 
 @command("scheduler jobs run", "--location")
 def run(call: Call) -> None:
-    """Fire it now."""
+    """Fire a job now."""
     call.cloud.post(f"{path_of(call)}:run")
 
 
 @command("scheduler jobs pause", "--location")
 def pause(call: Call) -> None:
-    """No ticks until it is resumed."""
+    """Stop the ticks of a job until it is resumed."""
     call.cloud.post(f"{path_of(call)}:pause")
     print("Job has been paused.", file=sys.stderr)
 
 
 @command("scheduler jobs resume", "--location")
 def resume(call: Call) -> None:
-    """Ticks again."""
+    """Begin the ticks of a paused job again."""
     call.cloud.post(f"{path_of(call)}:resume")
     print("Job has been resumed.", file=sys.stderr)
 
 
 @command("scheduler jobs delete", "--location")
 def delete(call: Call) -> None:
-    """Remove it."""
+    """Delete a job."""
     call.cloud.delete(path_of(call))
     print("Deleted job.", file=sys.stderr)

@@ -40,7 +40,7 @@ def update(call: Call) -> None:
 
 @command("tasks queues describe", "--location")
 def describe(call: Call) -> Any:
-    """One queue."""
+    """Return a queue."""
     return call.cloud.get(f"/v2/{queue_of(call)}")
 
 
@@ -59,14 +59,14 @@ def delete(call: Call) -> None:
 
 @command("tasks queues pause", "--location")
 def pause(call: Call) -> None:
-    """Nothing is dispatched until it is resumed."""
+    """Dispatch no task of a queue until it is resumed."""
     call.cloud.post(f"/v2/{queue_of(call)}:pause")
     _say(call, "Paused")
 
 
 @command("tasks queues resume", "--location")
 def resume(call: Call) -> None:
-    """Dispatch again."""
+    """Begin to dispatch the tasks of a paused queue again."""
     call.cloud.post(f"/v2/{queue_of(call)}:resume")
     _say(call, "Resumed")
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from jinja2 import Environment
 
+from local.kernel import durations
+
 COLUMNS = {
     "functions": ("name", "state", "url", "topic"),
     "queues": ("name", "state", "tasks", "in_flight", "next_due"),
@@ -21,7 +23,7 @@ pre { margin: 0; white-space: pre-wrap } th { font-weight: 600 }
 </style></head><body>
 <h1>{{ report.project }}</h1>
 <p>{{ report.clock.now }}{% if report.clock.ahead_seconds >= 1 %},
-{{ report.clock.ahead_seconds | round | int }} s ahead of real time{% endif %};
+{{ ahead }} ahead of real time{% endif %};
 {{ report.clock.in_flight }} in flight; next due {{ report.clock.next_due or "never" }}</p>
 {% for title, columns, rows in tables %}{% if rows %}
 <h2>{{ title }}</h2><table><tr>{% for column in columns %}<th>{{ column }}</th>{% endfor %}</tr>
@@ -37,10 +39,11 @@ _page = Environment(autoescape=True).from_string(PAGE)
 
 
 def page(report: Mapping[str, Any]) -> str:
-    """The HTML for a report."""
+    """Return the HTML page that shows a report (see `local.http.report`)."""
     tables = [(name, columns, report[name]) for name, columns in COLUMNS.items()]
     tables += [
         ("messages", ("template", "count"), _rows("template", report["messages"])),
+        ("ignored events", ("type", "count"), _rows("type", report["ignored_events"])),
         ("deliveries", ("by", "count"), _rows("by", report["deliveries"])),
         ("injected faults", ("kind", "count"), _rows("kind", report["faults"]["injected"])),
         (
@@ -49,7 +52,8 @@ def page(report: Mapping[str, Any]) -> str:
             report["dead_letters"]["recent"],
         ),
     ]
-    return _page.render(report=report, tables=tables)
+    ahead = durations.words(report["clock"]["ahead_seconds"])
+    return _page.render(report=report, tables=tables, ahead=ahead)
 
 
 def _rows(label: str, counts: Mapping[str, int]) -> Iterable[dict[str, Any]]:

@@ -29,7 +29,8 @@ TRAP = ("service", "method", "subject", "count", "before")
 
 @dataclass(frozen=True, kw_only=True)
 class Control:
-    """The verbs. Each takes and returns a JSON document; a ValueError is the caller's mistake."""
+    """The verbs. Each takes and returns a JSON document, and raises ValueError for a caller's
+    mistake."""
 
     clock: Clock
     faults: Faults
@@ -44,22 +45,24 @@ class Control:
     """Set to end the cloud; also set when a part of it failed."""
 
     async def advance(self, body: JSON) -> JSON:
-        """`{"seconds": n}` → `{"now"}`, when everything that fell due is delivered."""
+        """`{"seconds": n}` → `{"now"}`, once the clock is moved and everything that fell due is
+        delivered."""
         for service, address in self.foreign.items():
             raise ValueError(
-                f"advance: not while {NAMES[service]} is served by {address}, whose clock this "
-                "cloud cannot move"
+                f"the clock cannot be moved while {NAMES[service]} is served by {address}, which "
+                "has a clock of its own"
             )
         await self._unless_stopped(self.clock.advance(timedelta(seconds=float(body["seconds"]))))
         return {"now": self.clock.now().isoformat()}
 
     async def idle(self, body: JSON) -> JSON:
-        """→ `{"now"}`, when nothing is in flight and nothing is due now."""
+        """Nothing → `{"now"}`, once nothing is in flight and nothing is due."""
         await self._unless_stopped(self.clock.idle())
         return {"now": self.clock.now().isoformat()}
 
     async def set_faults(self, body: JSON) -> JSON:
-        """A plan (`{}`: none) → the plan, without what is at rest."""
+        """A fault plan (`{}`: nothing goes wrong) → the plan, without the values that change
+        nothing."""
         plan = fault_plans.plan(body)
         fault_plans.check(plan, self.foreign)
         self.faults.use(plan)
@@ -84,33 +87,41 @@ class Control:
         return self.jobs.run_job(self._job(body["job"]), schedule_time=at)
 
     async def publish(self, body: JSON) -> JSON:
-        """`{"events": [any JSON, …]}` or `{"messages": [{"data": base64, "attributes"?}, …]}`.
+        """`{"events": [any JSON, …], "attributes"?}` or `{"messages": [{"data": base64,
+        "attributes"?}, …]}`.
 
         With `"topic"` (id or name) unless exactly one topic feeds functions → `{"topic",
-        "message_ids"}`.
+        "message_ids"}`. The attributes beside the events are those of each event.
         """
         topic = self._topic(body.get("topic"))
         method = self.publisher.methods()["Publish"]
         request = method.request(topic=topic)
         for event in body.get("events", ()):
-            request.messages.add(data=json.dumps(event, ensure_ascii=False).encode())
+            data = json.dumps(event, ensure_ascii=False).encode()
+            request.messages.add(data=data, attributes=body.get("attributes", {}))
         for message in body.get("messages", ()):
             data = base64.b64decode(message.get("data", ""))
             request.messages.add(data=data, attributes=message.get("attributes", {}))
         response = await method.call(request)  # type: ignore[misc]
         return {"topic": topic, "message_ids": list(response.message_ids)}
 
+    async def time(self, body: JSON) -> JSON:
+        """Nothing → `{"now", "ahead_seconds", "in_flight", "next_due"}`, at once, also while others
+        wait."""
+        return self.report.time()
+
     async def down(self, body: JSON) -> JSON:
-        """Ends the cloud, after this answer."""
+        """Nothing → `{}`; the cloud ends after this answer."""
         self.stopping.set()
         return {}
 
     async def status(self, body: JSON) -> JSON:
-        """→ everything there is to see; `local.http.report` says what."""
+        """Nothing → the whole report (see `local.http.report`)."""
         return await self.report.read()
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
-        """Nothing is delivered any more once the cloud ends: nobody is to wait for it."""
+        """Wait for `work`, or raise UNAVAILABLE if the cloud ends first: it delivers nothing any
+        more."""
         waiting = asyncio.create_task(work)
         ending = asyncio.create_task(self.stopping.wait())
         try:
@@ -127,8 +138,9 @@ class Control:
         for name in names:
             if job in (name, name.rpartition("/")[2]):
                 return name
-        known = ", ".join(name.rpartition("/")[2] for name in names) or "there is none"
-        raise Status(grpc.StatusCode.NOT_FOUND, f"no job is named {job} ({known})")
+        ids = ", ".join(name.rpartition("/")[2] for name in names)
+        known = f"the jobs are {ids}" if ids else "there are no jobs"
+        raise Status(grpc.StatusCode.NOT_FOUND, f"no job is named {job}; {known}")
 
     def _topic(self, topic: str | None) -> str:
         known = self.report.topics()
@@ -141,12 +153,14 @@ class Control:
             return f"projects/{self.report.project}/topics/{topic}"
         if len(known) == 1:
             return known[0]
-        text = ", ".join(known) or "no function is fed by a topic yet"
-        raise ValueError(f"which topic? ({text})")
+        reason = (
+            f"several feed functions: {', '.join(known)}" if known else "no topic feeds a function"
+        )
+        raise ValueError(f"the topic must be named; {reason}")
 
 
 def control_routes(control: Control) -> list[Route]:
-    """The verbs' paths."""
+    """Return the route of each verb."""
 
     def route(verb: str, name: str, call: Callable[[JSON], Any]) -> Route:
         async def answer(request: Call) -> JSON:
@@ -163,6 +177,7 @@ def control_routes(control: Control) -> list[Route]:
 
     return [
         route("GET", "status", control.status),
+        route("GET", "clock", control.time),
         route("POST", "advance", control.advance),
         route("POST", "idle", control.idle),
         route("POST", "faults", control.set_faults),

@@ -9,7 +9,7 @@ from local.kernel.rpc import Service
 
 
 async def count(firestore: Service, database: str, collection: str, up_to: int) -> int:
-    """How many documents a top-level collection has; no further than `up_to`."""
+    """Return how many documents a top-level collection has, but no more than `up_to`."""
     request = types.RunAggregationQueryRequest.pb()(parent=f"{database}/documents")
     aggregated = request.structured_aggregation_query
     aggregated.structured_query.CopyFrom(_query(collection, ()))
@@ -24,7 +24,7 @@ async def count(firestore: Service, database: str, collection: str, up_to: int) 
 async def read(
     firestore: Service, database: str, collection: str, fields: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Strings, whole numbers and times of every document of a top-level collection.
+    """Return the strings, whole numbers and times of every document of a top-level collection.
 
     `database` is `projects/P/databases/D`. A time is RFC 3339 text; other values are left out.
     """

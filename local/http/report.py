@@ -32,7 +32,7 @@ class Backlogs(Protocol):
 
 @dataclass(kw_only=True)
 class Report:
-    """Reads it."""
+    """Reads what there is in the services and the functions."""
 
     project: str
     clock: Clock
@@ -46,10 +46,11 @@ class Report:
     """Every scheduler job, as `Job` JSON."""
 
     async def read(self) -> JSON:
-        """All of it. Names are ids where they are unique by themselves."""
+        """Return the whole report. Names are ids (the last part) where those are unique by
+        themselves."""
         return {
             "project": self.project,
-            "clock": self._clock(),
+            "clock": self.time(),
             "functions": self._functions(),
             "queues": [_queue(summary) for summary in self.tasks.summaries()],
             "jobs": [_job(job) for job in self.jobs()],
@@ -59,6 +60,7 @@ class Report:
             ],
             "messages": await self._messages(),
             "dead_letters": await self._dead_letters(),
+            "ignored_events": self.functions.ignored(),
             "deliveries": dict(self.deliverer.counts),
             "faults": {
                 "plan": fault_plans.document(self.faults.plan),
@@ -71,19 +73,21 @@ class Report:
         }
 
     def topics(self) -> list[str]:
-        """The full names of the topics that feed functions."""
+        """Return the full names of the topics that feed functions, sorted."""
         triggers = (entry.body.get("eventTrigger") or {} for entry in self.functions.catalog.all())
         return sorted({trigger["pubsubTopic"] for trigger in triggers if trigger})
 
     def database(self) -> str:
-        """The Firestore database the functions use."""
+        """Return the full name of the Firestore database that the functions use."""
         for entry in self.functions.catalog.all():
             variables = entry.body.get("serviceConfig", {}).get("environmentVariables", {})
             database = variables.get("FIRESTORE_DATABASE", "(default)")
             return f"projects/{entry.name.split('/')[1]}/databases/{database}"
         return f"projects/{self.project}/databases/(default)"
 
-    def _clock(self) -> JSON:
+    def time(self) -> JSON:
+        """Return what the clock says: the time, its lead on real time, what is in flight and what
+        is due."""
         due = self.clock.next_due()
         return {
             "now": self.clock.now().isoformat(),
@@ -105,12 +109,12 @@ class Report:
         ]
 
     def _state(self, entry: Entry) -> str:
-        """As its process is, or as it was left if it has none."""
+        """The state of the function's process, or, if it has none, the one in which it was left."""
         state = self.functions.state(entry.name)
         return str(entry.body["state"]).lower() if state == "stopped" else state
 
     async def _messages(self) -> dict[str, int]:
-        """By template, unless there are so many that reading them would hold everybody up."""
+        """The number of messages by template, unless reading them would hold everybody up."""
         total = await documents.count(self.firestore, self.database(), "messages", MOST + 1)
         if total > MOST:
             return {f"more than {MOST}, of all templates": total}

@@ -52,12 +52,12 @@ class Database:
             self._depth = 0
 
     def get(self, key: str) -> str | None:
-        """A remembered value."""
+        """Return the value kept under a key, or None."""
         row = self.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return row[0] if row else None
 
     def put(self, key: str, value: str) -> None:
-        """Remember a value."""
+        """Keep a value under a key; it takes the place of an earlier one."""
         self.execute(
             "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             (key, value),

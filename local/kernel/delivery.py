@@ -42,7 +42,8 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What came back. `status` None: no response (refused, reset, or `timed_out`)."""
+    """What came back of a request; `status` is None without a response (refused, reset,
+    `timed_out`)."""
 
     status: int | None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -51,30 +52,31 @@ class Reply:
 
     @property
     def ok(self) -> bool:
-        """Whether it is a 2xx."""
+        """Whether the status is a 2xx."""
         return self.status is not None and 200 <= self.status < 300
 
 
 class Crashes(Protocol):
-    """Who can kill the worker that serves a URL in the middle of a delivery."""
+    """Whoever can kill the worker that serves a URL in the middle of a delivery."""
 
     def armed(self, request: Request, point: float) -> AbstractContextManager[None]:
-        """Inside, it is killed once; `point` in [0, 1) chooses where."""
+        """Inside the block, the worker is killed once; `point` in [0, 1) chooses the call."""
 
 
 class Targets(Protocol):
-    """Who knows whether the function behind a URL takes requests."""
+    """Whoever knows whether the function behind a URL takes requests."""
 
     def serving(self, url: str) -> AbstractAsyncContextManager[None]:
         """Entered when it does (a starting instance is waited for), or when it is none of ours;
         while inside, the instance is not ended in an orderly way."""
 
     def limit(self, url: str) -> float | None:
-        """Seconds after which a request is answered 504 for it; None: it is none of ours."""
+        """Return after how many seconds a request is answered 504; None: the URL is no function of
+        ours."""
 
 
 class Deliverer:
-    """Sends requests. Every one runs inside `clock.busy()`, so time stands still meanwhile."""
+    """Sends requests, each inside `clock.busy()`: time is not moved until it has been answered."""
 
     def __init__(self, clock: Clock, faults: Faults) -> None:
         self._clock = clock
@@ -142,7 +144,8 @@ class Deliverer:
             self.in_flight -= 1
 
     async def _within(self, limit: float | None, request: Request) -> Reply:
-        """As the platform's front end does, whatever the function is doing by then."""
+        """Answer 504 after `limit` seconds, as the platform's front end does, whatever the function
+        does."""
         try:
             async with asyncio.timeout(limit) as timeout:
                 return await self._request(request)

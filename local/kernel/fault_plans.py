@@ -19,14 +19,14 @@ SERVICES = {
 
 
 def plan(document: Mapping[str, Any]) -> Plan:
-    """The plan a document describes (`{}`: nothing goes wrong); raises ValueError."""
+    """Return the plan that a document describes (`{}`: nothing goes wrong); raises ValueError."""
     rules = tuple(_made(Rule, rule) for rule in document.get("rules", ()))
     made: Plan = _made(Plan, {**document, "rules": rules})
     return made
 
 
 def document(plan: Plan) -> dict[str, Any]:
-    """The parts of a plan that are not as in a plan of nothing."""
+    """Return a plan as a document, without the values that change nothing."""
     harmless = asdict(Plan())
     return {key: value for key, value in asdict(plan).items() if value != harmless[key]}
 
@@ -43,8 +43,8 @@ def check(plan: Plan, foreign: Mapping[str, str]) -> None:
         wanted += [f"a rule for {r.service}" for r in plan.rules if _concerns(r, service)]
         if wanted:
             raise ValueError(
-                f"{', '.join(dict.fromkeys(wanted))}: not while {NAMES[service]} is served by "
-                f"{address}, which this cloud cannot disturb"
+                f"{', '.join(dict.fromkeys(wanted))}: not possible while "
+                f"{NAMES[service]} is served by {address}, which this cloud cannot disturb"
             )
 
 

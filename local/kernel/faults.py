@@ -31,14 +31,14 @@ class Rule:
     latency: float = 0.0
 
     def covers(self, service: str, method: str) -> bool:
-        """Whether a call falls under it."""
+        """Return whether the rule is about a call."""
         named = self.service in ("*", service, service.rpartition(".")[2])
         return named and self.method in ("*", method)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How nasty to be. Rates are probabilities from 0 to 1; latency is in seconds.
+    """What goes wrong, and how often. Rates are probabilities from 0 to 1; latency is in seconds.
 
     The first five are about deliveries to functions; the others about calls to services.
     """
@@ -79,7 +79,8 @@ class Plan:
         return [rate for rule in self.rules for rate in (rule.errors, rule.lost_replies)]
 
     def rule(self, service: str, method: str) -> Rule:
-        """What holds for one call."""
+        """Return the rule that holds for one call: the first that covers it, else the plan's own
+        rates."""
         for rule in self.rules:
             if rule.covers(service, method):
                 return rule
@@ -100,7 +101,7 @@ class Fault:
     hook: Callable[[], None] | None = None
 
     def after(self) -> None:
-        """Do it."""
+        """Carry the fault out; called after the call was applied."""
         if self.hook:
             self.hook()
         if self.lose_reply:
@@ -125,18 +126,19 @@ class Faults:
     _attempts: Counter[tuple[str, ...]] = field(default_factory=Counter)
 
     def use(self, plan: Plan) -> None:
-        """From now on do as this plan says; its story starts at its beginning."""
+        """Put a plan in force; its story starts at its beginning."""
         self.plan = plan
         self._attempts.clear()
 
     def chance(self, *parts: object) -> float:
-        """A number in [0, 1) that depends on the seed and the parts alone."""
+        """Return a number in [0, 1) that depends on the seed and the parts alone."""
         text = "\0".join(map(str, (self.plan.seed, *parts)))
         digest = hashlib.sha256(text.encode()).digest()
         return int.from_bytes(digest[:8], "big") / 2**64
 
     def hits(self, kind: str, rate: float, *parts: object) -> bool:
-        """Whether the fault of this kind happens to this; if so, it is counted."""
+        """Return whether the fault of this kind happens to a delivery or call; if so, it is
+        counted."""
         hit = rate > 0 and self.chance(kind, *parts) < rate
         self.injected[kind] += hit
         return hit
@@ -144,7 +146,7 @@ class Faults:
     async def call(
         self, service: str, method: str, subject: Callable[[], str], caller: str
     ) -> Fault:
-        """Before a call: wait, fail, or say what is to happen after it.
+        """Before a call: wait, raise a Status, or return the fault that follows it.
 
         Latency is everybody's; errors and lost replies are for functions (`caller`), not for
         the tools and tests that look on.

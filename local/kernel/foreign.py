@@ -30,7 +30,7 @@ class Foreign:
         self._channel = channel
 
     def methods(self) -> Mapping[str, Method]:
-        """The same table, answered from there."""
+        """Return the same table of methods, each answered by the foreign server."""
         return {name: self._forwarded(name, m) for name, m in self._service.methods().items()}
 
     def _forwarded(self, name: str, method: Method) -> Method:

@@ -18,7 +18,7 @@ OPTIONS = (
 
 
 class GrpcServers:
-    """Starts them and ends them."""
+    """All gRPC servers of the cloud: `open` starts one, `close` ends all."""
 
     def __init__(self, services: Sequence[Service], faults: Faults) -> None:
         self._services = services
@@ -27,7 +27,7 @@ class GrpcServers:
         self._ports: dict[str, int] = {}
 
     async def open(self, caller: str = "", port: int = 0) -> int:
-        """Serve `caller` (a function's id; empty: everybody) and return the port.
+        """Start a server for `caller` (a function's id; empty: everybody) and return its port.
 
         `port` 0 is any free one. A caller that has a port keeps it. Raises OSError if it is taken.
         """
@@ -49,6 +49,6 @@ class GrpcServers:
         return bound
 
     async def close(self) -> None:
-        """End them all; calls in flight are cut off."""
+        """End all servers; calls in flight are cut off."""
         for server in self._servers:
             await server.stop(None)

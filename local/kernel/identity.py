@@ -24,7 +24,7 @@ class Issuer:
     key_id: str = "local-1"
 
     def token(self, *, email: str, audience: str, **claims: Any) -> str:
-        """A signed ID token, as the platform attaches it for a service account.
+        """Return a signed ID token, as the platform attaches one for a service account.
 
         `claims` override or add (None removes), for tests of what must be refused.
         """
@@ -45,7 +45,7 @@ class Issuer:
         return jwt.encode(body, self.key, algorithm="RS256", headers={"kid": self.key_id})
 
     def discovery(self) -> dict[str, Any]:
-        """`/.well-known/openid-configuration`."""
+        """Return the document of `/.well-known/openid-configuration`."""
         return {
             "issuer": self.url,
             "jwks_uri": f"{self.url}/jwks",
@@ -55,13 +55,13 @@ class Issuer:
         }
 
     def jwks(self) -> dict[str, Any]:
-        """The public keys, as `jwks_uri` answers."""
+        """Return the public keys, the document at `jwks_uri`."""
         key = RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
         return {"keys": [{**key, "kid": self.key_id, "use": "sig", "alg": "RS256"}]}
 
 
 def open_issuer(database: Database, url: str) -> Issuer:
-    """The issuer at `url`; its key is made once and kept with the state."""
+    """Return the issuer at `url`; its key is made once and kept in the database."""
     pem = database.get("identity.key")
     if pem is None:
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)

@@ -14,7 +14,7 @@ so that nobody is given a port in the moment between its choice and its use."""
 
 
 def is_free(port: int) -> bool:
-    """Whether something could listen on it."""
+    """Return whether a program could listen on this port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -25,7 +25,8 @@ def is_free(port: int) -> bool:
 
 
 async def freed(port: int) -> bool:
-    """Whether something could listen on it now, or as soon as whoever is being ended has gone."""
+    """Return whether a program could listen on this port now, or in a second, when its holder
+    ended."""
     for _ in range(GOING_AWAY):
         if is_free(port):
             return True
@@ -34,7 +35,7 @@ async def freed(port: int) -> bool:
 
 
 def choose(first: int, taken: Container[int] = ()) -> int:
-    """The first free port from `first` on (0: any) that is not `taken`."""
+    """Return the first free port from `first` on (0: any free port) that is not among `taken`."""
     candidates = range(first, 65_536) if first else _shuffled()
     return next(port for port in candidates if port not in taken and is_free(port))
 

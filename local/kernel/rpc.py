@@ -33,13 +33,13 @@ class Method:
 
 
 class Service(Protocol):
-    """What a server serves."""
+    """A gRPC service: its name and its methods."""
 
     name: str
     """The full gRPC service name, for instance `google.firestore.v1.Firestore`."""
 
     def methods(self) -> Mapping[str, Method]:
-        """RPC name → method."""
+        """Return the methods by RPC name."""
 
 
 def serve(server: grpc.aio.Server, service: Service, faults: Faults, *, caller: str = "") -> None:
@@ -60,7 +60,7 @@ class Unserved(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Refuses by name what nobody serves; to be added after everything that is served."""
 
     def service(self, handler_call_details: Any) -> Any:
-        """The handler of a call; details as gRPC gives them."""
+        """Return the handler of a call that nobody serves."""
         method = handler_call_details.method.removeprefix("/")
 
         async def refuse(requests: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:

@@ -13,6 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
+PRIVATE = 0o700
+"""The permissions of a folder that is made here: what it holds is its owner's alone."""
+
 
 class AlreadyRunning(Exception):
     """Another local cloud holds this folder."""
@@ -27,22 +30,24 @@ class Folder:
 
     @property
     def database(self) -> Path:
-        """The SQLite file."""
+        """The path of the SQLite file."""
         return self.path / "cloud.sqlite"
 
     @property
     def env(self) -> Path:
-        """The file with the addresses."""
+        """The path of the file with the addresses."""
         return self.path / "env"
 
     @property
     def logs(self) -> Path:
-        """What the functions printed, one file each."""
+        """The path of the folder with what the functions printed, one file each."""
         return self.path / "logs"
 
     def lock(self) -> None:
-        """Take the folder for this process; raises AlreadyRunning. A dead holder's lock is free."""
-        self.logs.mkdir(parents=True, exist_ok=True)
+        """Take the folder for this process; raises AlreadyRunning. The lock of a dead process is
+        free."""
+        self.path.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        self.logs.mkdir(exist_ok=True)
         file = open(self.path / "lock", "a+", encoding="utf-8")  # noqa: SIM115 - held open
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -58,14 +63,14 @@ class Folder:
         self._lock = file
 
     def unlock(self) -> None:
-        """Let it go, and take the addresses away."""
+        """Give the folder up, and remove the file with the addresses."""
         self.env.unlink(missing_ok=True)
         if self._lock:
             self._lock.close()
             self._lock = None
 
     def locked(self) -> bool:
-        """Whether a living process holds it."""
+        """Return whether a living process holds the folder."""
         try:
             with open(self.path / "lock", encoding="utf-8") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -82,7 +87,7 @@ class Folder:
         draft.replace(self.env)
 
     def read_env(self) -> dict[str, str]:
-        """The addresses; empty if none are there."""
+        """Return the addresses; empty while no cloud runs."""
         try:
             lines = self.env.read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
@@ -90,6 +95,6 @@ class Folder:
         return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
-def chosen(option: str | None, environ: Mapping[str, str]) -> Folder:
-    """The folder somebody means: `--state`, else $LOCAL_STATE, else `.local` here."""
+def folder(option: str | None, environ: Mapping[str, str]) -> Folder:
+    """Return the folder that `--state` names, else $LOCAL_STATE, else `.local` where one stands."""
     return Folder(Path(option or environ.get("LOCAL_STATE") or ".local"))

@@ -16,7 +16,7 @@ class Status(Exception):
         self.details = details
 
     def proto(self) -> status_pb2.Status:
-        """The same as `google.rpc.Status`."""
+        """Return the error as a `google.rpc.Status` message."""
         status = status_pb2.Status(code=self.code.value[0], message=self.message)
         for detail in self.details:
             status.details.add().Pack(detail)

@@ -17,7 +17,7 @@ from local.services.tasks.service import Tasks
 
 
 class Services:
-    """All of them: what is ours is served and pumped, what is foreign is forwarded to."""
+    """All services. Ours are served, foreign ones are forwarded to."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Services:
         self.subscriber = self._ours_or("pubsub", self.pubsub.subscriber)
 
     def served(self) -> Sequence[Service]:
-        """What our gRPC ports answer."""
+        """Return the services that our gRPC ports answer."""
         ours: dict[str, Sequence[Service]] = {
             "firestore": [self.firestore],
             "tasks": [self.tasks, self.tasks.operations, self.tasks.locations],

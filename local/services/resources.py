@@ -16,14 +16,14 @@ CREATE TABLE IF NOT EXISTS resources (
 
 
 class Resources:
-    """JSON documents by kind and name."""
+    """JSON documents, kept by kind and name."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         database.script(SCHEMA)
 
     def get(self, kind: str, name: str) -> Any:
-        """One; raises NOT_FOUND."""
+        """Return a document; raises NOT_FOUND."""
         statement = "SELECT body FROM resources WHERE kind = ? AND name = ?"
         row = self._database.execute(statement, (kind, name)).fetchone()
         if not row:
@@ -31,18 +31,18 @@ class Resources:
         return json.loads(row[0])
 
     def all(self, kind: str) -> dict[str, Any]:
-        """All of a kind, by name."""
+        """Return all documents of a kind, by name."""
         statement = "SELECT name, body FROM resources WHERE kind = ? ORDER BY name"
         rows = self._database.execute(statement, (kind,))
         return {name: json.loads(body) for name, body in rows}
 
     def put(self, kind: str, name: str, body: Any) -> None:
-        """Add or replace one."""
+        """Add or replace a document."""
         self._database.execute(
             "INSERT OR REPLACE INTO resources VALUES (?, ?, ?)", (kind, name, json.dumps(body))
         )
 
     def delete(self, kind: str, name: str) -> None:
-        """Remove one; raises NOT_FOUND."""
+        """Remove a document; raises NOT_FOUND."""
         self.get(kind, name)
         self._database.execute("DELETE FROM resources WHERE kind = ? AND name = ?", (kind, name))

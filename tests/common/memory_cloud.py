@@ -65,7 +65,7 @@ class Cloud:
     def call(self, function: Callable[[Call], Answer], body: Any, **headers: Any) -> Ending:
         """One call of a function over HTTP; `headers` are the fields of a Call."""
         call = Call(body=body, raw=json.dumps(body).encode(), **headers)
-        return boundary.attend("function", call.raw, lambda: function(call))
+        return boundary.attend("function", lambda: call.raw, lambda: function(call))
 
     def deliver(self, function: Callable[[Call], Answer], task: Task) -> Ending:
         """One delivery of a task."""

@@ -25,6 +25,6 @@ HTTP = {
 
 
 def answer(status: Status) -> tuple[int, dict[str, Any]]:
-    """Code and body."""
+    """Return the HTTP code and the JSON body that tell a Status."""
     code = HTTP.get(status.code, 500)
     return code, {"error": {"code": code, "message": status.message, "status": status.code.name}}

@@ -24,7 +24,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Site:
-    """What it answers; what is not a page of its own goes to the router."""
+    """The HTTP side. Paths without a handler of their own are answered by the router."""
 
     def __init__(self, router: Router, issuer: Issuer, report: Report) -> None:
         self._router = router
@@ -32,7 +32,7 @@ class Site:
         self._report = report
 
     def application(self) -> web.Application:
-        """The application."""
+        """Return the aiohttp application."""
         app = web.Application(client_max_size=LARGEST_BODY, middlewares=[no_strangers])
         app.router.add_get("/", self._page)
         app.router.add_get("/token", self._token)

@@ -22,14 +22,14 @@ SetTtl = Callable[[str, str, str | None], None]
 
 
 class FirestoreAdmin:
-    """Its methods. The default database is there from the start; others are created."""
+    """The admin methods. The default database exists from the start; others are created."""
 
     def __init__(self, resources: Resources, set_ttl: SetTtl) -> None:
         self._resources = resources
         self._set_ttl = set_ttl
 
     def routes(self) -> list[Route]:
-        """What it answers."""
+        """Return the routes of these methods."""
         return [
             Route("GET", DATABASES, self._databases),
             Route("POST", DATABASES, self._create_database),
@@ -92,7 +92,8 @@ class FirestoreAdmin:
 
 
 def changed(field: JSON, new: JSON, mask: list[str]) -> JSON:
-    """A field with what the mask names as it is in `new`; a policy put there is active at once."""
+    """Return `old` with the fields that the mask names as they are in `new`; a new policy is
+    active."""
     result = {key: value for key, value in field.items() if key not in mask}
     for key in mask:
         if key in new:

@@ -19,7 +19,7 @@ JSON = dict[str, Any]
 
 
 class FunctionsApi:
-    """Its methods. An operation is done when it is answered.
+    """The methods of Cloud Functions. An operation is done when it is answered.
 
     What was deployed before is shown once it is started again, so that nobody deploys it anew.
     """
@@ -28,7 +28,7 @@ class FunctionsApi:
         self._functions = functions
 
     def routes(self) -> list[Route]:
-        """What it answers."""
+        """Return the routes of these methods."""
         return [
             Route("GET", PARENT, self._list),
             Route("POST", PARENT, self._create),
@@ -70,7 +70,7 @@ class FunctionsApi:
         return {"triggers": [_trigger(entry) for entry in entries if _trigger_name(entry)]}
 
     async def _entries(self, parent: str = "projects/-/locations/-") -> list[Entry]:
-        """Those of a location; `-` stands for any."""
+        """The functions of a location; the location `-` stands for any."""
         await self._functions.restored()
         within = re.compile(re.escape(parent).replace(r"/\-", "/[^/]+") + "/.*")
         return [entry for entry in self._functions.catalog.all() if within.fullmatch(entry.name)]

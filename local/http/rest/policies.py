@@ -13,7 +13,7 @@ JSON = dict[str, Any]
 
 
 class Policies:
-    """Their methods."""
+    """The methods that read, set and test a policy."""
 
     def __init__(self, resources: Resources, publisher: Service, subscriber: Service) -> None:
         self._resources = resources
@@ -23,7 +23,7 @@ class Policies:
         }
 
     def routes(self) -> list[Route]:
-        """What is answered."""
+        """Return the routes of these methods."""
         return [route for pattern in RESOURCES for route in self._of(f"/v1/{{name={pattern}}}")]
 
     def _of(self, path: str) -> list[Route]:
@@ -46,12 +46,12 @@ class Policies:
         return policy
 
     async def _test(self, call: Call) -> JSON:
-        """Everybody may do everything here."""
+        """Answer that the caller has every permission: the local cloud enforces none."""
         await self._key(call)
         return {"permissions": call.body.get("permissions", [])}
 
     async def _key(self, call: Call) -> str:
-        """Where it is kept, as by the local gcloud; NOT_FOUND if the resource is not there."""
+        """The key of the stored policy, the same as the local gcloud's; raises NOT_FOUND."""
         name = call.path["name"]
         field, method = self._lookups[name.split("/")[2]]
         await method.call(method.request(**{field: name}))  # type: ignore[misc]

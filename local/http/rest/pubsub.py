@@ -39,5 +39,5 @@ SUBSCRIBER = (
 
 
 def pubsub_routes(publisher: Service, subscriber: Service) -> list[Route]:
-    """The routes of both."""
+    """Return the routes of the publisher's and the subscriber's methods."""
     return [*routes(publisher, PUBLISHER), *routes(subscriber, SUBSCRIBER)]

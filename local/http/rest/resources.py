@@ -10,7 +10,7 @@ ONE = "/local/v1/resources/{kind}/{name=**}"
 
 
 def resources_routes(resources: Resources) -> list[Route]:
-    """Its routes: a list answers `{"resources": {NAME: document, …}}`."""
+    """Return the routes; a list is answered as `{"resources": {NAME: document, …}}`."""
 
     async def list_kind(call: Call) -> Any:
         return {"resources": resources.all(call.path["kind"])}

@@ -14,7 +14,7 @@ VARIABLE = re.compile(r"\{([\w.]+)(?:=([^}]*))?\}")
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One request."""
+    """One REST request, taken apart."""
 
     path: Mapping[str, str]
     """The path's variables."""
@@ -25,7 +25,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Route:
-    """What answers a verb and a path; raises Status."""
+    """A verb, a path, and the function that answers them, which may raise Status."""
 
     verb: str
     path: str
@@ -33,13 +33,13 @@ class Route:
 
 
 class Router:
-    """All routes; the first that matches answers."""
+    """All routes; the first one that matches a request answers it."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._routes = [(*_compiled(route.path), route) for route in routes]
 
     async def dispatch(self, verb: str, path: str, query: Mapping[str, str], body: Any) -> Any:
-        """The answer, a JSON document; raises NOT_FOUND for what no route matches."""
+        """Return the answer to a request, a JSON document; raises NOT_FOUND if no route matches."""
         for pattern, names, route in self._routes:
             match = pattern.fullmatch(path) if route.verb == verb else None
             if match:
@@ -49,7 +49,7 @@ class Router:
 
 
 def _compiled(template: str) -> tuple[re.Pattern[str], list[str]]:
-    """A path's pattern and the names of its groups. `*` is one segment, `**` the rest."""
+    """The regular expression of a path and its groups' names; `*` is one segment, `**` the rest."""
     pattern, names, end = "", [], 0
     for variable in VARIABLE.finditer(template):
         pattern += re.escape(template[end : variable.start()])

@@ -13,41 +13,42 @@ JSON = dict[str, Any]
 
 
 class Jobs(Protocol):
-    """The scheduler. A job is `Job` JSON; names are full. Everything raises Status."""
+    """The scheduler. A job is `Job` JSON, its name is full; every method may raise Status."""
 
     def create_job(self, parent: str, job: JSON) -> JSON:
-        """Add one."""
+        """Create a job in a location and return it."""
 
     def get_job(self, name: str) -> JSON:
-        """One."""
+        """Return the job of this name."""
 
     def list_jobs(self, parent: str = "") -> list[JSON]:
-        """All of a location; empty: of all."""
+        """Return the jobs of a location; an empty name stands for all locations."""
 
     def update_job(self, name: str, job: JSON, mask: Iterable[str]) -> JSON:
-        """Change the fields of the mask (empty: those given)."""
+        """Change the fields that the mask names (an empty one: the given fields) and return the
+        job."""
 
     def delete_job(self, name: str) -> None:
-        """Remove it."""
+        """Delete the job of this name."""
 
     def pause_job(self, name: str) -> JSON:
-        """No ticks until resumed."""
+        """Stop the ticks of a job until it is resumed, and return it."""
 
     def resume_job(self, name: str) -> JSON:
-        """Ticks again."""
+        """Begin the ticks of a paused job again, and return it."""
 
     def run_job(self, name: str, schedule_time: datetime | None = None) -> JSON:
-        """Fire it now, as the tick of that time if one is given."""
+        """Fire a job now, as the tick of `schedule_time` if one is given, and return the job."""
 
 
 class SchedulerApi:
-    """Its methods."""
+    """The methods of Cloud Scheduler."""
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
 
     def routes(self) -> list[Route]:
-        """What it answers."""
+        """Return the routes of these methods."""
         return [
             Route("GET", LOCATIONS, self._locations),
             Route("GET", PARENT, self._list),
@@ -61,7 +62,7 @@ class SchedulerApi:
         ]
 
     async def _locations(self, call: Call) -> JSON:
-        """Every location exists here; those with jobs are listed."""
+        """The locations that have jobs; every other one exists as well."""
         names = {job["name"].rpartition("/jobs/")[0] for job in self._jobs.list_jobs()}
         prefix = f"{call.path['project']}/locations/"
         return {

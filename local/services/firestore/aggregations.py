@@ -32,11 +32,11 @@ class Count:
     seen: int = 0
 
     def add(self, fields: Any) -> None:
-        """Count one."""
+        """Count one document."""
         self.add_many(1)
 
     def add_many(self, count: int) -> None:
-        """Count so many."""
+        """Count that many documents."""
         self.seen += count
         if self.up_to is not None:
             self.seen = min(self.seen, self.up_to)

@@ -28,7 +28,7 @@ class View:
 
     @property
     def new_id(self) -> bytes:
-        """The id to answer with."""
+        """The id of a transaction that this request began, to answer with."""
         return self.transaction.id if self.transaction and self.is_new else b""
 
 

@@ -52,7 +52,7 @@ class Firestore:
         self._expiry.set_field(paths.database(database_path), collection_group, field)
 
     def methods(self) -> Mapping[str, Method]:
-        """The RPCs."""
+        """Return the methods by RPC name."""
         unary = {
             "GetDocument": (self.get_document, "Document"),
             "ListDocuments": (self._listings.documents, None),
@@ -80,7 +80,7 @@ class Firestore:
         return table
 
     async def get_document(self, request: Any) -> Any:
-        """One document."""
+        """Answer GetDocument."""
         path = paths.document(request.name)
         view = self._reads.view(request, path.collection.database)
         (stored,) = await self._reads.get(view, [path])
@@ -130,22 +130,22 @@ class Firestore:
         return messages.Empty()
 
     async def begin_transaction(self, request: Any) -> Any:
-        """Open a transaction."""
+        """Answer BeginTransaction."""
         database = paths.database(request.database)
         begun = self._transactions.begin(database, request.options)
         return messages.BeginTransactionResponse(transaction=begun.id)
 
     async def commit(self, request: Any) -> Any:
-        """All of the writes, or none."""
+        """Answer Commit: all of the writes are applied, or none."""
         return await self._commits.commit(request, paths.database(request.database))
 
     async def batch_write(self, request: Any) -> Any:
-        """Every write by itself."""
+        """Answer BatchWrite: every write is applied by itself."""
         paths.database(request.database)
         return await self._commits.batch(request)
 
     async def roll_back(self, request: Any) -> Any:
-        """Close a transaction."""
+        """Answer Rollback."""
         self._transactions.roll_back(request.transaction, paths.database(request.database))
         return messages.Empty()
 

@@ -12,7 +12,7 @@ PUBLISHED = ("_AUDIENCE", "_SERVICE_ACCOUNT")
 
 @dataclass(frozen=True, kw_only=True)
 class Addresses:
-    """Where things are."""
+    """The addresses of the services and of the HTTP side."""
 
     project: str
     url: str
@@ -20,15 +20,15 @@ class Addresses:
     foreign: Mapping[str, str] = field(default_factory=dict)
 
     def emulators(self, address: str) -> dict[str, str]:
-        """The services' variables, ours being at `address` (HOST:PORT)."""
+        """Return the services' variables; our own services are at `address` (HOST:PORT)."""
         return {key: self.foreign.get(name, address) for name, key in VARIABLES.items()}
 
     def of_function(self, address: str) -> dict[str, str]:
-        """What a function's process is told; `address` is its own port for our services."""
+        """Return a function's variables; `address` (HOST:PORT) is its own port for our services."""
         return {**self.emulators(address), "OIDC_ISSUER": self.url}
 
     def of_caller(self, address: str, functions: Iterable[Entry]) -> dict[str, str]:
-        """What any other program is told: also each function's NAME_URL and NAME_AUDIENCE.
+        """Return any other program's variables: also each function's NAME_URL and NAME_AUDIENCE.
 
         An audience, and the accounts that may call, are as deployed; an HTTP function that was
         deployed without one has its URL.

@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS functions (
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One function."""
+    """One deployed function, as it is remembered."""
 
     body: dict[str, Any]
     """Its description, `Function` JSON with everything the platform adds."""
@@ -41,25 +41,25 @@ class Entry:
 
 
 class Catalog:
-    """All functions, in the database."""
+    """All deployed functions, kept in the database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         database.script(SCHEMA)
 
     def find(self, name: str) -> Entry | None:
-        """The one of this full name."""
+        """Return the function of this full name, or None."""
         return next((entry for entry in self.all() if entry.name == name), None)
 
     def get(self, name: str) -> Entry:
-        """The one of this full name or id; raises NOT_FOUND."""
+        """Return the function of this full name or id; raises NOT_FOUND."""
         for entry in self.all():
             if name in (entry.name, entry.id):
                 return entry
         raise Status(grpc.StatusCode.NOT_FOUND, f"Resource '{name}' was not found")
 
     def all(self) -> list[Entry]:
-        """Every one, by name."""
+        """Return all functions, sorted by name."""
         rows = self._database.execute(
             "SELECT body, port, revision, subscription FROM functions ORDER BY name"
         )
@@ -69,12 +69,12 @@ class Catalog:
         ]
 
     def save(self, entry: Entry) -> None:
-        """Remember it as it is now."""
+        """Keep a function as it is now."""
         self._database.execute(
             "INSERT OR REPLACE INTO functions VALUES (?, ?, ?, ?, ?)",
             (entry.name, json.dumps(entry.body), entry.port, entry.revision, entry.subscription),
         )
 
     def delete(self, name: str) -> None:
-        """Forget it."""
+        """Forget the function of this name."""
         self._database.execute("DELETE FROM functions WHERE name = ?", (name,))

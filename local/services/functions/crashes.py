@@ -18,13 +18,13 @@ than that, so earlier ones are likelier."""
 
 
 class Workers(Protocol):
-    """Who runs the functions."""
+    """Whoever runs the functions."""
 
-    def at(self, url: str) -> str | None:
-        """The name of the function behind a URL."""
+    def behind(self, url: str) -> str | None:
+        """Return the full name of the function behind a URL; None: it is none of ours."""
 
     def kill_workers(self, name: str) -> int:
-        """SIGKILL its workers; how many there were."""
+        """Send SIGKILL to a function's workers, and return how many there were."""
 
 
 @dataclass(kw_only=True)
@@ -42,7 +42,7 @@ class Trap:
     sprung: bool = False
 
     def step(self, service: str, method: str, subject: str) -> bool:
-        """Count a call; whether this is the one."""
+        """Count a call if it matches, and return whether it is the one to be killed at."""
         names = ("", service, service.rpartition(".")[2])
         if self.sprung or self.service not in names or self.method not in ("", method):
             return False
@@ -62,7 +62,7 @@ class Crashes:
         self._traps: dict[str, list[Trap]] = {}
 
     def set(self, name: str, trap: Trap) -> Trap:
-        """Set one for a function (full name); it stays until it springs."""
+        """Set a trap for a function (full name); it stays until it springs."""
         waiting = [other for other in self._traps.get(name, ()) if not other.sprung]
         self._traps[name] = [*waiting, trap]
         self._faults.hooks[name.rpartition("/")[2]] = self._hook(name)
@@ -74,7 +74,7 @@ class Crashes:
 
         `point` in [0, 1) chooses which. If the delivery makes fewer calls, nothing happens.
         """
-        name = self._workers.at(request.url)
+        name = self._workers.behind(request.url)
         if not name:
             yield
             return

@@ -23,17 +23,17 @@ class Groups:
         )
 
     def started(self, pid: int) -> None:
-        """From now on it ends with the cloud."""
+        """Have a process group end with the cloud, from now on."""
         self._tell("+", pid)
 
     def end(self, pid: int) -> None:
-        """SIGKILL all of a group that is still there."""
+        """Send SIGKILL to all processes of a group that still run."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
         self._tell("-", pid)
 
     def close(self) -> None:
-        """End all that is left."""
+        """End all groups that are left, and the leash."""
         assert self._leash.stdin
         self._leash.stdin.close()
         self._leash.wait()

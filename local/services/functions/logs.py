@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
+from local.services.functions.ignored import Ignored
+
 KEPT_LINES = 300
 """Lines in memory, of each function."""
 ROTATE_BYTES = 20_000_000
@@ -13,21 +15,23 @@ ROTATE_BYTES = 20_000_000
 
 
 class Log:
-    """One function's output."""
+    """The output of one function."""
 
     def __init__(self, path: Path) -> None:
         if path.exists() and path.stat().st_size > ROTATE_BYTES:
             path.replace(path.with_name(path.name + ".1"))
         self._file: IO[str] = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
         self._recent: deque[str] = deque(maxlen=KEPT_LINES)
+        self.ignored = Ignored()
 
     def write(self, line: str) -> None:
-        """Add a line (without its end)."""
+        """Add a line, given without its line end."""
         self._recent.append(line)
+        self.ignored.read(line)
         self._file.write(line + "\n")
 
     def recent(self, count: int) -> list[str]:
-        """The last lines, oldest first."""
+        """Return the last `count` lines, oldest first."""
         return list(self._recent)[-count:]
 
     async def follow(self, stream: asyncio.StreamReader) -> None:

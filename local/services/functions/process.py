@@ -35,7 +35,7 @@ class StartFailed(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """What to run."""
+    """Which function to run, on which port, in which environment."""
 
     target: str
     source: Path
@@ -64,18 +64,19 @@ class Process:
         self._keeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start it; returns when it answers, raises StartFailed (and leaves nothing behind)."""
+        """Start the process; returns when it answers, raises StartFailed and leaves nothing behind
+        then."""
         with self._clock.busy():
             await self._launch()
         self._keeper = asyncio.create_task(self._keep())
 
     async def settled(self) -> None:
-        """Return when it is no longer starting: ready, failed or stopped."""
+        """Return when the process is no longer starting: it is ready, failed or stopped."""
         await self._settled.wait()
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[None]:
-        """Inside, it has a request to serve."""
+        """Inside the block, the process has a request to serve."""
         self._requests += 1
         try:
             yield
@@ -92,7 +93,8 @@ class Process:
                 await asyncio.wait_for(self._quiet.wait(), GRACE)
 
     async def stop(self, grace: float = GRACE) -> None:
-        """End it and all it started: SIGTERM, then SIGKILL after `grace` seconds (0: at once)."""
+        """End the process and all it started: SIGTERM, and SIGKILL after `grace` seconds (0: at
+        once)."""
         if self._keeper:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
@@ -104,7 +106,8 @@ class Process:
         self._become("stopped")
 
     def kill_workers(self) -> int:
-        """SIGKILL what serves requests, now; the master starts another. How many were killed."""
+        """Send SIGKILL to the workers, of which the master starts others; return how many there
+        were."""
         workers = self._workers()
         for worker in workers:
             with contextlib.suppress(psutil.NoSuchProcess):

@@ -22,7 +22,7 @@ MOST_CONCURRENT = 1000
 
 
 def parts(name: str) -> tuple[str, str, str]:
-    """Project, location and id of a function's full name."""
+    """Return the project, the location and the id in a function's full name."""
     match = NAME.fullmatch(name)
     if not match:
         raise invalid(
@@ -33,7 +33,7 @@ def parts(name: str) -> tuple[str, str, str]:
 
 
 def source(body: Mapping[str, Any]) -> Path:
-    """The directory the function is run from."""
+    """Return the directory from which the function is run."""
     text = body.get("buildConfig", {}).get("source", {}).get("localPath", "")
     path = Path(text)
     if not text or not path.is_absolute():
@@ -44,23 +44,23 @@ def source(body: Mapping[str, Any]) -> Path:
 
 
 def entry_point(body: Mapping[str, Any]) -> str:
-    """The name of the Python function."""
+    """Return the name of the Python function that is the entry point."""
     named = body.get("buildConfig", {}).get("entryPoint", "")
     return str(named or parts(body["name"])[2])
 
 
 def timeout(body: Mapping[str, Any]) -> int:
-    """Seconds a request may take."""
+    """Return how many seconds a request may take."""
     return int(_service(body).get("timeoutSeconds") or DEFAULT_TIMEOUT)
 
 
 def concurrency(body: Mapping[str, Any]) -> int:
-    """Requests served at once."""
+    """Return how many requests are served at once."""
     return int(_service(body).get("maxInstanceRequestConcurrency") or 1)
 
 
 def check(body: Mapping[str, Any]) -> None:
-    """Refuse what the platform would refuse."""
+    """Raise INVALID_ARGUMENT for a description that the platform would refuse."""
     parts(body["name"])
     source(body)
     longest = LONGEST_EVENT if body.get("eventTrigger") else LONGEST_HTTP
@@ -79,7 +79,7 @@ def check(body: Mapping[str, Any]) -> None:
 def environment(
     body: Mapping[str, Any], *, port: int, revision: int, services: Mapping[str, str], run: Path
 ) -> dict[str, str]:
-    """All variables of the function's process.
+    """Return all variables of the function's process.
 
     The deployed ones cannot replace the platform's; GOOGLE_CLOUD_PROJECT, which the platform does
     not set, is only a default. `run` is a directory for the server's control socket.

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import copy
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -33,17 +33,17 @@ Attach = Callable[[str], Awaitable[Mapping[str, str]]]
 
 
 class Feeds(Protocol):
-    """Who feeds event-driven functions."""
+    """Whoever feeds event-driven functions."""
 
     async def subscribe(self, entry: Entry) -> str:
-        """Feed it from its topic; returns the subscription's name."""
+        """Feed a function from its topic, and return the name of the subscription."""
 
     async def unsubscribe(self, subscription: str) -> None:
-        """No longer."""
+        """Feed nobody from this subscription any more."""
 
 
 class Functions:
-    """All of them. Names are full (`projects/P/locations/L/functions/ID`)."""
+    """All deployed functions. Their names are full: `projects/P/locations/L/functions/ID`."""
 
     def __init__(
         self,
@@ -83,7 +83,8 @@ class Functions:
     async def update(
         self, name: str, body: Mapping[str, Any], mask: Iterable[str] = ()
     ) -> dict[str, Any]:
-        """Change the fields of `mask` (empty: those given); starts anew if it has to."""
+        """Change the fields of `mask` (empty: the given ones) and start the function anew if they
+        need it."""
         await self.restored()
         async with self._locks[name]:
             old = self.catalog.get(name)
@@ -96,7 +97,7 @@ class Functions:
             return new.body
 
     async def delete(self, name: str) -> None:
-        """End and forget it, and what fed it."""
+        """End and forget a function and its subscription."""
         await self.restored()
         async with self._locks[name]:
             entry = self.catalog.get(name)
@@ -109,21 +110,26 @@ class Functions:
         self.on_change()
 
     def state(self, name: str) -> str:
-        """`ready`, `starting`, `failed` or `stopped`: its process, at this moment."""
+        """Return the state of a function's process: `ready`, `starting`, `failed` or `stopped`."""
         running = self._processes.get(name)
         return running.state if running else "stopped"
 
     def log(self, name: str, lines: int) -> list[str]:
-        """The last lines it printed, oldest first."""
+        """Return the last lines that a function printed, oldest first."""
         return self._logs[name].recent(lines) if name in self._logs else []
 
+    def ignored(self) -> dict[str, int]:
+        """Return how many deliveries the functions ignored, by event type, the commonest first."""
+        counts = sum((log.ignored.counts for log in self._logs.values()), Counter[str]())
+        return dict(counts.most_common())
+
     def kill_workers(self, name: str) -> int:
-        """SIGKILL the workers of its process, now; how many there were."""
+        """Send SIGKILL to the workers of a function, and return how many there were."""
         running = self._processes.get(name)
         return running.kill_workers() if running else 0
 
-    def at(self, url: str) -> str | None:
-        """The name of the function behind a URL."""
+    def behind(self, url: str) -> str | None:
+        """Return the full name of the function behind a URL; None: it is none of ours."""
         where = urlsplit(url)
         if where.hostname not in (ports.HOST, "localhost"):
             return None
@@ -133,15 +139,15 @@ class Functions:
     async def serving(self, url: str) -> AsyncIterator[None]:
         """Entered when the function behind a URL is no longer starting; one of somebody else's at
         once. A redeployment waits for whoever is inside."""
-        name = self.at(url)
+        name = self.behind(url)
         while (running := self._processes.get(name or "")) and running.state == "starting":
             await running.settled()
         with running.serving() if running else contextlib.nullcontext():
             yield
 
     def limit(self, url: str) -> float | None:
-        """Seconds the function behind a URL may take for a request."""
-        name = self.at(url)
+        """Return how many seconds the function behind a URL may take; None: it is none of ours."""
+        name = self.behind(url)
         return self._processes[name].spec.timeout if name else None
 
     async def restore(self) -> None:
@@ -150,12 +156,12 @@ class Functions:
         self._restoring = asyncio.gather(*(self._start_again(e) for e in entries if e))
 
     async def restored(self) -> None:
-        """Return when all of those run or have failed."""
+        """Return when all functions that `restore` began to start run or have failed."""
         if self._restoring:
             await self._restoring
 
     async def stop(self, grace: float = process.GRACE) -> None:
-        """End all processes, killing them after `grace` seconds; the rest stays remembered."""
+        """End all processes, killing them after `grace` seconds; they stay deployed."""
         if self._restoring:
             self._restoring.cancel()
             await asyncio.gather(self._restoring, return_exceptions=True)
@@ -178,7 +184,7 @@ class Functions:
             print(error.message, flush=True)
 
     async def _deploy(self, entry: Entry) -> dict[str, Any]:
-        """In between, deliveries wait: the new process counts as starting."""
+        """Replace the old process; deliveries wait, as the new one counts as starting."""
         runtime.check(entry.body)
         old = self._processes.get(entry.name)
         entry = await self._prepare(entry)
@@ -188,7 +194,7 @@ class Functions:
         return await self._start(entry)
 
     async def _prepare(self, entry: Entry) -> Entry:
-        """Give it an address and a process that is about to start."""
+        """Give a function an address and a process that is about to start."""
         port = await self._port(entry)
         entry = replace(
             entry, body=described(entry.body, port), port=port, revision=entry.revision + 1
@@ -248,7 +254,7 @@ class Functions:
         return self._logs[entry.name]
 
     async def _port(self, entry: Entry) -> int:
-        """The one it had, if that is still to be had."""
+        """The port the function had, if that is free, else another."""
         if entry.port and (entry.name in self._processes or await ports.freed(entry.port)):
             return entry.port
         taken = {other.port for other in self.catalog.all()}
@@ -261,7 +267,7 @@ class Functions:
 
 
 def merged(old: Mapping[str, Any], new: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:
-    """`old` with the fields at `paths` (`labels.a`, `serviceConfig`) as they are in `new`."""
+    """Return `old` with the fields at `paths` (`labels.a`, …) as they are in `new`."""
     result: dict[str, Any] = copy.deepcopy(dict(old))
     for path in paths:
         *parents, last = path.split(".")
@@ -278,7 +284,7 @@ def merged(old: Mapping[str, Any], new: Mapping[str, Any], paths: Iterable[str])
 
 
 def described(body: Mapping[str, Any], port: int) -> dict[str, Any]:
-    """A description with what the platform adds to it."""
+    """Return a function's description with what the platform adds to it."""
     project, location, name = runtime.parts(body["name"])
     url = f"http://127.0.0.1:{port}"
     service = f"projects/{project}/locations/{location}/services/{name}"

@@ -95,7 +95,7 @@ class Backlog:
         return [entry for row in free if (entry := self.get(subscription, row))]
 
     def get(self, subscription: int, row: int) -> Entry | None:
-        """One entry."""
+        """Return the entry of a row."""
         found = self._database.execute(
             f"SELECT {_COLUMNS} FROM pubsub_backlog WHERE row = ? AND subscription = ?",
             (row, subscription),
@@ -108,7 +108,7 @@ class Backlog:
         self._forget(subscription)
 
     def release(self, subscription: int, row: int) -> None:
-        """The push delivery is over."""
+        """End the hold of a push delivery that is over."""
         self._held[subscription].discard(row)
         self._forget(subscription)
 
@@ -117,11 +117,11 @@ class Backlog:
         return len(self._held[subscription])
 
     def lease(self, subscription: int, row: int, until: int) -> None:
-        """A puller has it until then."""
+        """Give an entry to a puller until that time."""
         self._set(subscription, "state = ?, due = ?, lease = lease + 1", (LEASED, until), row)
 
     def extend(self, subscription: int, row: int, until: int) -> None:
-        """The puller keeps it until then."""
+        """Let the puller keep an entry until that time."""
         self._set(subscription, "due = ?", (until,), row)
 
     def fail(self, subscription: int, row: int, due: int) -> None:

@@ -78,7 +78,7 @@ class Deliveries:
                 return
 
     def acknowledge(self, subscription: Subscription, entry: Entry) -> None:
-        """It was delivered."""
+        """Settle a message that was delivered."""
         now = micros(self._clock.now())
         retain = subscription.proto.retain_acked_messages
         with self._database.transaction():
@@ -153,7 +153,7 @@ class Deliveries:
         return stamped
 
     def _bury(self, subscription: Subscription, entry: Entry) -> bool:
-        """Move it to the dead-letter topic; False if that topic is gone."""
+        """Move a message to the dead-letter topic; False if that topic is gone."""
         topic = subscription.proto.dead_letter_policy.dead_letter_topic
         if topic not in self._registry.topics:
             return False

@@ -35,11 +35,11 @@ class Pulls:
         self._open: dict[int, list[Pull]] = defaultdict(list)
 
     def open(self, pull: Pull) -> None:
-        """It begins."""
+        """Add a pull that begins."""
         self._open[pull.subscription].append(pull)
 
     def close(self, pull: Pull) -> None:
-        """It is over; what it has in hand stays leased."""
+        """Remove a pull that is over; the messages it has in hand stay leased."""
         self._open[pull.subscription].remove(pull)
 
     def waiting(self, subscription: int) -> bool:

@@ -19,7 +19,7 @@ class Retry:
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> "Retry":
-        """From its JSON, complete."""
+        """Return the retry settings of a complete `retryConfig` in JSON."""
         return cls(
             count=config["retryCount"],
             max_duration=seconds(config["maxRetryDuration"], "maxRetryDuration"),

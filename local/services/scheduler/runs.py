@@ -58,7 +58,7 @@ class Job:
 
     @property
     def enabled(self) -> bool:
-        """Whether it ticks."""
+        """Whether the job ticks."""
         return bool(self.data["state"] == "ENABLED")
 
     @property
@@ -68,12 +68,12 @@ class Job:
         return any(not run.forced and (run.in_flight or not run.attempts) for run in self.runs)
 
     def plan(self, after: datetime) -> None:
-        """Set the next tick: the first after that moment, if it is enabled."""
+        """Set the next tick: the first one after that moment, if the job is enabled."""
         cron = Cron(self.data["schedule"], self.data["timeZone"])
         self.tick = cron.after(after) if self.enabled else None
 
     def next_due(self) -> datetime | None:
-        """When it has something to start."""
+        """Return when the job has something to start."""
         dues = [run.due for run in self.runs if not run.in_flight]
         if self.tick and not self.executing:
             dues.append(self.tick)
@@ -112,7 +112,7 @@ class Runs:
             self._database.execute("DELETE FROM scheduler_runs WHERE job = ?", (job.name,))
 
     def begin(self, job: Job, scheduled: datetime, now: datetime, *, forced: bool) -> Run:
-        """A new run."""
+        """Begin a run of a job."""
         cursor = self._database.execute(
             "INSERT INTO scheduler_runs (job, scheduled, first, due, attempts, forced) "
             "VALUES (?, ?, ?, ?, 0, ?)",
@@ -133,7 +133,7 @@ class Runs:
         )
 
     def end(self, job: Job, run: Run) -> None:
-        """It succeeded, or is given up."""
+        """End a run that succeeded or is given up."""
         job.runs.remove(run)
         self._database.execute("DELETE FROM scheduler_runs WHERE number = ?", (run.number,))
 

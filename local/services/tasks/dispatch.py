@@ -62,7 +62,7 @@ class Dispatcher:
             self.add_queue(Queue(id_, m.Queue.FromString(config)))
 
     def add_queue(self, queue: Queue) -> None:
-        """Take a queue in."""
+        """Begin to dispatch the tasks of a queue."""
         self.queues[queue.name] = queue
         self.refresh(queue)
 

@@ -45,7 +45,7 @@ class Queue:
         return backoff.read(self.config.retry_config, backoff.Retry())
 
     def configure(self, config: Any) -> None:
-        """Take a changed configuration."""
+        """Put a changed configuration in force."""
         self.config = config
         self.bucket.retune(config.rate_limits.max_dispatches_per_second)
 
@@ -67,7 +67,7 @@ class Queue:
         self.in_flight += count
 
     def ended(self) -> None:
-        """An attempt that had a slot is over."""
+        """Free the slot of an attempt that is over."""
         self.in_flight -= 1
 
     def throttled(self, dispatched: int, now: int, wait: int) -> None:

@@ -60,7 +60,7 @@ class Task:
     detail: str = ""
 
     def dispatched(self, now: int) -> None:
-        """An attempt starts."""
+        """Note that an attempt starts."""
         self.dispatches += 1
         self.first_us = self.first_us if self.first_us is not None else now
         self.attempt_eta_us, self.attempt_us, self.answer_us = self.schedule_us, now, None

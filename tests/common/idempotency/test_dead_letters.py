@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from common.cloud import firestore
 from common.errors import KeyReusedError, MalformedError, PermanentError
 from common.idempotency import dead_letters
 from common.idempotency.dead_letters import MAX_PAYLOAD
@@ -66,5 +67,6 @@ def test_replaying_only_changes_the_state() -> None:
 
 def test_what_a_process_gives_up_first_is_collected_as_well(store: MemoryStore) -> None:
     dead_letters.record_refused(source="consumer", error=MalformedError(), payload=b"{")
-    (kept,) = store.documents("dead_letters").values()
+    (found,) = firestore.query(dead_letters.COLLECTION)
+    kept = found.data
     assert kept["expire_at"] - kept["first_seen"] > dead_letters.RETENTION - timedelta(minutes=1)

@@ -1,4 +1,4 @@
-"""Steps: done once, remembered exactly, never left behind."""
+"""Steps: done once, remembered exactly, never forgotten."""
 
 import threading
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def never(key: str) -> None:
 
 
 def fail(store: MemoryStore, handler: Callable[[Work], Any], **fields: Any) -> None:
-    """An attempt that fails behind what the handler does."""
+    """An attempt that fails after what the handler does."""
 
     def failing(work: Work) -> Outcome:
         handler(work)
@@ -142,7 +142,7 @@ class TestStep:
         def outer(work: Work) -> Outcome:
             return Outcome(result=work.step("a", lambda key: work.step("b", never)))
 
-        assert run(store, outer).result == "PermanentError: step 'b' begins inside of another"
+        assert run(store, outer).result == "PermanentError: step 'b' begins inside of another step"
 
     def test_its_writes_may_not_have_preconditions(self, store: MemoryStore) -> None:
         outcome = Outcome(writes=[Create(path="a/b", fields={})])

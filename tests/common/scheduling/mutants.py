@@ -7,784 +7,648 @@ from common.cloud import firestore, tasks
 from common.idempotency import attempt, dead_letters, delivery
 from common.scheduling import campaigns, reminders, sweep
 from common.triggers import boundary
-from tests.common.mutants import Mutant
+from tests.common.mutants import Noticed
 
 R = reminders._Ringing
 S = campaigns._Slice
 
-FIRESTORE = [
-    Mutant(
-        "what was read is written whatever it has become",
-        firestore.Snapshot, "write",
-        "Update(path=self.path, fields=fields, update_time=self.update_time)",
-        "Merge(path=self.path, fields=fields)",
-        "test_what_was_read_is_written_only_if_it_is_still_the_same",
-    ),
-    Mutant(
+CLOUD = [
+    Noticed(
         "a reminder replaces whatever it has become",
         firestore.Snapshot, "write",
         "Update(path=self.path, fields=fields, update_time=self.update_time)",
         "Merge(path=self.path, fields=fields)",
-        "test_scheduling_again_relies_on_what_it_replaces",
+        ("test_reminders.py::test_scheduling_again_relies_on_what_it_replaces",),
     ),
-    Mutant(
-        "what was not there is written whatever is there",
-        firestore.Snapshot, "write",
-        "Create(path=self.path, fields=fields)",
-        "Merge(path=self.path, fields=fields)",
-        "test_what_was_not_there_is_written_only_if_it_still_is_not",
-    ),
-    Mutant(
+    Noticed(
         "a reminder replaces whatever has come between",
         firestore.Snapshot, "write",
         "Create(path=self.path, fields=fields)",
         "Merge(path=self.path, fields=fields)",
-        "test_scheduling_where_nothing_was_relies_on_that",
+        ("test_reminders.py::test_scheduling_where_nothing_was_relies_on_that",),
     ),
-    Mutant(
-        "the service is not asked whether the document exists",
-        firestore, "_add",
-        "batch.create(reference, dict(write.fields))",
-        "batch.set(reference, dict(write.fields))",
-        "test_a_create_is_refused_where_the_document_exists",
-    ),
-    Mutant(
-        "the service is not asked whether the document has changed",
-        firestore, "_add",
-        ", option=fence",
-        "",
-        "test_an_update_is_refused_where_the_document_has_changed",
-    ),
-    Mutant(
-        "a merge replaces the document",
-        firestore, "_add",
-        ", merge=True",
-        "",
-        "test_a_merge_leaves_the_other_fields",
-    ),
-    Mutant(
-        "a refusal is taken for a failure",
-        firestore._Google, "commit",
-        "raise RefusedError(str(error)) from error",
-        "raise TransientError(str(error)) from error",
-        "test_an_error_of_a_commit_says_whether_it_was_applied",
-    ),
-    Mutant(
-        "what may have been applied is taken for never",
-        firestore._Google, "commit",
-        'raise TransientError(f"a commit failed: {error}") from error',
-        "raise PermanentError(str(error)) from error",
-        "test_an_error_of_a_commit_says_whether_it_was_applied",
-    ),
-]  # fmt: skip
-
-TASKS = [
-    Mutant(
-        "a named create is not repeated",
-        tasks._Google, "create",
-        "retry=_RETRY",
-        "retry=None",
-        "test_a_create_is_repeated_because_its_name_makes_that_safe",
-    ),
-    Mutant(
-        "a name that exists is an error",
-        tasks._Google, "create",
-        'return "existed"',
-        'raise TransientError("it exists")',
-        "test_a_name_that_was_used_means_that_the_task_is_there",
-    ),
-    Mutant(
-        "a name that exists was created",
-        tasks._Google, "create",
-        'return "existed"',
-        'return "created"',
-        "test_a_repeat_that_finds_the_name_has_succeeded",
-    ),
-    Mutant(
-        "an error of the service is swallowed",
-        tasks._Google, "create",
-        'raise TransientError(f"cannot enqueue on {task.queue}: {error}") from error',
-        'return "created"',
-        "test_the_first_error_of_many_is_raised_after_all_were_tried",
-    ),
-    Mutant(
-        "a queue that is missing for a minute is wrong for ever",
-        tasks, "_translate",
-        "isinstance(error, google.InvalidArgument)",
-        "True",
-        "test_only_what_is_wrong_with_the_task_itself_is_permanent",
-    ),
-    Mutant(
-        "what is wrong with the task is tried for ever",
-        tasks, "_translate",
-        "isinstance(error, google.InvalidArgument)",
-        "False",
-        "test_only_what_is_wrong_with_the_task_itself_is_permanent",
-    ),
-    Mutant(
-        "a body that is too large is sent",
-        tasks, "encoded_body",
-        "len(body) > MAX_BODY",
-        "False",
-        "test_a_task_that_is_too_large_is_refused_before_it_is_sent",
-    ),
-    Mutant(
-        "a task is due at once",
-        tasks, "_request",
-        "task.at is not None",
-        "False",
-        "test_a_task_is_due_when_it_says_and_may_take_as_long",
-    ),
-    Mutant(
-        "a task may take a minute",
-        tasks, "_request",
-        "int(task.deadline.total_seconds())",
-        "60",
-        "test_a_task_is_due_when_it_says_and_may_take_as_long",
-    ),
-    Mutant(
-        "a task has no name",
-        tasks, "_request",
-        'name=f"{queue}/tasks/{name(task.identity)}",',
-        "",
-        "test_a_task_names_its_identity_its_time_and_its_caller",
-    ),
-    Mutant(
-        "a token is for whatever the default is",
-        tasks, "_request",
-        "audience=task.audience,",
-        "",
-        "test_a_task_names_its_identity_its_time_and_its_caller",
-    ),
-    Mutant(
-        "two identities have one name",
-        tasks, "name",
-        '"\\0".join(identity)',
-        '"".join(identity)',
-        "test_names_of_two_identities_differ_and_of_one_do_not",
-    ),
-    Mutant(
+    Noticed(
         "the errors of many are swallowed",
         tasks, "enqueue_all",
         "future.result() for future in futures",
         '"created" for future in futures',
-        "test_a_sweep_that_cannot_ring_fires_again",
+        ("test_sweep.py::test_a_sweep_that_cannot_ring_fires_again",),
     ),
-    Mutant(
+    Noticed(
         "a campaign's errors are swallowed",
         tasks, "enqueue_all",
         "future.result() for future in futures",
         '"created" for future in futures',
-        "test_a_user_who_cannot_be_enqueued_fails_the_slice_and_is_in_the_next_try",
+        ("test_campaigns.py::test_a_user_who_cannot_be_enqueued_fails_the_slice_and_is_in_the_next_try",),
     ),
 ]  # fmt: skip
 
 DEAD_LETTERS = [
-    Mutant(
+    Noticed(
         "what cannot be recorded as refused is acknowledged",
         boundary, "_dead_letter",
         "return _failed(failure)",
         "pass",
-        "test_a_malformed_call_that_cannot_be_recorded_is_not_acknowledged",
+        ("test_reminders.py::test_a_malformed_call_that_cannot_be_recorded_is_not_acknowledged",),
     ),
-    Mutant(
+    Noticed(
         "the write of a refusal's dead letter is swallowed",
         dead_letters, "record_refused",
         "except RefusedError:",
         "except Exception:\n        return",
-        "test_a_malformed_call_that_cannot_be_recorded_is_not_acknowledged",
+        ("test_reminders.py::test_a_malformed_call_that_cannot_be_recorded_is_not_acknowledged",),
     ),
-    Mutant(
+    Noticed(
         "what cannot be recorded as dead is acknowledged",
         attempt.Attempt, "_dead_letter",
-        "self._commit(draft)",
+        "self._settle(Change(ending=DeadLettered(error=error), writes=writes))",
         'return Answer(status="dead_lettered")',
-        "test_what_is_not_recorded_as_dead_is_not_acknowledged",
+        ("test_reminders.py::test_what_is_not_recorded_as_dead_is_not_acknowledged",),
     ),
-    Mutant(
+    Noticed(
         "every call has a dead letter of its own",
         dead_letters, "record_refused",
         'hashlib.sha256(f"{source}\\0".encode() + payload).hexdigest()',
         '__import__("secrets").token_hex(8)',
-        "test_one_malformed_call_has_one_dead_letter_however_often_it_comes",
+        ("test_reminders.py::test_one_malformed_call_has_one_dead_letter_however_often_it_comes",),
     ),
-    Mutant(
+    Noticed(
         "a dead letter does not count",
         dead_letters, "record_refused",
         '"attempts": Increment(1), ',
         "",
-        "test_one_malformed_call_has_one_dead_letter_however_often_it_comes",
+        ("test_reminders.py::test_one_malformed_call_has_one_dead_letter_however_often_it_comes",),
     ),
-    Mutant(
+    Noticed(
         "a record is forgotten before its task is",
         delivery, "_limits",
         "lease=config.lease_seconds",
         "lease=config.lease_seconds, retention=30 * 86400.0",
-        "test_a_duplicate_is_told_for_longer_than_a_task_is_delivered",
+        ("test_reminders.py::test_a_duplicate_is_told_for_longer_than_a_task_is_delivered",),
     ),
 ]  # fmt: skip
 
 REMINDERS = [
-    Mutant(
+    Noticed(
         "an alarm's name goes without its setter",
         reminders, "alarm",
         "at.isoformat(), setter)",
         "at.isoformat())",
-        "test_alarms_of_two_setters_have_two_names",
+        ("test_reminders.py::test_alarms_of_two_setters_have_two_names",),
     ),
-    Mutant(
+    Noticed(
         "two attempts have one alarm",
         reminders, "schedule",
         'f"{work.token} {found.read_time.isoformat()}"',
         '"the event"',
-        "test_every_attempt_at_an_event_sets_an_alarm_of_its_own",
+        ("test_reminders.py::test_every_attempt_at_an_event_sets_an_alarm_of_its_own",),
     ),
-    Mutant(
+    Noticed(
         "two calls of a handler have one alarm",
         reminders, "schedule",
         'f"{work.token} {found.read_time.isoformat()}"',
         "work.token",
-        "test_a_handler_that_is_called_again_sets_an_alarm_of_its_own",
+        ("test_reminders.py::test_a_handler_that_is_called_again_sets_an_alarm_of_its_own",),
     ),
-    Mutant(
+    Noticed(
         "an alarm that cannot be set is swallowed",
         reminders, "_set_alarm",
         "tasks.enqueue(alarm(",
         "import contextlib\n    with contextlib.suppress(Exception): tasks.enqueue(alarm(",
-        "test_without_an_alarm_there_is_no_record",
+        ("test_reminders.py::test_without_an_alarm_there_is_no_record",),
     ),
-    Mutant(
+    Noticed(
         "a delay is one hop, however long",
         reminders, "_set_alarm",
         "min(due, now + HOP)",
         "due",
-        "test_a_long_delay_travels_in_hops",
+        ("test_reminders.py::test_a_long_delay_travels_in_hops",),
     ),
-    Mutant(
+    Noticed(
         "an alarm rings a hop later, however short the delay",
         reminders, "_set_alarm",
         "min(due, now + HOP)",
         "now + HOP",
-        "test_scheduling_sets_one_alarm_for_the_time_it_is_due",
+        ("test_reminders.py::test_scheduling_sets_one_alarm_for_the_time_it_is_due",),
     ),
-    Mutant(
+    Noticed(
         "a little early is too early",
         R, "look",
         "> EARLY",
         "> timedelta(0)",
-        "test_an_alarm_that_rings_a_little_early_counts_as_due",
+        ("test_reminders.py::test_an_alarm_that_rings_a_little_early_counts_as_due",),
     ),
-    Mutant(
+    Noticed(
         "too early is early enough",
         R, "look",
         "> EARLY",
         "> GRACE",
-        "test_an_alarm_that_rings_too_early_sets_the_next_one",
+        ("test_reminders.py::test_an_alarm_that_rings_too_early_sets_the_next_one",),
     ),
-    Mutant(
+    Noticed(
         "no record yet is answered 200 at once",
         R, "_miss",
         "raise InProgressError",
         "raise NothingToDoError",
-        "test_no_record_yet_is_asked_again_until_a_lease_is_over",
+        ("test_reminders.py::test_no_record_yet_is_asked_again_until_a_lease_is_over",),
     ),
-    Mutant(
+    Noticed(
         "no record is asked for for ever",
         R, "_miss",
         "<= lease",
         ">= 0",
-        "test_no_record_yet_is_asked_again_until_a_lease_is_over",
+        ("test_reminders.py::test_no_record_yet_is_asked_again_until_a_lease_is_over",),
     ),
-    Mutant(
+    Noticed(
         "no record is asked for by whoever has no time",
         R, "_miss",
         "due is not None and",
         "due is None or",
-        "test_a_call_by_hand_for_no_reminder_is_skipped",
+        ("test_reminders.py::test_a_call_by_hand_for_no_reminder_is_skipped",),
     ),
-    Mutant(
+    Noticed(
         "an older record is rung for the newer alarm",
         R, "look",
         "if generation < self._generation:",
         "if not generation:",
-        "test_an_older_record_is_no_record_yet_either",
+        ("test_reminders.py::test_an_older_record_is_no_record_yet_either",),
     ),
-    Mutant(
+    Noticed(
         "an older alarm rings with the newer payload",
         R, "look",
         "if generation > self._generation:",
         "if False:",
-        "test_an_alarm_of_an_older_generation_finds_the_newer",
+        ("test_reminders.py::test_an_alarm_of_an_older_generation_finds_the_newer",),
     ),
-    Mutant(
+    Noticed(
         "called again, a handler is told of the newer payload",
         R, "_do",
         "self._reminder or self._due(found)",
         "self._due(found)",
-        "test_what_was_replaced_while_it_was_sent_keeps_its_payload",
+        ("test_reminders.py::test_what_was_replaced_while_it_was_sent_keeps_its_payload",),
     ),
-    Mutant(
+    Noticed(
         "what has begun is checked again",
         R, "_do",
         "work.has_begun or ",
         "",
-        "test_what_has_begun_is_not_checked_again",
+        ("test_reminders.py::test_what_has_begun_is_not_checked_again",),
     ),
-    Mutant(
+    Noticed(
         "what makes no sense any more is done",
         R, "_do",
         "self._kind.check(reminder)",
         "True",
-        "test_what_makes_no_sense_any_more_is_skipped",
+        ("test_reminders.py::test_what_makes_no_sense_any_more_is_skipped",),
     ),
-    Mutant(
+    Noticed(
         "nothing to do is not settled",
         R, "act",
         'outcome = Outcome(result="skipped")',
         "raise",
-        "test_what_finds_nothing_to_do_is_skipped",
+        ("test_reminders.py::test_what_finds_nothing_to_do_is_skipped",),
     ),
-    Mutant(
+    Noticed(
         "what was read does not hold under the claim",
         R, "_under_claim",
         "replace(claimed, update_time=work.now)",
         "claimed",
-        "test_a_ring_reads_its_record_once",
+        ("test_reminders.py::test_a_ring_reads_its_record_once",),
     ),
-    Mutant(
+    Noticed(
         "the claim does not move pending to sending",
         R, "_begin",
         'return [found.write({"state": "sending", "overdue_at": later})]',
         "return []",
-        "test_what_is_being_sent_is_not_cancelled",
+        ("test_reminders.py::test_what_is_being_sent_is_not_cancelled",),
     ),
-    Mutant(
+    Noticed(
         "who vanishes while sending is found by nobody",
         R, "_begin",
         '"overdue_at": later',
         '"overdue_at": DELETE_FIELD',
-        "test_whoever_vanished_while_sending_is_rung_again",
+        ("test_sweep.py::test_whoever_vanished_while_sending_is_rung_again",),
     ),
-    Mutant(
+    Noticed(
         "a ring settles the newer generation",
         R, "_settle",
         "not self._is_mine(found)",
         "False",
-        "test_a_newer_generation_is_not_settled_by_an_older_ring",
+        ("test_reminders.py::test_a_newer_generation_is_not_settled_by_an_older_ring",),
     ),
-    Mutant(
+    Noticed(
         "a ring buries the newer generation",
         R, "_settle",
         "not self._is_mine(found)",
         "False",
-        "test_a_newer_generation_is_not_buried_with_an_older_ring",
+        ("test_reminders.py::test_a_newer_generation_is_not_buried_with_an_older_ring",),
     ),
-    Mutant(
+    Noticed(
         "generations are one piece of work",
         R, "job",
         'f"{self._id}:{self._generation}"',
         "self._id",
-        "test_what_was_settled_can_be_scheduled_again",
+        ("test_reminders.py::test_what_was_settled_can_be_scheduled_again",),
     ),
-    Mutant(
+    Noticed(
         "a replay is a delivery like any other",
         R, "job",
         "replay_of=self._call.replay_of,",
         "",
-        "test_a_replay_sends_what_was_dead",
+        ("test_reminders.py::test_a_replay_sends_what_was_dead",),
     ),
-    Mutant(
+    Noticed(
         "a dead letter keeps no payload",
         R, "job",
         "self._call.raw",
         'b""',
-        "test_what_can_never_succeed_is_dead_with_its_dead_letter",
+        ("test_reminders.py::test_what_can_never_succeed_is_dead_with_its_dead_letter",),
     ),
-    Mutant(
+    Noticed(
         "there is a generation 0",
         R, "__init__",
         "self._generation < 1",
         "False",
-        "test_what_is_no_reminder_is_dead_lettered",
+        ("test_reminders.py::test_what_is_no_reminder_is_dead_lettered",),
     ),
-    Mutant(
+    Noticed(
         "a kind without a subject is a reminder",
         R, "__init__",
         " or not self._subject",
         "",
-        "test_what_is_no_reminder_is_dead_lettered",
+        ("test_reminders.py::test_what_is_no_reminder_is_dead_lettered",),
     ),
-    Mutant(
+    Noticed(
         "what is being sent is cancelled",
         reminders, "cancel",
         '!= "pending"',
         'not in ("pending", "sending")',
-        "test_what_is_being_sent_is_not_cancelled",
+        ("test_reminders.py::test_what_is_being_sent_is_not_cancelled",),
     ),
-    Mutant(
+    Noticed(
         "what is settled is cancelled",
         reminders, "cancel",
         'found.data.get("state") != "pending"',
         "not found.exists",
-        "test_what_is_settled_is_not_cancelled",
+        ("test_reminders.py::test_what_is_settled_is_not_cancelled",),
     ),
-    Mutant(
+    Noticed(
         "what has rung meanwhile is cancelled",
         reminders, "cancel",
         'found.write({"state": "cancelled", "overdue_at": DELETE_FIELD})',
         'firestore.Merge(path=found.path, fields={"state": "cancelled"})',
-        "test_what_rings_between_read_and_commit_is_not_cancelled",
+        ("test_reminders.py::test_what_rings_between_read_and_commit_is_not_cancelled",),
     ),
-    Mutant(
+    Noticed(
         "a cancelled reminder is overdue",
         reminders, "cancel",
         ', "overdue_at": DELETE_FIELD',
         "",
-        "test_what_was_cancelled_is_left_alone",
+        ("test_sweep.py::test_what_was_cancelled_is_left_alone",),
     ),
-    Mutant(
+    Noticed(
         "a reminder is kept for ever",
         reminders, "schedule",
         '"expire_at": at + RETENTION,',
         "",
-        "test_the_record_says_what_is_due_and_when",
+        ("test_reminders.py::test_the_record_says_what_is_due_and_when",),
     ),
-    Mutant(
+    Noticed(
         "a reminder is overdue as soon as it is due",
         reminders, "schedule",
         '"overdue_at": at + GRACE',
         '"overdue_at": at',
-        "test_what_is_not_overdue_yet_is_left_alone",
+        ("test_sweep.py::test_what_is_not_overdue_yet_is_left_alone",),
     ),
-    Mutant(
+    Noticed(
         "a payload is stored as it comes",
         reminders, "schedule",
         "firestore.storable_fields(payload)",
         "payload",
-        "test_the_record_says_what_is_due_and_when",
+        ("test_reminders.py::test_the_record_says_what_is_due_and_when",),
     ),
-    Mutant(
+    Noticed(
         "a kind that nobody lists is scheduled",
         reminders, "schedule",
         "tables.check_listed(kind)",
         "pass",
-        "test_a_kind_that_no_function_lists_is_refused",
+        ("test_reminders.py::test_a_kind_that_no_function_lists_is_refused",),
     ),
-    Mutant(
+    Noticed(
         "a subject is a path",
         reminders, "path_of",
         "firestore.document_id(reminder_id)",
         "reminder_id",
-        "test_any_subject_names_one_reminder",
+        ("test_reminders.py::test_any_subject_names_one_reminder",),
     ),
 ]  # fmt: skip
 
 SWEEP = [
-    Mutant(
+    Noticed(
         "the sweep rings what is settled",
         sweep, "_ring_overdue",
         '"overdue_at", "<"',
         '"due_at", "<"',
-        "test_what_was_sent_is_left_alone",
+        ("test_sweep.py::test_what_was_sent_is_left_alone",),
     ),
-    Mutant(
+    Noticed(
         "a settled reminder is overdue",
         R, "_settle",
         ', "overdue_at": DELETE_FIELD',
         "",
-        "test_what_was_sent_is_left_alone",
+        ("test_sweep.py::test_what_was_sent_is_left_alone",),
     ),
-    Mutant(
+    Noticed(
         "the sweep rings what is not overdue",
         sweep, "_ring_overdue",
         '"<"',
         '">"',
-        "test_what_is_not_overdue_yet_is_left_alone",
+        ("test_sweep.py::test_what_is_not_overdue_yet_is_left_alone",),
     ),
-    Mutant(
+    Noticed(
         "the sweep rings everything at once",
         sweep, "_ring_overdue",
         "limit=limit",
         "limit=None",
-        "test_a_sweep_rings_so_many_and_the_next_one_goes_on",
+        ("test_sweep.py::test_a_sweep_rings_so_many_and_the_next_one_goes_on",),
     ),
-    Mutant(
+    Noticed(
         "the sweep rings the first generation",
         sweep, "_ring_overdue",
         'found.data["generation"]',
         "1",
-        "test_the_newest_generation_is_rung",
+        ("test_sweep.py::test_the_newest_generation_is_rung",),
     ),
-    Mutant(
+    Noticed(
         "there is one sweep for ever",
         sweep, "sweep",
         'f"sweep:{tick}"',
         '"sweep"',
-        "test_the_next_tick_rings_again_what_is_still_overdue",
+        ("test_sweep.py::test_the_next_tick_rings_again_what_is_still_overdue",),
     ),
-    Mutant(
+    Noticed(
         "every firing of a tick is a sweep",
         sweep, "sweep",
         'f"sweep:{tick}"',
         "token()",
-        "test_a_tick_that_fires_twice_is_one_sweep",
+        ("test_sweep.py::test_a_tick_that_fires_twice_is_one_sweep",),
     ),
-    Mutant(
+    Noticed(
         "firings by hand are one sweep",
         sweep, "sweep",
         "call.task or token()",
         '"by hand"',
-        "test_two_firings_by_hand_are_two_sweeps",
+        ("test_sweep.py::test_two_firings_by_hand_are_two_sweeps",),
     ),
-    Mutant(
+    Noticed(
         "the sweep rings later",
         sweep, "_ring_overdue",
         "work.now, setter=tick",
         'found.data["overdue_at"] + reminders.HOP, setter=tick',
-        "test_an_overdue_reminder_is_rung_now",
+        ("test_sweep.py::test_an_overdue_reminder_is_rung_now",),
     ),
 ]  # fmt: skip
 
 CAMPAIGNS = [
-    Mutant(
+    Noticed(
         "a task's name goes without the run",
         S, "_task",
         "(name, period, user_id, self._run)",
         "(name, period, user_id)",
-        "test_the_tasks_of_two_users_and_of_two_runs_have_names_of_their_own",
+        ("test_campaigns.py::test_the_tasks_of_two_users_and_of_two_runs_have_names_of_their_own",),
     ),
-    Mutant(
+    Noticed(
         "a task's name goes without the user",
         S, "_task",
         "(name, period, user_id, self._run)",
         "(name, period, self._run)",
-        "test_the_tasks_of_two_users_and_of_two_runs_have_names_of_their_own",
+        ("test_campaigns.py::test_the_tasks_of_two_users_and_of_two_runs_have_names_of_their_own",),
     ),
-    Mutant(
+    Noticed(
         "a task calls fanout",
         S, "_task",
         "config.reminder_url",
         "config.fanout_url",
-        "test_a_user_has_a_task_that_calls_reminder",
+        ("test_campaigns.py::test_a_user_has_a_task_that_calls_reminder",),
     ),
-    Mutant(
+    Noticed(
         "a task has the token for fanout",
         S, "_task",
         "config.reminder_audience",
         "config.fanout_audience",
-        "test_a_user_has_a_task_that_calls_reminder",
+        ("test_campaigns.py::test_a_user_has_a_task_that_calls_reminder",),
     ),
-    Mutant(
+    Noticed(
         "a run is never gone on with",
         S, "enqueue",
         "tasks.enqueue(self._continuation(_document_id(last), period))",
         "pass",
-        "test_every_user_has_one_task_across_pages_and_slices",
+        ("test_campaigns.py::test_every_user_has_one_task_across_pages_and_slices",),
     ),
-    Mutant(
+    Noticed(
         "a run that cannot be gone on with is done",
         S, "enqueue",
         "tasks.enqueue(self._continuation(_document_id(last), period))",
         "tasks.enqueue_all([self._continuation(_document_id(last), period)]) "
         "if created + existed == 0 else None",
-        "test_a_continuation_that_cannot_be_enqueued_is_tried_again",
+        ("test_campaigns.py::test_a_continuation_that_cannot_be_enqueued_is_tried_again",),
     ),
-    Mutant(
+    Noticed(
         "a continuation belongs to the period of its own time",
         S, "enqueue",
         "self._given_period or ",
         "",
-        "test_a_later_slice_belongs_to_the_period_of_its_tick",
+        ("test_campaigns.py::test_a_later_slice_belongs_to_the_period_of_its_tick",),
     ),
-    Mutant(
+    Noticed(
         "a continuation does not say its period",
         S, "_continuation",
         '"period": period, ',
         "",
-        "test_a_later_slice_belongs_to_the_period_of_its_tick",
+        ("test_campaigns.py::test_a_later_slice_belongs_to_the_period_of_its_tick",),
     ),
-    Mutant(
+    Noticed(
         "a continuation is a run of its own",
         S, "_continuation",
         '"run": self._run, ',
         "",
-        "test_a_run_counts_the_tasks_of_all_its_slices",
+        ("test_campaigns.py::test_a_run_counts_the_tasks_of_all_its_slices",),
     ),
-    Mutant(
+    Noticed(
         "a continuation has a minute",
         S, "_continuation",
         "deadline=DEADLINE,",
         "",
-        "test_a_slice_goes_on_with_a_task_of_its_own",
+        ("test_campaigns.py::test_a_slice_goes_on_with_a_task_of_its_own",),
     ),
-    Mutant(
+    Noticed(
         "slices are one piece of work",
         S, "job",
         ":{self._after or ''}",
         "",
-        "test_every_user_has_one_task_across_pages_and_slices",
+        ("test_campaigns.py::test_every_user_has_one_task_across_pages_and_slices",),
     ),
-    Mutant(
+    Noticed(
         "runs are one piece of work",
         S, "job",
         "{self._run}:",
         "",
-        "test_the_tasks_of_two_users_and_of_two_runs_have_names_of_their_own",
+        ("test_campaigns.py::test_the_tasks_of_two_users_and_of_two_runs_have_names_of_their_own",),
     ),
-    Mutant(
+    Noticed(
         "every firing of a tick is a run",
         S, "__init__",
         "call.tick or call.task or ",
         "",
-        "test_a_tick_that_fires_twice_is_one_run",
+        ("test_campaigns.py::test_a_tick_that_fires_twice_is_one_run",),
     ),
-    Mutant(
+    Noticed(
         "firings by hand are one run",
         S, "__init__",
         "secrets.token_hex(8)",
         '"by hand"',
-        "test_two_firings_by_hand_are_two_runs",
+        ("test_campaigns.py::test_two_firings_by_hand_are_two_runs",),
     ),
-    Mutant(
+    Noticed(
         "the period is that of now",
         S, "enqueue",
         "_time(self._call.tick) or work.now",
         "work.now",
-        "test_the_period_is_that_of_the_tick_however_late_it_is",
+        ("test_campaigns.py::test_the_period_is_that_of_the_tick_however_late_it_is",),
     ),
-    Mutant(
+    Noticed(
         "what existed is counted as created",
         S, "enqueue",
         'existed += made.count("existed")',
         'created += made.count("existed")',
-        "test_a_task_that_existed_is_not_counted_as_created",
+        ("test_campaigns.py::test_a_task_that_existed_is_not_counted_as_created",),
     ),
-    Mutant(
+    Noticed(
         "only the last slice is counted",
         S, "_count",
         "Increment(created)",
         "created",
-        "test_a_run_counts_the_tasks_of_all_its_slices",
+        ("test_campaigns.py::test_a_run_counts_the_tasks_of_all_its_slices",),
     ),
-    Mutant(
+    Noticed(
         "a run is kept for ever",
         S, "_count",
         '"expire_at": work.now + RETENTION,',
         "",
-        "test_a_run_is_forgotten_in_the_end",
+        ("test_campaigns.py::test_a_run_is_forgotten_in_the_end",),
     ),
-    Mutant(
+    Noticed(
         "the last user of a page is forgotten",
         S, "enqueue",
         "for user in page)",
         "for user in page[: self._slices.page - 1])",
-        "test_every_user_has_one_task_across_pages_and_slices",
+        ("test_campaigns.py::test_every_user_has_one_task_across_pages_and_slices",),
     ),
-    Mutant(
+    Noticed(
         "the last user of a page is in the next one too",
         S, "_pages",
         "after = _document_id(page[-1])",
         "after = _document_id(page[-2])",
-        "test_a_run_counts_the_tasks_of_all_its_slices",
+        ("test_campaigns.py::test_a_run_counts_the_tasks_of_all_its_slices",),
     ),
-    Mutant(
+    Noticed(
         "the last user of a slice is in the next one too",
         S, "enqueue",
         "last = page[-1]",
         "last = page[-2]",
-        "test_a_run_counts_the_tasks_of_all_its_slices",
+        ("test_campaigns.py::test_a_run_counts_the_tasks_of_all_its_slices",),
     ),
-    Mutant(
+    Noticed(
         "every page is the first one",
         S, "_pages",
         "after = _document_id(page[-1])",
         "pass",
-        "test_a_run_counts_the_tasks_of_all_its_slices",
+        ("test_campaigns.py::test_a_run_counts_the_tasks_of_all_its_slices",),
     ),
-    Mutant(
+    Noticed(
         "a full page is the last one",
         S, "_pages",
         "len(page) < self._slices.page",
         "len(page) <= self._slices.page",
-        "test_a_slice_goes_on_with_a_task_of_its_own",
+        ("test_campaigns.py::test_a_slice_goes_on_with_a_task_of_its_own",),
     ),
-    Mutant(
+    Noticed(
         "an audience that fits has another slice",
         S, "enqueue",
         "if len(page) == self._slices.page else None",
         "",
-        "test_an_audience_that_fits_needs_no_further_slice",
+        ("test_campaigns.py::test_an_audience_that_fits_needs_no_further_slice",),
     ),
-    Mutant(
+    Noticed(
         "a slice goes on until the process is ended",
         S, "_pages",
         " or work.remaining() < self._slices.reserve",
         "",
-        "test_a_slice_ends_before_the_budget_does",
+        ("test_campaigns.py::test_a_slice_ends_before_the_budget_does",),
     ),
-    Mutant(
+    Noticed(
         "everybody is in every audience",
         campaigns.Audience, "page",
         "*filters, ",
         "",
-        "test_only_who_matches_is_in_the_audience",
+        ("test_campaigns.py::test_only_who_matches_is_in_the_audience",),
     ),
-    Mutant(
+    Noticed(
         "a user is called what the document is called",
         campaigns.Audience, "user_id",
         "firestore.original_name(_document_id(found))",
         "_document_id(found)",
-        "test_a_document_without_the_field_is_named_by_its_id",
+        ("test_campaigns.py::test_a_document_without_the_field_is_named_by_its_id",),
     ),
-    Mutant(
+    Noticed(
         "a path goes on behind anything",
         campaigns, "_after",
         'after and "/" in after',
         "False",
-        "test_what_is_no_tick_is_dead_lettered",
+        ("test_campaigns.py::test_what_is_no_tick_is_dead_lettered",),
     ),
-    Mutant(
+    Noticed(
         "a week is the week of the caller's zone",
         campaigns, "week",
         "time.astimezone(UTC)",
         "time",
-        "test_a_week_is_the_iso_week_in_utc",
+        ("test_campaigns.py::test_a_week_is_the_iso_week_in_utc",),
     ),
-    Mutant(
+    Noticed(
         "a week is of the calendar's year",
         campaigns, "week",
         '{year}-W',
         '{time.year}-W',
-        "test_a_week_is_the_iso_week_in_utc",
+        ("test_campaigns.py::test_a_week_is_the_iso_week_in_utc",),
     ),
-    Mutant(
+    Noticed(
         "a tick that cannot be read ends the run",
         campaigns, "_time",
         "return None\n    return time",
         "raise\n    return time",
-        "test_without_a_tick_that_can_be_read_the_period_is_that_of_now",
+        ("test_campaigns.py::test_without_a_tick_that_can_be_read_the_period_is_that_of_now",),
     ),
-    Mutant(
+    Noticed(
         "a user gets a message in each run",
         campaigns, "send_to_user",
         'f"{campaign.name}:{period}:{user_id}"',
         'f"{campaign.name}:{period}:{user_id}:{call.text(\'run\')}"',
-        "test_a_user_gets_one_message_in_a_period_whatever_fires",
+        ("test_campaigns.py::test_a_user_gets_one_message_in_a_period_whatever_fires",),
     ),
-    Mutant(
+    Noticed(
         "a user gets one message for ever",
         campaigns, "send_to_user",
         'f"{campaign.name}:{period}:{user_id}"',
         'f"{campaign.name}:{user_id}"',
-        "test_the_next_period_brings_the_next_message",
+        ("test_campaigns.py::test_the_next_period_brings_the_next_message",),
     ),
-    Mutant(
+    Noticed(
         "a period has one message",
         campaigns, "send_to_user",
         'f"{campaign.name}:{period}:{user_id}"',
         'f"{campaign.name}:{period}"',
-        "test_the_next_period_brings_the_next_message",
+        ("test_campaigns.py::test_the_next_period_brings_the_next_message",),
     ),
 ]  # fmt: skip
 
-MUTANTS = [*FIRESTORE, *TASKS, *DEAD_LETTERS, *REMINDERS, *SWEEP, *CAMPAIGNS]
+MUTANTS = [*CLOUD, *DEAD_LETTERS, *REMINDERS, *SWEEP, *CAMPAIGNS]

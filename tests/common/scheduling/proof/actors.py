@@ -148,14 +148,16 @@ class Troupe:
         """One delivery to the function, from its boundary on."""
         match actor:
             case Event():
-                return boundary.attend("consumer", b"{}", lambda: self._handle(actor))
+                return boundary.attend("consumer", lambda: b"{}", lambda: self._handle(actor))
             case Ring():
                 kinds = {self._kind.name: self._on(stage, actor)}
                 call = self._call(actor, delivered)
-                return boundary.attend("reminder", call.raw, lambda: reminders.ring(call, kinds))
+                return boundary.attend(
+                    "reminder", lambda: call.raw, lambda: reminders.ring(call, kinds)
+                )
             case Sweep():
                 call = Call(body={}, raw=b"{}", tick=actor.tick)
-                return boundary.attend("fanout", call.raw, lambda: sweep.sweep(call))
+                return boundary.attend("fanout", lambda: call.raw, lambda: sweep.sweep(call))
 
     def _call(self, ring: Ring, delivered: Delivered | None) -> Call:
         body = {"reminder_id": self.reminder_id, "generation": ring.generation}

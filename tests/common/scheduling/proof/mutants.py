@@ -1,8 +1,18 @@
 """What the explorer of reminders must catch."""
 
+from dataclasses import dataclass
+
 from common.idempotency import delivery, job
 from common.scheduling import reminders, sweep
-from tests.common.mutants import Mutant
+from tests.common import mutants
+
+
+@dataclass(frozen=True)
+class Mutant(mutants.Mutant):
+    """A mistake that a scenario of the proof catches."""
+
+    scenario: str
+
 
 R = reminders._Ringing
 

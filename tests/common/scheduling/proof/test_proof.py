@@ -12,9 +12,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.common.mutants import Mutant
 from tests.common.scheduling.proof.explorer import Broken, Scenario, explore
-from tests.common.scheduling.proof.mutants import MUTANTS
+from tests.common.scheduling.proof.mutants import MUTANTS, Mutant
 from tests.common.scheduling.proof.scenarios import DEEP, SCENARIOS
 
 Record = Callable[[str, object], None]
@@ -45,7 +44,7 @@ def test_every_schedule_keeps_every_promise_with_one_more_fault(
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=_name)
 def test_every_mistake_breaks_a_promise(mutant: Mutant, record_property: Record) -> None:
-    (scenario,) = [it for it in SCENARIOS if it.name == mutant.caught_by]
+    (scenario,) = [it for it in SCENARIOS if it.name == mutant.scenario]
     with mutant.made(), pytest.raises(Broken) as broken:
         explore(scenario)
     record_property("mutant", [mutant.name, str(broken.value.violation)])
