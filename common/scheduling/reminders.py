@@ -57,7 +57,8 @@ class ReminderKind:
     name: str
     """Literal, without a colon; a reminder is named `KIND:SUBJECT`."""
     act: Callable[[Reminder, Work], Outcome]
-    """Does what is due; the result of its outcome is `sent` or `skipped`."""
+    """Does what is due; the result of its outcome is `sent` or `skipped`. NothingToDoError counts
+    as `skipped`."""
     check: Callable[[Reminder], bool] = _always
     """Whether the reminder still makes sense; where it does not, it is `skipped`. This is not asked
     any more once a step of `act` has finished."""
@@ -82,7 +83,9 @@ def schedule(
     reminder_id = f"{kind.name}:{subject}"
     found = firestore.read(path_of(reminder_id))
     generation = int(found.data.get("generation", 0)) + 1
-    _set_alarm(reminder_id, generation, now=work.now, due=at, setter=work.token)
+    # Called again after a conflict, it must not rely on its first alarm, which may have rung.
+    setter = f"{work.token} {found.read_time.isoformat()}"
+    _set_alarm(reminder_id, generation, now=work.now, due=at, setter=setter)
     return found.write(
         {
             "reminder_id": reminder_id,
@@ -153,6 +156,8 @@ class _Ringing:
         self._call = call
         self._id = call.text("reminder_id")
         self._generation = call.whole("generation")
+        if self._generation < 1:
+            raise MalformedError("generation is 0, but the first one is 1")
         name, _, self._subject = self._id.partition(":")
         if name not in kinds or not self._subject:
             raise MalformedError(f"{self._id!r:.200} is no reminder of a known kind")
@@ -194,12 +199,19 @@ class _Ringing:
     def act(self, work: Work) -> Outcome:
         """Under the claim: do it, and settle the record with the done mark."""
         found = self._under_claim(work)
-        reminder = self._reminder = self._reminder or self._due(found)
-        outcome = Outcome(result="skipped")
-        if work.has_begun or (self._is_mine(found) and self._kind.check(reminder)):
-            outcome = self._kind.act(reminder, work)
+        try:
+            outcome = self._do(found, work)
+        except NothingToDoError as error:
+            logs.info("skipped", str(error))
+            outcome = Outcome(result="skipped")
         settled = self._settle(found, str(outcome.result))
         return Outcome(result=outcome.result, writes=[*outcome.writes, *settled])
+
+    def _do(self, found: Snapshot, work: Work) -> Outcome:
+        reminder = self._reminder = self._reminder or self._due(found)
+        if work.has_begun or (self._is_mine(found) and self._kind.check(reminder)):
+            return self._kind.act(reminder, work)
+        return Outcome(result="skipped")
 
     def _begin(self) -> Sequence[Write]:
         # Only the commit that moves it from pending (or, replayed, from dead) allows sending. What

@@ -199,6 +199,27 @@ MUTANTS = [
         ("test_tasks.py::test_several_are_all_tried_and_the_first_error_is_raised",),
     ),
     Noticed(
+        "a create that asks nothing",
+        firestore, "_add",
+        "batch.create(reference, dict(write.fields))",
+        "batch.set(reference, dict(write.fields))",
+        ("test_firestore.py::test_a_write_carries_its_precondition",),
+    ),
+    Noticed(
+        "a body that is too large is sent",
+        tasks, "encoded_body",
+        "len(body) > MAX_BODY",
+        "False",
+        ("test_tasks.py::test_a_body_of_the_largest_size_is_taken_and_a_larger_one_never",),
+    ),
+    Noticed(
+        "every attempt has a minute",
+        tasks, "_request",
+        "int(task.deadline.total_seconds())",
+        "60",
+        ("test_tasks.py::test_an_attempt_has_a_minute_unless_the_task_says_otherwise",),
+    ),
+    Noticed(
         "using: the time of another server is known",
         firestore, "using",
         "backend, None",
