@@ -20,7 +20,7 @@ from common import idempotency
 from common.cloud import firestore, tasks
 from common.cloud.firestore import DELETE_FIELD, Snapshot, Write
 from common.cloud.tasks import Task
-from common.errors import InProgressError, MalformedError, NothingToDoError
+from common.errors import InProgressError, MalformedError, NothingToDoError, PermanentError
 from common.idempotency import Answer, Call, Job, Outcome, Work
 from common.process import logs, settings, tables
 
@@ -57,8 +57,8 @@ class ReminderKind:
     name: str
     """Literal, without a colon; a reminder is named `KIND:SUBJECT`."""
     act: Callable[[Reminder, Work], Outcome]
-    """Does what is due; the result of its outcome is `sent` or `skipped`. NothingToDoError counts
-    as `skipped`."""
+    """Does what is due; the result of its outcome is `sent` (or None, which counts as `sent`) or
+    `skipped`. NothingToDoError counts as `skipped`."""
     check: Callable[[Reminder], bool] = _always
     """Whether the reminder still makes sense; where it does not, it is `skipped`. This is not asked
     any more once a step of `act` has finished."""
@@ -75,10 +75,12 @@ def schedule(
 ) -> Write:
     """Set the alarm; returns the write of the record, for the commit of the event's mark.
 
-    `subject` makes the reminder one of its kind: scheduling it again starts a new generation. `at`
-    is an aware time. Raises ConfigurationError for a kind that no function lists, and what
-    `tasks.enqueue` raises.
+    `subject` makes the reminder one of its kind: scheduling it again starts a new generation.
+    Raises ConfigurationError for a kind that no function lists, PermanentError for a time `at`
+    without a zone, and what `tasks.enqueue` raises.
     """
+    if at.tzinfo is None:
+        raise PermanentError(f"a reminder {kind.name} is due at {at}, a time without a zone")
     tables.check_listed(kind)
     reminder_id = f"{kind.name}:{subject}"
     found = firestore.read(path_of(reminder_id))
@@ -204,8 +206,9 @@ class _Ringing:
         except NothingToDoError as error:
             logs.info("skipped", str(error))
             outcome = Outcome(result="skipped")
-        settled = self._settle(found, str(outcome.result))
-        return Outcome(result=outcome.result, writes=[*outcome.writes, *settled])
+        state = "sent" if outcome.result is None else str(outcome.result)
+        settled = self._settle(found, state)
+        return Outcome(result=state, writes=[*outcome.writes, *settled])
 
     def _do(self, found: Snapshot, work: Work) -> Outcome:
         reminder = self._reminder = self._reminder or self._due(found)

@@ -15,26 +15,10 @@ from common.cloud.firestore import Write
 from common.cloud.memory import MemoryFirestore, MemoryTasks
 from common.cloud.tasks import Task
 from common.idempotency import Answer, Call, Job, Outcome, Work
-from common.process import logs, settings
-from common.process.variables import VARIABLES
+from common.process import settings
 from common.triggers import boundary
 from common.triggers.boundary import Ending
-
-CONFIG = settings.load(
-    settings.Settings,
-    VARIABLES,
-    {
-        "GOOGLE_CLOUD_PROJECT": "shop",
-        "LOCATION": "europe-west1",
-        "REMINDER_URL": "https://reminder.example.com",
-        "FANOUT_URL": "https://fanout.example.com",
-        "REMINDER_AUDIENCE": "reminder",
-        "FANOUT_AUDIENCE": "fanout",
-        "TASKS_SERVICE_ACCOUNT": "tasks@shop.iam.gserviceaccount.com",
-        "SCHEDULER_SERVICE_ACCOUNT": "scheduler@shop.iam.gserviceaccount.com",
-    },
-)
-"""The settings of the functions in memory."""
+from tests.common.process.test_settings import ENVIRON
 
 
 @dataclass
@@ -76,8 +60,11 @@ class Cloud:
 def cloud_in_memory() -> Iterator[Cloud]:
     """An empty cloud, for the length of the block."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(settings, "current", lambda: CONFIG)
-        patch.setattr(logs, "_log", lambda *record: None)
+        audiences = {"REMINDER_AUDIENCE": "reminder", "FANOUT_AUDIENCE": "fanout"}
+        for name, value in {**ENVIRON, **audiences}.items():
+            patch.setenv(name, value)
+        settings.current.cache_clear()
         memory = MemoryFirestore()
         with firestore.using(memory), tasks.using(MemoryTasks(now=lambda: memory.now)) as queue:
             yield Cloud(memory, queue)
+    settings.current.cache_clear()

@@ -1,6 +1,6 @@
 """A campaign: one tick, one task per user, one message per user and period."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -27,14 +27,14 @@ class News:
 
     sent: list[str] = field(default_factory=list)
     slices: Slices = field(default_factory=lambda: Slices(page=2, pages=2))
-    result: str = "sent"
+    result: str | None = "sent"
 
     def __post_init__(self) -> None:
         audience = Audience(collection="users", where={"wants": True})
-        campaign = Campaign(
+        self.campaign = Campaign(
             name="news", audience=audience, period=campaigns.week, queue="digests", send=self._send
         )
-        self._table = table(campaign)
+        self._table = table(self.campaign)
 
     def start(self, call: Call) -> Answer:
         return campaigns.start(call, self._table, slices=self.slices)
@@ -208,6 +208,18 @@ def test_a_tick_without_a_zone_is_one_in_utc(cloud: Cloud) -> None:
     assert [it.body["period"] for it in run(cloud, News(), "2030-01-07T00:00:00")] == ["2030-W02"]
 
 
+def test_the_period_is_told_in_utc_whatever_zone_the_tick_names(cloud: Cloud) -> None:
+    users("a")
+    news = News()
+    monthly = replace(news.campaign, period=lambda time: f"{time:%Y-%m}")
+    cloud.call(
+        lambda call: campaigns.start(call, {"news": monthly}),
+        {"campaign": "news"},
+        tick="2030-02-01T00:30:00+01:00",
+    )
+    assert [task.body["period"] for task in cloud.tasks.take()] == ["2030-01"]
+
+
 @pytest.mark.parametrize(
     ("time", "name"),
     [
@@ -327,3 +339,10 @@ def test_a_message_that_fails_is_tried_again(cloud: Cloud) -> None:
     cloud.deliver(news.send, task)
     cloud.deliver(news.send, task)
     assert news.sent == ["a"]
+
+
+def test_a_campaign_that_says_nothing_of_its_result_has_sent(cloud: Cloud) -> None:
+    users("a")
+    news = News(result=None)
+    (task,) = run(cloud, news)
+    assert cloud.deliver(news.send, task).status == "sent"

@@ -111,6 +111,16 @@ def test_scheduling_sets_one_alarm_for_the_time_it_is_due(cloud: Cloud) -> None:
     assert alarm.body == {"reminder_id": "nudge:s", "generation": 1}
 
 
+def test_a_time_without_a_zone_is_refused_and_sets_no_alarm(cloud: Cloud) -> None:
+    at = cloud.now.replace(tzinfo=None)
+
+    def handler(work: Work) -> list[Write]:
+        return [reminders.schedule(work, LISTED, "s", user_id="u", payload={}, at=at)]
+
+    assert cloud.handle(handler).status == "dead_lettered"
+    assert (cloud.document(PATH), cloud.tasks.take()) == ({}, [])
+
+
 def test_the_record_says_what_is_due_and_when(cloud: Cloud) -> None:
     at = cloud.now + DAY
     schedule(cloud, cart="c", odd=[[1]])
@@ -521,3 +531,10 @@ def test_a_reminder_deleted_by_hand_is_not_brought_back(cloud: Cloud) -> None:
 
     ring(cloud, due(cloud), Nudge(does=forget))
     assert cloud.document(PATH) == {}
+
+
+def test_a_kind_that_says_nothing_of_its_result_has_sent(cloud: Cloud) -> None:
+    alarm = due(cloud)
+    quiet = {"nudge": ReminderKind(name="nudge", act=lambda due, work: Outcome())}
+    assert cloud.deliver(lambda call: reminders.ring(call, quiet), alarm).status == "sent"
+    assert state(cloud) == "sent"
