@@ -5,7 +5,7 @@ Those that only an unlucky schedule shows are in `proof.mutants`.
 
 from common.cloud import firestore, tasks
 from common.idempotency import attempt, dead_letters, delivery
-from common.scheduling import campaigns, reminders, sweep
+from common.scheduling import calls, campaigns, reminders, sweep
 from common.triggers import boundary
 from tests.common.mutants import Noticed
 
@@ -622,10 +622,52 @@ CAMPAIGNS = [
         ("test_campaigns.py::test_a_week_is_the_iso_week_in_utc",),
     ),
     Noticed(
+        "a period is told in the zone of the tick",
+        campaigns, "_time",
+        "time.astimezone(UTC) if time.tzinfo",
+        "time if time.tzinfo",
+        ("test_campaigns.py::test_the_period_is_told_in_utc_whatever_zone_the_tick_names",),
+    ),
+    Noticed(
+        "a campaign that says nothing has done nothing",
+        campaigns, "_sent",
+        'replace(outcome, result="sent")',
+        "outcome",
+        ("test_campaigns.py::test_a_campaign_that_says_nothing_of_its_result_has_sent",),
+    ),
+    Noticed(
+        "a kind that says nothing has the state None",
+        reminders._Ringing, "act",
+        '"sent" if outcome.result is None else str(outcome.result)',
+        "str(outcome.result)",
+        ("test_reminders.py::test_a_kind_that_says_nothing_of_its_result_has_sent",),
+    ),
+    Noticed(
+        "a time without a zone is an error of some kind",
+        reminders, "schedule",
+        "if at.tzinfo is None:",
+        "if False:",
+        ("test_reminders.py::test_a_time_without_a_zone_is_refused_and_sets_no_alarm",),
+    ),
+    Noticed(
+        "the sweep's tick is a campaign's",
+        calls, "tick",
+        'call.body.get("campaign") == sweep.NAME',
+        "False",
+        ("test_calls.py::test_the_tick_of_the_sweep_rings_what_is_overdue",),
+    ),
+    Noticed(
+        "a campaign's task is an alarm",
+        calls, "due",
+        '"campaign" in call.body',
+        "False",
+        ("test_calls.py::test_a_task_that_names_a_campaign_is_one_of_the_campaign",),
+    ),
+    Noticed(
         "a tick that cannot be read ends the run",
         campaigns, "_time",
-        "return None\n    return time",
-        "raise\n    return time",
+        'cannot be read")\n        return None',
+        'cannot be read")\n        raise',
         ("test_campaigns.py::test_without_a_tick_that_can_be_read_the_period_is_that_of_now",),
     ),
     Noticed(
