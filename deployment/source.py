@@ -2,20 +2,22 @@
 
 import hashlib
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
-FILES = ("main.py", "requirements.txt")
-ROOMS = ("common", "functions")
-NOT_UPLOADED = ("bundle.toml",)
+IGNORE = ".gcloudignore"
 
 
 def files(root: Path) -> Iterator[Path]:
     """The files, in an order that is always the same."""
-    yield from (root / name for name in FILES)
-    for room in ROOMS:
-        for path in sorted((root / room).rglob("*")):
-            hidden = path.suffix == ".pyc" or "__pycache__" in path.parts
-            if path.is_file() and not hidden and path.name not in NOT_UPLOADED:
+    rules = (root / IGNORE).read_text(encoding="utf-8").split("\n")
+    lines = [line.strip() for line in rules if line.strip() and not line.startswith("#")]
+    kept = [root / line[2:] for line in lines if line.startswith("!/") and line != "!/."]
+    dropped = [root / line[1:] for line in lines if line.startswith("/") and line != "/*"]
+    patterns = [line for line in lines if line[0] not in "/!"]
+    for top in sorted(kept):
+        for path in [top] if top.is_file() else sorted(top.rglob("*")):
+            if path.is_file() and not _is_ignored(path, root, dropped, patterns):
                 yield path
 
 
@@ -26,3 +28,10 @@ def digest(root: Path) -> str:
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         every.update(f"{path.relative_to(root).as_posix()} {content}\n".encode())
     return every.hexdigest()[:40]
+
+
+def _is_ignored(path: Path, root: Path, dropped: list[Path], patterns: list[str]) -> bool:
+    parts = path.relative_to(root).parts
+    return any(path == it or it in path.parents for it in dropped) or any(
+        fnmatch(part, pattern) for part in parts for pattern in patterns
+    )

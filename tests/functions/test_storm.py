@@ -24,7 +24,9 @@ STORM = {
 
 
 @pytest.fixture(scope="module", params=[1, 2])
-def survived(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator:
+def survived(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shop]:
     """A shop after a storm of this seed, one more when its reminders were due, and a calm after
     each: a reminder of a cart whose order is not known by then is rightly sent."""
     provider = Provider()

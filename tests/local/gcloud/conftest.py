@@ -1,41 +1,26 @@
 """What the tests of the mini gcloud share: a cloud, and a way to run one command against it."""
 
+from collections.abc import Iterator
+
 import pytest
 
-from local.gcloud.main import main
-from local.testing import local_cloud
+from local.testing import LocalCloud, local_cloud
+from tests.local.gcloud.gcloud_command import Gcloud
 
 REGION = "europe-west1"
 
 
-class Gcloud:
-    """Runs commands in this process; `run` returns what was printed, `fail` why it was refused."""
-
-    def __init__(self, capsys):
-        self._capsys = capsys
-
-    def run(self, *words):
-        code = main([*words])
-        printed = self._capsys.readouterr()
-        assert code == 0, printed.err
-        return printed.out.rstrip("\n")
-
-    def fail(self, *words):
-        code = main([*words])
-        printed = self._capsys.readouterr()
-        assert code != 0, printed.out
-        return printed.err.rstrip("\n")
-
-
 @pytest.fixture(scope="module")
-def cloud():
+def cloud() -> Iterator[LocalCloud]:
     """A running cloud, shared by a module's tests; each uses names of its own."""
     with local_cloud() as made:
         yield made
 
 
 @pytest.fixture
-def gcloud(cloud, monkeypatch, capsys):
+def gcloud(
+    cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Gcloud:
     """gcloud for that cloud."""
     monkeypatch.setenv("LOCAL_URL", cloud.url)
     return Gcloud(capsys)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from common.idempotency import attempt, claim, delivery, job, record, work
+from common.idempotency import attempt, change, claim, delivery, job, record, work
 
 
 @dataclass(frozen=True)
@@ -141,9 +141,9 @@ MUTANTS = [
     ),
     Mutant(
         "write effects again that came late",
-        work, "_writing",
-        "if name in record.steps:",
-        "if False:",
+        change, "applied",
+        "if name not in record.steps",
+        "if True",
         "a handler that goes on",
     ),
     Mutant(
@@ -211,14 +211,14 @@ MUTANTS = [
     ),
     Mutant(
         "do not mark the dead letter as replayed",
-        work, "completing",
-        "if record.replay_of else []",
+        A, "_completion",
+        "if replay_of else []",
         "if False else []",
         "a handler that fails for good",
     ),
     Mutant(
         "complete without the effects",
-        work, "completing",
+        A, "_completion",
         "[*outcome.writes, *replayed]",
         "replayed",
         "Firestore effects",
@@ -232,10 +232,66 @@ MUTANTS = [
     ),
     Mutant(
         "leave marks behind that could travel",
-        W, "carrying",
-        "return carry",
-        "return draft",
+        C, "commit",
+        "{**self._travelling, **change.marks}",
+        "change.marks",
         "a last step",
+    ),
+    Mutant(
+        "forget that an effect happened",
+        C, "carry",
+        "self._travelling[step] = mark",
+        "pass",
+        "a last step",
+    ),
+    Mutant(
+        "begin a travelling step again",
+        C, "result_of",
+        "if step in self._travelling:",
+        "if False:",
+        "a last step",
+    ),
+    Mutant(
+        "apply a change without its marks",
+        change, "applied",
+        "{name: mark.result for name, mark in new.items()}",
+        "{}",
+        "a step",
+    ),
+    Mutant(
+        "apply a change without the writes of its marks",
+        change, "applied",
+        "[*marked, *change.writes]",
+        "change.writes",
+        "a step",
+    ),
+    Mutant(
+        "apply a change without its own writes",
+        change, "applied",
+        "[*marked, *change.writes]",
+        "marked",
+        "Firestore effects",
+    ),
+    Mutant(
+        "apply a change without its ending",
+        change, "applied",
+        "_ended(change.ending, record)",
+        "record",
+        "Firestore effects",
+    ),
+    Mutant(
+        "a release does not end the attempt",
+        change, "_ended",
+        "return record.released()",
+        "return record",
+        "SIGTERM",
+    ),
+    Mutant(
+        "go on as if an earlier step had not finished",
+        W, "_performed",
+        "is not None",
+        "is None",
+        "a step",
     ),
     Mutant(
         "a takeover forgets the steps",
@@ -246,21 +302,21 @@ MUTANTS = [
     ),
     Mutant(
         "begin a step without asking whether the lease is over",
-        C, "ensure_leased",
+        C, "ensure_ready",
         "left < self.record.lease_seconds * RENEW_BELOW or not self._is_certain",
         "False",
         "two last steps",
     ),
     Mutant(
         "begin a step in doubt about the claim",
-        C, "ensure_leased",
+        C, "ensure_ready",
         "or not self._is_certain",
         "",
         "deleted by hand",
     ),
     Mutant(
         "go on after SIGTERM gave the claim back",
-        C, "ensure_held",
+        C, "_ensure_held",
         "self._is_lost or self.record.state is not State.CLAIMED",
         "self._is_lost",
         "SIGTERM",

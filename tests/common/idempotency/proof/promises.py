@@ -19,11 +19,21 @@ class Violation(Exception):
 
 
 def check_request(
-    world: "World", number: int, kind: Kind, programme: Programme, request: Request
+    world: "World",
+    number: int,
+    kind: Kind,
+    programme: Programme,
+    request: Request,
+    learned: frozenset[str],
 ) -> None:
-    """What a delivery may ask, or how it may end, the way the world is at this moment."""
+    """What a delivery may ask, or how it may end, the way the world is at this moment.
+
+    `learned` are the outside effects of which the delivery knows that they happened.
+    """
     if request.kind == "effect" and not request.is_under_way:
         _check_effect(world, number, kind, programme, request.name)
+        if request.name in learned:
+            raise Violation(f"effect {request.name} begins again, known to have happened")
     if request.kind == "end":
         _check_end(world, number, kind, request)
 

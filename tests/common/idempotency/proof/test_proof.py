@@ -17,6 +17,9 @@ from tests.common.idempotency.proof.scenarios import DEEP, SCENARIOS
 
 Record = Callable[[str, object], None]
 
+pytestmark = pytest.mark.no_cover
+"""Counting the lines would take three times as long as running them; the tests beside count."""
+
 
 def _name(it: Scenario | Mutant) -> str:
     return it.name

@@ -221,7 +221,8 @@ class Rules:
         script = self._scripts[number]
         node = script.after(delivery.node, (answer, now))
         request = script.requests[node]
-        promises.check_request(world, number, self.kinds[number], self.programme, request)
+        kind, learned = self.kinds[number], delivery.learned
+        promises.check_request(world, number, kind, self.programme, request, learned)
         if request.kind == "end":
             return _tidy(_with(world, number, request.name))
         it = Delivery(node, delivery.version, delivery.seen, clock, delivery.learned)
