@@ -90,7 +90,7 @@ def plan(work: Work) -> Plan:
     changes = _planned(it, [planner for stage in stages for planner in stage])
     kept = [change for change in changes if change.sign != REMOVE or change.kind == "grant"]
     gone = [change for change in changes if change not in kept]
-    return Plan(changes=[*kept, *gone], notes=it.notes, refusals=it.refusals)
+    return Plan(changes=[*kept, *gone], notes=sorted(it.notes), refusals=sorted(it.refusals))
 
 
 def refuse(found: Plan) -> None:
@@ -108,6 +108,8 @@ def apply(work: Work) -> Plan:
     work.patience.resumes(accounts.notes(work.deployment(), BUILDS).get(accounts.SINCE, ""))
     for stage in STAGES:
         _converge(work, stage, lambda change: change.sign != REMOVE or change.kind == "grant")
+    if not any(change.sign == REMOVE for change in first.changes):
+        return first
     for stage in GOING:
         _converge(work, stage, lambda change: change.sign == REMOVE or change.kind == "account")
     return first
@@ -153,13 +155,18 @@ def _converge(work: Work, stage: Sequence[Planner], counts: Callable[[Change], b
         if stage == (functions.plan,):
             changes = functions.in_time(it, changes)
         last = carry_out(work, changes)
-        work.world.forget()
+        work.world.forget(() if last else _groups(changes))
         if not last and stage != (functions.plan,):
             return
     it = work.deployment()
     for change in _planned(it, stage):
         if counts(change) and change.commands:
             raise DeploymentError("does not stay as it was made:\n" + "\n".join(change.lines()))
+
+
+def _groups(changes: Sequence[Change]) -> set[str]:
+    words = [command.words for change in changes for command in change.commands]
+    return {it[it[0] == "alpha"] for it in words}
 
 
 def _planned(it: Deployment, planners: Sequence[Planner]) -> list[Change]:

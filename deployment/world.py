@@ -17,6 +17,16 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+LASTING = (("projects", "describe"), ("version",))
+"""What nothing here can change."""
+TOUCHED = {
+    "functions": {"run", "eventarc", "pubsub"},
+    "services": {*"artifacts eventarc firestore functions iam monitoring projects pubsub".split()}
+    | {*"run scheduler secrets tasks".split()},
+}
+"""What a group of commands changes besides its own things."""
+
+
 class World:
     """The project, as gcloud shows it."""
 
@@ -30,11 +40,18 @@ class World:
         self.calls = 0
         """How often gcloud was asked."""
 
-    def forget(self) -> None:
-        """Something was changed: ask again, except what nothing here can change."""
+    def forget(self, changed: Iterable[str] = ()) -> None:
+        """Groups of commands, like `pubsub`, changed something; without any: all of them did."""
+        groups = set(changed)
+        for group in tuple(groups):
+            groups |= TOUCHED.get(group, set())
         with self._lock:
-            kept = (("projects", "describe"), ("version",))
-            self._answers = {it: self._answers[it] for it in kept if it in self._answers}
+            answers = self._answers.items()
+            self._answers = {
+                words: answer
+                for words, answer in answers
+                if words in LASTING or (groups and words[words[0] == "alpha"] not in groups)
+            }
 
     def listed(self, *words: str) -> list[Json]:
         """What a `list` command answers; empty while its service is not enabled."""
