@@ -79,7 +79,7 @@ class Call:
         try:
             return reader(self.flag(name, default))
         except UsageError as error:
-            if str(error).startswith("argument "):
+            if error.command:
                 raise
             raise UsageError(f"argument {name}: {error}") from error
 
@@ -126,7 +126,7 @@ class Call:
             else:
                 print(f"{verb.capitalize().rstrip('e')}ed {kind} [{name}].", file=sys.stderr)
         if failed:
-            raise Several(verb, failed)
+            raise Several(verb, failed, done)
         return done
 
     def limited(self, resources: list[Any]) -> list[Any]:

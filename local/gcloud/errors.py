@@ -1,5 +1,7 @@
 """What ends a command of the mini gcloud, in gcloud's own words."""
 
+from typing import Any
+
 ACCOUNT = "developer@example.com"
 """Who the local gcloud says it is."""
 AUTHENTICATED = (
@@ -63,5 +65,7 @@ class ApiError(GcloudError):
 class Several(GcloudError):
     """Some of the things that were named failed; each has been told already."""
 
-    def __init__(self, verb: str, names: list[str]) -> None:
+    def __init__(self, verb: str, names: list[str], done: list[Any]) -> None:
         super().__init__(f"Failed to {verb} the following: [{','.join(names)}].")
+        self.done = done
+        """What was answered for the others, which is printed all the same."""

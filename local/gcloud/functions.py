@@ -56,13 +56,10 @@ def deploy(call: Call) -> Any:
     old = call.cloud.find(path_of(call))
     _check(call, old)
     body, mask = _described(call, old or {})
+    operation = _sent(call, old, body, mask)
     say("Preparing function...\ndone.\nDeploying function...")
-    try:
-        deployed = _deployed(call, old, body, mask)
-    except GcloudError:
-        say("failed\nFailed.")
-        raise
-    say("Done.")
+    say("failed\nFailed." if "error" in operation else "[Build]..done\n[Service]..done\nDone.")
+    deployed = outcome(operation)
     _open_or_close(call, bool(old))
     return deployed
 
@@ -102,11 +99,12 @@ def _described(call: Call, old: dict[str, Any]) -> tuple[dict[str, Any], list[st
     return body, mask
 
 
-def _deployed(call: Call, old: Any, body: dict[str, Any], mask: list[str]) -> Any:
+def _sent(call: Call, old: Any, body: dict[str, Any], mask: list[str]) -> Any:
+    """Return the finished operation."""
     if old:
-        return outcome(call.cloud.patch(path_of(call), body, updateMask=",".join(mask)))
+        return call.cloud.patch(path_of(call), body, updateMask=",".join(mask))
     parent = f"/v2/{call.parent('--region')}/functions"
-    return outcome(call.cloud.post(parent, body, functionId=call.id))
+    return call.cloud.post(parent, body, functionId=call.id)
 
 
 def _check(call: Call, old: Any) -> None:

@@ -44,7 +44,6 @@ def check(command: str, region: str) -> None:
         raise ApiError("PERMISSION_DENIED", text, 403)
     if group == "firestore":
         raise ApiError("INVALID_ARGUMENT", f"Invalid location: '{region}'")
-    text = (
-        f"Location '{region}' is not a valid location. Use ListLocations to list valid locations."
-    )
+    advice = "Use ListLocations to list valid locations."
+    text = f"Location '{region}' is not a valid location. {advice}"
     raise ApiError("INVALID_ARGUMENT", text)

@@ -3,10 +3,11 @@
 import importlib
 import os
 import sys
+from typing import Any
 
 from local.gcloud import services
 from local.gcloud.command import HANDLERS, Call, Handler
-from local.gcloud.errors import GcloudError, UsageError
+from local.gcloud.errors import GcloudError, Several, UsageError
 from local.gcloud.output import flattened, printer
 from local.gcloud.rest import Cloud, environment
 from local.gcloud.surface import SURFACE, Invocation, parse
@@ -67,11 +68,17 @@ def _run(invocation: Invocation, cloud: Cloud, project: str) -> None:
     show = printer(style)
     call = Call(invocation, cloud, project)
     services.check_enabled(call, invocation.command)
-    document = handler.action(call)
-    if document is None or (handler.is_quiet and not style):
-        return
-    for line in show(flattened(document, call.flag("--flatten"))):
-        print(line)
+
+    def print_(document: Any) -> None:
+        if document is not None and (style or not handler.is_quiet):
+            for line in show(flattened(document, call.flag("--flatten"))):
+                print(line)
+
+    try:
+        print_(handler.action(call))
+    except Several as error:
+        print_(error.done)
+        raise
 
 
 def _project(invocation: Invocation, default: str) -> str:

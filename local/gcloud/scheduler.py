@@ -62,9 +62,7 @@ def update(call: Call) -> Any:
     """Change what the flags name, nothing else."""
     body, mask = call.body(FIELDS)
     if call.given("--update-headers"):
-        old = call.cloud.get(path_of(call)).get("httpTarget", {}).get("headers", {})
-        headers = {**old, **call.read("--update-headers", pairs)}
-        put(body, "httpTarget.headers", headers)
+        put(body, "httpTarget.headers", call.read("--update-headers", pairs))
         mask.append("httpTarget.headers")
     return call.cloud.patch(path_of(call), body, updateMask=",".join(mask))
 

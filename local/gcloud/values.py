@@ -27,9 +27,8 @@ def seconds(text: str) -> float:
     parts = PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         unit = re.sub(r"^[\d.]+", "", text)
-        raise UsageError(
-            f"Failed to parse duration: Duration unit '{unit}' must be preceded by a number"
-        )
+        wrong = f"Duration unit '{unit}' must be preceded by a number"
+        raise UsageError(f"Failed to parse duration: {wrong}")
     return sum(float(number) * UNITS[unit] for number, unit in parts)
 
 
@@ -85,9 +84,9 @@ def topic(text: str) -> str:
     """Return the id of a topic; raises UsageError."""
     if not TOPIC.fullmatch(text):
         raise UsageError(
-            f"Invalid value '{text}': Topic must contain only Latin letters (lower- or upper-case), "
-            "digits and the characters - + . _ ~ %. It must start with a letter and be from 3 to "
-            "255 characters long."
+            f"Invalid value '{text}': Topic must contain only Latin letters (lower- or "
+            "upper-case), digits and the characters - + . _ ~ %. It must start with a letter and "
+            "be from 3 to 255 characters long."
         )
     return text
 

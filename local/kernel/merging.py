@@ -6,7 +6,7 @@ from typing import Any
 
 
 def merged(old: Mapping[str, Any], new: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:
-    """Return `old` with the fields at `paths` (`labels.a`, `serviceConfig`) as they are in `new`."""
+    """Return `old` with the fields at `paths`, such as `labels.a`, as they are in `new`."""
     result: dict[str, Any] = copy.deepcopy(dict(old))
     for path in paths:
         *parents, last = path.split(".")
@@ -29,6 +29,6 @@ def camel(path: str) -> str:
 
 
 def paths(mask: str, document: Mapping[str, Any]) -> list[str]:
-    """Return the paths of a mask as a query holds it; of an empty one, all that is in `document`."""
+    """Return the paths of a mask as a query holds it; an empty one means all of `document`."""
     named = [camel(path.strip()) for path in mask.split(",") if path.strip()]
     return named or list(document)

@@ -92,6 +92,7 @@ class FunctionsApi:
 
     def _check(self, body: JSON) -> None:
         """Refuse accounts that do not exist, and secrets that the function's may not read."""
+        runtime.check(body)
         labels.check(body.get("labels", {}))
         config = body.get("serviceConfig", {})
         trigger = body.get("eventTrigger") or {}
@@ -164,6 +165,8 @@ def _trigger(entry: Entry) -> JSON:
         "name": trigger["trigger"],
         "destination": {"cloudFunction": entry.name},
         "eventFilters": [{"attribute": "type", "value": trigger["eventType"]}],
+        "labels": {"goog-managed-by": "cloudfunctions"},
+        "serviceAccount": trigger.get("serviceAccountEmail", ""),
         "transport": {
             "pubsub": {"topic": trigger.get("pubsubTopic", ""), "subscription": subscription}
         },

@@ -4,12 +4,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from local.kernel.merging import camel
 from local.kernel.refusals import invalid
 
 KEY = re.compile(r"[^\W\dA-Z_][^\WA-Z]{0,62}|[^\W\dA-Z_](?:[^\WA-Z]|-){0,62}")
 VALUE = re.compile(r"(?:[^\WA-Z]|-){0,63}")
 MOST = 64
-CONDITION = re.compile(r"""(?:labels|user_labels|userLabels)\.([\w-]+)\s*[=:]\s*"?([\w-]*)"?""")
+CONDITION = re.compile(r"""(labels|user_labels|userLabels)\.([\w-]+)\s*[=:]\s*"?([^"\s]*)"?""")
 
 
 def check(labels: Mapping[str, Any]) -> None:
@@ -29,10 +30,9 @@ def matching(text: str) -> Callable[[Mapping[str, Any]], bool]:
     matches = [CONDITION.fullmatch(condition) for condition in conditions]
     if not all(matches):
         raise invalid(f"The local cloud cannot filter by {text!r}, only by labels.")
-    wanted = [(match[1], match[2]) for match in matches if match]
+    wanted = [(camel(match[1]), match[2], match[3]) for match in matches if match]
 
     def fits(resource: Mapping[str, Any]) -> bool:
-        labels = resource.get("labels") or resource.get("userLabels") or {}
-        return all(labels.get(key) == value for key, value in wanted)
+        return all(resource.get(kind, {}).get(key) == value for kind, key, value in wanted)
 
     return fits

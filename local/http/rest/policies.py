@@ -156,7 +156,7 @@ def check_current(policy: JSON, present: JSON) -> None:
 
 
 def shown(policy: JSON) -> JSON:
-    """Return a policy as it is answered: with an etag, a version, and bindings only if it has any."""
+    """Return a policy as it is answered: with an etag, a version, and the bindings it has."""
     bindings = policy.get("bindings")
     if not bindings:
         return {"etag": NONE, "version": 1}

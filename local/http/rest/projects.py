@@ -1,7 +1,7 @@
 """Projects and the services enabled in them, REST: Resource Manager v1 and Service Usage v1.
 
-Every project exists. Nothing at these paths is refused because its service is not enabled: the local
-gcloud refuses that, which alone knows what a deployment asks for.
+Every project exists. Nothing is refused here because its service is not enabled: the local gcloud
+does that, as it alone knows what a deployment asks for.
 """
 
 import zlib
@@ -24,60 +24,16 @@ OWNER = "user:developer@example.com"
 """Who made every project."""
 AT_FIRST = ("logging", "monitoring", "serviceusage", "storage", "cloudtrace", "datastore")
 """Some of the services that are enabled in a new project."""
-KNOWN = frozenset(
-    [
-        "aiplatform",
-        "artifactregistry",
-        "bigquery",
-        "cloudapis",
-        "cloudasset",
-        "cloudbilling",
-        "cloudbuild",
-        "cloudfunctions",
-        "cloudkms",
-        "cloudquotas",
-        "cloudresourcemanager",
-        "cloudscheduler",
-        "cloudtasks",
-        "cloudtrace",
-        "compute",
-        "container",
-        "containerregistry",
-        "datastore",
-        "dns",
-        "drive",
-        "eventarc",
-        "eventarcpublishing",
-        "firebase",
-        "firestore",
-        "gmail",
-        "iam",
-        "iamcredentials",
-        "iap",
-        "identitytoolkit",
-        "logging",
-        "monitoring",
-        "orgpolicy",
-        "policytroubleshooter",
-        "pubsub",
-        "recommender",
-        "redis",
-        "run",
-        "secretmanager",
-        "servicemanagement",
-        "servicenetworking",
-        "serviceusage",
-        "sheets",
-        "sqladmin",
-        "storage",
-        "storage-api",
-        "storage-component",
-        "sts",
-        "vpcaccess",
-        "workflows",
-        "workflowexecutions",
-    ]
-)
+KNOWN = {
+    *("aiplatform", "artifactregistry", "bigquery", "cloudapis", "cloudasset", "cloudbilling"),
+    *("cloudbuild", "cloudfunctions", "cloudkms", "cloudquotas", "cloudresourcemanager"),
+    *("cloudscheduler", "cloudtasks", "cloudtrace", "compute", "container", "containerregistry"),
+    *("datastore", "dns", "eventarc", "eventarcpublishing", "firebase", "firestore", "iam"),
+    *("iamcredentials", "iap", "identitytoolkit", "logging", "monitoring", "orgpolicy"),
+    *("policytroubleshooter", "pubsub", "recommender", "redis", "run", "secretmanager"),
+    *("servicemanagement", "servicenetworking", "serviceusage", "sqladmin", "storage"),
+    *("storage-api", "storage-component", "sts", "vpcaccess", "workflows", "workflowexecutions"),
+}
 """Services that exist, without `.googleapis.com`."""
 DOMAIN = ".googleapis.com"
 JSON = dict[str, Any]

@@ -1,4 +1,4 @@
-"""Which IAM roles there are, as far as a bundle of functions meets them, and on what they may be."""
+"""Which IAM roles there are, as far as a bundle of functions meets them, and for what."""
 
 import re
 

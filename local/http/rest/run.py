@@ -1,4 +1,4 @@
-"""The Cloud Run services behind the functions, REST: v1, in Knative's form, as gcloud asks for them.
+"""The Cloud Run services behind the functions, REST: v1, in Knative's form, as gcloud asks for.
 
 They are made, changed and deleted with their functions; what can be changed here is whether Cloud
 Run checks who calls, which nobody enforces either.

@@ -71,7 +71,8 @@ class SecretsApi:
         id_ = call.query.get("secretId", "")
         if not ID.fullmatch(id_):
             raise invalid(
-                f"The provided Secret ID [{id_}] does not match the expected format [[a-zA-Z_0-9]+]."
+                f"The provided Secret ID [{id_}] does not match the expected format "
+                "[[a-zA-Z_0-9]+]."
             )
         if not call.body.get("replication"):
             raise invalid("Secret.replication is required.")

@@ -23,6 +23,7 @@ TYPES = ("email", "sms", "slack", "pagerduty", "webhook_tokenauth", "webhook_bas
 COMBINERS = ("AND", "OR", "AND_WITH_MATCHING_RESOURCE")
 COMPARISONS = ("COMPARISON_GT", "COMPARISON_LT")
 COUNTER = {"metricKind": "DELTA", "valueType": "INT64"}
+USER = "logging.googleapis.com/user"
 JSON = dict[str, Any]
 
 Check = Callable[[JSON], None]

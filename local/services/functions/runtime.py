@@ -120,7 +120,7 @@ def _check_variables(body: Mapping[str, Any]) -> None:
     secrets = secret_references(body)
     for name in (*variables, *secrets):
         if not VARIABLE.fullmatch(name) or name in RESERVED:
-            raise invalid(f"environment variable name {name} is not allowed")
+            raise invalid(f"The following reserved or invalid env names were provided: {name}")
     for name in secrets:
         if name in variables:
             raise invalid(
@@ -140,7 +140,8 @@ def environment(
     """Return all variables of the function's process.
 
     The deployed ones cannot replace the platform's; GOOGLE_CLOUD_PROJECT, which the platform does
-    not set, is only a default. `secrets` are variables with the values of secrets. `run` is a directory for the server's control socket.
+    not set, is only a default. `secrets` are variables with the values of secrets. `run` is a
+    directory for the server's control socket.
     """
     project, _, name = parts(body["name"])
     inherited = {key: os.environ[key] for key in INHERITED if key in os.environ}
