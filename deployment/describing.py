@@ -7,7 +7,6 @@ from deployment.applying import Work
 from deployment.deployment import Deployment
 from deployment.gcloud import Failed
 from deployment.kinds import addresses, subscriptions
-from deployment.target import Target
 
 
 def describe(work: Work) -> dict[str, Any]:
@@ -57,9 +56,12 @@ def _functions(work: Work) -> list[dict[str, Any]]:
 
 def _subscriptions(work: Work) -> list[dict[str, Any]]:
     it, target = work.deployment(), work.target
+    there = _is_readable(it)
     return [
         {
-            "id": (subscriptions.name_of(it, row) or None) if _is_readable(it) else None,
+            "id": (subscriptions.name_of(it, row) or None)
+            if there or not row.is_eventarcs
+            else None,
             "row": row.name,
             "topic": target.name(row.topic),
             "calls": target.name(row.calls),
@@ -74,16 +76,3 @@ def _is_readable(it: Deployment) -> bool:
         return bool(it.world.number and it.world.functions is not None)
     except Failed:
         return False
-
-
-def names(target: Target) -> list[str]:
-    """The names of everything in the table, as `KIND/NAME`."""
-    bundle = target.bundle
-    kinds = {
-        "function": bundle.functions,
-        "topic": bundle.topics,
-        "subscription": bundle.subscriptions,
-        "queue": bundle.queues,
-        "schedule": bundle.schedules,
-    }
-    return [f"{kind}/{target.name(row)}" for kind, rows in kinds.items() for row in rows]

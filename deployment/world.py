@@ -21,8 +21,10 @@ LASTING = (("projects", "describe"), ("version",))
 """What nothing here can change."""
 TOUCHED = {
     "functions": {"run", "eventarc", "pubsub"},
-    "services": {*"artifacts eventarc firestore functions iam monitoring projects pubsub".split()}
-    | {*"run scheduler secrets tasks".split()},
+    "services": {
+        *("artifacts", "eventarc", "firestore", "functions", "iam", "monitoring", "projects"),
+        *("pubsub", "run", "scheduler", "secrets", "tasks"),
+    },
 }
 """What a group of commands changes besides its own things."""
 

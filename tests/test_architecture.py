@@ -12,12 +12,13 @@ MAY_IMPORT = {
     "functions": {"functions", "common"},
     "common": {"common"},
     "local": {"local"},
+    "deployment": {"deployment"},
 }
 ROOMS = {*MAY_IMPORT, "tests"}
 FUNCTIONS = {"consumer", "fanout", "reminder"}
 SOURCES = [
     path
-    for room in ("common", "functions", "local", "main.py")
+    for room in ("common", "deployment", "functions", "local", "main.py")
     for path in ([ROOT / room] if room.endswith(".py") else sorted((ROOT / room).rglob("*.py")))
 ]
 
@@ -82,7 +83,7 @@ def test_the_functions_read_no_wall_clock_and_do_not_ask_where_they_run() -> Non
 
 
 def test_the_top_level_holds_what_the_contract_names() -> None:
-    expected = {"functions", "common", "local", "tests", "deploy.sh", "main.py"}
+    expected = {"functions", "common", "deployment", "local", "tests", "deploy.sh", "main.py"}
     expected |= {"requirements.txt", "pyproject.toml", "docs", "README.md"}
     found = {path.name for path in ROOT.iterdir() if not path.name.startswith((".", "__"))}
     assert found == expected

@@ -133,7 +133,7 @@ class Project:
         words = verb.removeprefix("alpha ").split()
         if "iam-policy" in words[-1]:
             return self._policy(words, names, flags)
-        method = getattr(self, "_" + "_".join(words).replace("-", "_"))
+        method: Callable[..., Any] = getattr(self, "_" + "_".join(words).replace("-", "_"))
         return method(names, flags, command)
 
     def _policy(self, words: list[str], names: Names, flags: Flags) -> Json:
@@ -465,7 +465,7 @@ class Project:
         return self._list("alert")
 
     def _monitoring_policies_create(self, names: Names, flags: Any, command: Command) -> Json:
-        policy = json.loads(command.files["--policy-from-file"])
+        policy: Json = json.loads(command.files["--policy-from-file"])
         name = f"projects/{PROJECT}/alertPolicies/{len(self.changes)}"
         self.of("alert")[name] = {**policy, "name": name}
         return policy

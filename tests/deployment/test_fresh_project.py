@@ -82,7 +82,7 @@ def test_the_same_error_is_a_refusal_where_nothing_was_just_changed(
 
 
 def test_a_run_that_goes_on_after_an_interrupted_one_waits_as_well(
-    deployed: Shell, refusing
+    deployed: Shell, refusing: Refusing
 ) -> None:
     refusing("functions deploy", FRESH["eventarc's agent"][0], 1)
     deployed.edit("max_instances = 6", "max_instances = 5").apply()

@@ -2,6 +2,7 @@
 
 import copy
 import re
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.deployment.project import HASH, LOCATION, PROJECT
 
 MARK = Mark("pulsecart", "default", "europe-west1")
 EMAIL = f"tasks-caller@{PROJECT}.iam.gserviceaccount.com"
-THEIRS = {
+THEIRS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "topic/commerce-events": ("topic", "commerce-events", {}),
     "subscription/commerce-events-slow": (
         "subscription",
