@@ -12,8 +12,8 @@ client of this process, unless a test says otherwise:
     from common.cloud.memory import MemoryFirestore
 
     with firestore.using(MemoryFirestore()) as memory:
-        firestore.commit([Merge(path="carts/1", fields={"state": "purchased"})])
-        assert memory.documents("carts") == {"carts/1": {"state": "purchased"}}
+        firestore.commit([Merge(path="patients/ada", fields={"is_due": True})])
+        assert memory.documents("patients") == {"patients/ada": {"is_due": True}}
 """
 
 import functools
@@ -159,7 +159,10 @@ class Backend(Protocol):
 
 
 def read(path: str) -> Snapshot:
-    """One document. Raises TransientError when it cannot be read now."""
+    """One document, by a strong read.
+
+    Raises TransientError when the document cannot be read now, PermanentError for what is no path.
+    """
     return next(iter(read_all([path])))
 
 
@@ -191,8 +194,9 @@ def query(
     """Documents of a collection in the order of their ids, or of the one range-filtered field.
 
     `filters` are (field, operator, value). `limit` is the largest number of documents. `after` is
-    a document id: the query goes on after that document (in the order of ids only). Raises
-    PermanentError for a query that cannot be answered, TransientError when it cannot be now.
+    a document id: the query goes on after that document (in the order of ids only). While the
+    documents are iterated over, raises PermanentError for a query that no server answers, and
+    TransientError when the query cannot be answered now.
     """
     yield from map(_seen, _backend.query(collection, filters, limit, after))
 

@@ -1,6 +1,7 @@
 """Idempotency records in Firestore: three operations, each with the server's time.
 
-`idempotency/{sha256(scope, NUL, key)}`, so a key of any shape is a legal id and no two collide.
+The record of a piece of work is the document `idempotency/{sha256(scope, NUL, key)}`. So a key of
+any shape has a legal document id, and the records of different work never collide.
 """
 
 import hashlib
@@ -46,9 +47,10 @@ class Store(Protocol):
 
 
 class FirestoreStore:
-    """The store in production: the collection `idempotency`."""
+    """The store in production: the collection `idempotency`, through `common.cloud.firestore`."""
 
     def read(self, record_id: str) -> Found | None:
+        """See `Store`."""
         snapshot = firestore.read(f"{COLLECTION}/{record_id}")
         if snapshot.update_time is None:
             return None
@@ -59,6 +61,7 @@ class FirestoreStore:
         )
 
     def create(self, record: Record, effects: Sequence[Write]) -> datetime:
+        """See `Store`."""
         if record.state is State.DONE and firestore.latest_time() is None:
             # This is the record's only write: without a server time it would never be collected.
             firestore.read(_path(record))
@@ -66,6 +69,7 @@ class FirestoreStore:
         return firestore.commit([write, *effects])
 
     def replace(self, record: Record, fence: datetime, effects: Sequence[Write]) -> datetime:
+        """See `Store`."""
         fields = _encode(record)
         write = firestore.Update(path=_path(record), fields=fields, update_time=fence)
         return firestore.commit([write, *effects])

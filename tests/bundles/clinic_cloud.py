@@ -110,8 +110,9 @@ def _event(event_type: str, payload: dict[str, Any]) -> dict[str, Any]:
 
 def bundle(folder: Path) -> Path:
     """The source of the clinic's functions: `common` and the clinic, and nothing else."""
-    source = shutil.copytree(CLINIC, folder)
-    shutil.copytree(ROOT / "common", source / "common")
+    ignored = shutil.ignore_patterns("__pycache__", ".*")
+    source = shutil.copytree(CLINIC, folder, ignore=ignored)
+    shutil.copytree(ROOT / "common", source / "common", ignore=ignored)
     shutil.copy(ROOT / "requirements.txt", source)
     return source
 

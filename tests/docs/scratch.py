@@ -3,7 +3,7 @@
     block            │ what becomes of it
     ─────────────────┼──────────────────────────────────────────────────────────────────────────
     any, with a title│ is written as that new file; a test file is run by pytest
-    `diff`, titled   │ changes that file: what it shows of it must be there, once, as it stands
+    `diff`, titled   │ changes that file, in which each part (`@@` between) must be as it stands
     `python`         │ is run in a process of its own, by pytest where it defines tests
     `console`        │ each command behind `$ ` is run; its output is the lines that follow, where
                      │ `…` stands for anything, or for nothing. `./deploy.sh local` goes on
@@ -73,6 +73,11 @@ class Scratch(contextlib.ExitStack):
                     self._write(block.title, block.text)
             case unknown:
                 raise AssertionError(f"line {block.line}: nobody knows how to run {unknown!r}")
+
+    def lint(self) -> None:
+        """Hold the bundle, as the blocks have left it, to the rules of the project."""
+        for rule in (["check", "--quiet"], ["format", "--check", "--quiet"]):
+            self._ends_well([sys.executable, "-m", "ruff", *rule, "functions", "tests/functions"])
 
     def _parse(self, block: Block) -> None:
         readers = {"json": json.loads, "toml": tomllib.loads}
@@ -170,7 +175,12 @@ def matches(shown: str, printed: str) -> bool:
 
 def changed(text: str, difference: str) -> str:
     """The text with a difference carried out: its lines begin with a space, `-` or `+`."""
-    lines = [line or " " for line in difference.splitlines()]
+    for part in re.split(r"(?m)^@@\n", difference):
+        text = _changed(text, [line or " " for line in part.splitlines()])
+    return text
+
+
+def _changed(text: str, lines: list[str]) -> str:
     strange = [line for line in lines if line[0] not in " -+"]
     assert not strange, f"not a line of a difference: {strange[0]!r}"
     old = "".join(f"{line[1:]}\n" for line in lines if line[0] != "+")

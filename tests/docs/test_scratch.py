@@ -72,6 +72,20 @@ def test_a_diff_can_take_lines_away() -> None:
     assert changed("a\nb\nc\n", " a\n-b\n+B\n") == "a\nB\nc\n"
 
 
+def test_a_diff_can_have_several_parts() -> None:
+    assert changed("a\nb\nc\n", "+0\n a\n@@\n c\n+d\n") == "0\na\nb\nc\nd\n"
+
+
+def test_what_the_blocks_leave_is_held_to_the_rules(
+    scratch: Scratch, run: Callable[..., None]
+) -> None:
+    scratch.lint()
+    run("text", "import os\n", title="functions/unused.py")
+    with pytest.raises(AssertionError, match="F401"):
+        scratch.lint()
+    (scratch.folder / "functions" / "unused.py").unlink()
+
+
 def test_a_command_prints_what_is_shown(run: Callable[..., None]) -> None:
     run("console", "$ echo one\none\n$ echo two\ntwo\n")
     with pytest.raises(AssertionError, match="is not what is shown"):

@@ -92,7 +92,8 @@ class TestOrderPlaced:
     @pytest.mark.parametrize("cart_id", [None, ""])
     def test_an_order_without_a_cart_writes_none(self, shop: Shop, cart_id: str | None) -> None:
         self.order(shop, cart_id=cart_id)
-        assert shop.documents.documents("carts") == {}
+        assert (shop.documents.documents("carts"), shop.letters()) == ({}, [])
+        assert shop.messages() == ["order_confirmation"]
 
     def test_it_is_recorded_also_while_the_provider_is_down(self, shop: Shop) -> None:
         shop.provider.is_down = True

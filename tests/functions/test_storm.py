@@ -93,5 +93,4 @@ def test_nothing_is_dead_lettered(survived: Shop) -> None:
 def test_it_was_a_storm(survived: Shop) -> None:
     """Otherwise the other tests say nothing."""
     injected = survived.cloud.status()["faults"]["injected"]
-    assert {"duplicates", "crashes", "errors", "lost_replies"} <= injected.keys()
-    assert survived.provider.repeats() > 0 or injected["crashes"] > 0
+    assert all(injected[name] > 0 for name in ("duplicates", "crashes", "errors", "lost_replies"))

@@ -55,11 +55,11 @@ def change(write: Create | Update | Merge) -> Change:
     leaves = dict(_leaves(write.fields, by_path=isinstance(write, Update)))
     transforms = {path: _transform(leaf) for path, leaf in leaves.items() if _is_transform(leaf)}
     deleted = [path for path, leaf in leaves.items() if leaf is DELETE_FIELD]
+    mask = _mask(write, leaves, deleted)
     values: Fields = {}
     for path, leaf in leaves.items():
         if path not in transforms and leaf is not DELETE_FIELD:
             put(values, path, leaf)
-    mask = _mask(write, leaves, deleted)
     for path in [*transforms, *(mask or ())]:
         _check_reserved(path)
     for name in values:

@@ -422,7 +422,7 @@ class TestReplay:
         corrected = job(identity={"n": 2}, replay_of="dead letter")
         assert run(store, done, corrected).status == "done"
 
-    def test_behind_a_step_it_may_not(self, store: MemoryStore) -> None:
+    def test_after_a_step_it_may_not(self, store: MemoryStore) -> None:
         def handler(work: Work) -> Outcome:
             work.last_step("mail", lambda key: None)
             raise PermanentError

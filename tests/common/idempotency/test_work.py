@@ -1,4 +1,4 @@
-"""Steps: done once, remembered exactly, never left behind."""
+"""Steps: done once, remembered exactly, never forgotten."""
 
 import threading
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def never(key: str) -> None:
 
 
 def fail(store: MemoryStore, handler: Callable[[Work], Any], **fields: Any) -> None:
-    """An attempt that fails behind what the handler does."""
+    """An attempt that fails after what the handler does."""
 
     def failing(work: Work) -> Outcome:
         handler(work)

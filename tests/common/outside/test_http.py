@@ -16,6 +16,12 @@ from tests.common.web_server import Answer, Asked, serving
 BODY = {"to": "ada", "n": 1}
 
 
+@pytest.fixture(autouse=True)
+def _connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None that an earlier test has opened."""
+    monkeypatch.setattr(http, "_thread", threading.local())
+
+
 def post(answer: Answer, key: str = "k-1", headers: Mapping[str, str] | None = None) -> Asked:
     """Post to a server that answers so; what it was asked."""
     with serving(lambda asked: answer) as other:

@@ -84,7 +84,7 @@ BAD: list[tuple[Callable[[str], Any], str, str]] = [
         for text in ("tasks", "a@", "@b", "a b@c", "a@b@c", "a@b\n")
     ),
     *(
-        (parsers.sender, text, "an address, with or without a name: Shop <shop@example.com>")
+        (parsers.sender, text, "an address, with or without a name: Desk <desk@example.com>")
         for text in ("nobody", "Shop <>", "a@b\nBcc: c@d", "<a@b@c>")
     ),
     *(

@@ -1,6 +1,7 @@
 """Who may call: tokens of an issuer, and what others try."""
 
 import base64
+import functools
 import json
 import threading
 import time
@@ -68,16 +69,22 @@ class Clock:
         return self.now
 
 
-@pytest.fixture(scope="module")
+@functools.cache
+def key_of(owner: str) -> rsa.RSAPrivateKey:
+    """A key, made once."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@pytest.fixture
 def key() -> rsa.RSAPrivateKey:
     """The issuer's key."""
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key_of("issuer")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def foreign_key() -> rsa.RSAPrivateKey:
     """Somebody else's key."""
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key_of("somebody else")
 
 
 @pytest.fixture

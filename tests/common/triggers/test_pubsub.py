@@ -128,7 +128,14 @@ class TestUnwrap:
         assert (message.data, message.problem) == (kept, "the body is no Pub/Sub message")
 
     @pytest.mark.parametrize(
-        ("data", "kept"), [("e30", b"e30"), ("é", "é".encode()), (7, b"7"), ({"a": 1}, b'{"a": 1}')]
+        ("data", "kept"),
+        [
+            ("e30", b"e30"),
+            ("e30=!", b"e30=!"),
+            ("é", "é".encode()),
+            (7, b"7"),
+            ({"a": 1}, b'{"a": 1}'),
+        ],
     )
     def test_what_is_no_base64_is_kept_without_what_differs_in_a_repeat(
         self, data: object, kept: bytes
@@ -247,6 +254,7 @@ class TestDeadLetter:
             receive(b"", never, message, envelope={"deliveryAttempt": int(number)})
         (letter,) = letters(documents)
         assert (letter["attempts"], letter["payload"]) == (2, "e30")
+        assert letter["error"] == "the message's data is not base64"
 
     def test_another_input_has_another(self, documents: MemoryFirestore) -> None:
         receive(b"broken", never)

@@ -104,13 +104,13 @@ def test_an_abandonment_without_a_time_happened_when_it_was_learned(
 
 def test_a_purchase_says_when_and_keeps_when_it_was_abandoned(documents: MemoryFirestore) -> None:
     store(state="abandoned", abandoned_at=EARLIER)
-    firestore.commit([carts.purchase(ordered(NOW), WORK)])
+    firestore.commit([carts.purchase(ordered(LATER), WORK)])
     assert carts.read("c-1").data == {
         "cart_id": "c-1",
         "user_id": "u-1",
         "state": "purchased",
         "abandoned_at": EARLIER,
-        "purchased_at": NOW,
+        "purchased_at": LATER,
     }
 
 

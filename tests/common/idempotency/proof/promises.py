@@ -170,7 +170,7 @@ def _check_replay(old: Content, new: Content, kind: Kind) -> None:
     if dict(old.steps) != dict(new.steps) or new.attempts != 1:
         raise Violation("a replay keeps the steps, and its attempts begin anew")
     if new.fingerprint != old.fingerprint and old.steps:
-        raise Violation("a replay with another payload behind finished steps")
+        raise Violation("a replay with another payload after finished steps")
 
 
 def _check_give_up(before: "World", old: Content, new: Content, programme: Programme) -> None:

@@ -179,7 +179,7 @@ class Rules:
         yield "happens", happened, learned, ("ok",)
         if world.budget.faults:
             yield "fails", _spend(world, "faults"), delivery, ("error",)
-            yield "happens, its yes is lost", _spend(happened, "faults"), delivery, ("error",)
+            yield "happens, its reply is lost", _spend(happened, "faults"), delivery, ("error",)
         if world.budget.sigterms:
             yield "meets SIGTERM", _spend(world, "sigterms"), delivery, ("sigterm",)
 
