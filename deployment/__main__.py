@@ -12,11 +12,13 @@ from deployment import (
     applying,
     bundle,
     checks,
+    costs,
     declarations,
     describing,
     destroying,
     examining,
     pausing,
+    proof,
 )
 from deployment.applying import Work
 from deployment.deployment import Options
@@ -189,6 +191,7 @@ def _plan(work: Work, given: argparse.Namespace) -> int:
         _show(found)
     applying.refuse(found)
     if not given.json:
+        print("\n".join(costs.lines(work.target)))
         print(f"{len(found.changes)} to change")
     return DIFFERENT if found.changes else FINE
 
@@ -198,7 +201,22 @@ def _apply(work: Work, given: argparse.Namespace) -> int:
     for note in found.notes:
         print(f"! {note}")
     print(f"{work.changed} changed")
-    return FINE
+    if not work.changed or given.no_proof or work.target.environment.is_local:
+        return FINE
+    return _prove(work)
+
+
+def _prove(work: Work) -> int:
+    """A no-op reaches each function, or does not."""
+    _progress(f"… proof: a task, a tick and an event are sent, for {proof.PATIENCE} s at most")
+    found = proof.prove(work)
+    for what in found.seen:
+        print(f"proved: {what}")
+    for what in found.unseen:
+        print(f"! not seen within {proof.PATIENCE} s: {what}")
+    for what in found.refused:
+        print(f"deploy.sh: refused: {what}", file=sys.stderr)
+    return FAILED if found.refused else FINE
 
 
 def _destroy(work: Work, given: argparse.Namespace) -> int:

@@ -26,6 +26,7 @@ from deployment.kinds import (
     functions,
     grants,
     queues,
+    regions,
     repository,
     schedules,
     secrets,
@@ -42,6 +43,7 @@ Planner = Callable[[Deployment], list[Change]]
 
 STAGES: Sequence[Sequence[Planner]] = (
     (services.plan,),
+    (regions.plan,),
     (accounts.plan,),
     (grants.plan, repository.plan, database.plan, topics.plan, secrets.plan),
     (queues.plan, expiry.plan),

@@ -49,6 +49,8 @@ def plan(it: Deployment) -> list[Change]:
     """Accounts that are not there, or do not say what they should."""
     _check_place(it)
     _check_database(it)
+    if paused := is_paused(it):
+        it.note(f"paused since {paused}; ./deploy.sh resume sets it going again")
     changes = [_account(it, name) for name in it.target.accounts]
     return [*filter(None, changes), *_removed(it)]
 
