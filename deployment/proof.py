@@ -55,7 +55,8 @@ def prove(
     if accounts.is_paused(it):
         return Proof(seen=(), refused=(), unseen=("nothing was sent: it is paused",))
     waiting = list(_probes(work, it))
-    seen, refused = [], []
+    seen: list[str] = []
+    refused: list[str] = []
     ends = clock() + PATIENCE
     while waiting and clock() < ends and not work.patience.stopped:
         sleep(PAUSE)
@@ -65,9 +66,10 @@ def prove(
             if answer is None:
                 continue
             waiting.remove(probe)
-            (refused if answer else seen).append(
-                f"{probe.what}: {answer}" if answer else probe.what
-            )
+            if answer:
+                refused.append(f"{probe.what}: {answer}")
+            else:
+                seen.append(probe.what)
     unseen = tuple(probe.what for probe in waiting)
     return Proof(seen=tuple(seen), refused=tuple(refused), unseen=unseen)
 
