@@ -15,6 +15,7 @@ def of(it: Deployment, row: Function) -> dict[str, str]:
     values = {
         "GOOGLE_CLOUD_PROJECT": target.project,
         "LOCATION": target.region,
+        **({"QUEUE_PREFIX": target.environment.prefix} if target.environment.prefix else {}),
         "FIRESTORE_DATABASE": target.environment.database,
         "HANDLER_BUDGET": str(row.budget),
         "FUNCTION_TIMEOUT": str(row.timeout),
