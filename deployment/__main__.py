@@ -46,21 +46,32 @@ Verb = Callable[[Work, argparse.Namespace], int]
 
 def main(words: Sequence[str]) -> int:
     """Carry out a command line; returns the exit status."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         given = _parser().parse_args(words)
         work = _work(given)
+        _stop_when_told(work)
         try:
             verb: Verb = given.verb
             return verb(work, given)
         except KeyboardInterrupt:
-            work.patience.stopped = True
+            work.patience.stop()
             print("deploy.sh: interrupted; the same command goes on from here", file=sys.stderr)
             return INTERRUPTED
     except DeploymentError as error:
         for line in str(error).splitlines():
             print(f"deploy.sh: {line}", file=sys.stderr)
         return error.status
+
+
+def _stop_when_told(work: Work) -> None:
+    """Ctrl-C and the like end what waits, and let what gcloud is doing come to its end."""
+
+    def stop(number: int, frame: object) -> None:
+        work.patience.stop()
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
 
 
 class _Parser(argparse.ArgumentParser):

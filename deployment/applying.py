@@ -63,6 +63,9 @@ ROUNDS = 4
 STILL = 20
 """Seconds between two lines that say what is still going on."""
 WORKERS = 8
+LONGEST_BUILD = 20 * 60
+LOOK_AGAIN = 15
+"""Seconds."""
 
 
 @dataclass(kw_only=True)
@@ -144,6 +147,8 @@ def carry_out(work: Work, changes: Sequence[Change]) -> list[tuple[Change, Faile
 
 def _converge(work: Work, stage: Sequence[Planner], counts: Callable[[Change], bool]) -> None:
     last: list[tuple[Change, Failed]] = []
+    if stage == (functions.plan,):
+        _let_finish(work)
     for _ in range(ROUNDS):
         it = work.deployment()
         changes = [change for change in _planned(it, stage) if counts(change) and change.commands]
@@ -164,6 +169,16 @@ def _converge(work: Work, stage: Sequence[Planner], counts: Callable[[Change], b
     for change in _planned(it, stage):
         if counts(change) and change.commands:
             raise DeploymentError("does not stay as it was made:\n" + "\n".join(change.lines()))
+
+
+def _let_finish(work: Work) -> None:
+    """What is being deployed is waited for: a second deployment would be refused or superfluous."""
+    for _ in range(LONGEST_BUILD // LOOK_AGAIN):
+        names = functions.going_on(work.deployment())
+        if not names or work.patience.stopped:
+            return
+        work.patience.pause(LOOK_AGAIN, f"… {', '.join(names)}: being deployed already")
+        work.world.forget({"functions"})
 
 
 def _groups(changes: Sequence[Change]) -> set[str]:

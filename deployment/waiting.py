@@ -20,15 +20,28 @@ class Patience:
     """Remembers what this bundle changed and when; `again` sleeps if another try makes sense."""
 
     def __init__(
-        self, say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep
+        self, say: Callable[[str], None], sleep: Callable[[float], object] | None = None
     ) -> None:
         self._say = say
-        self._sleep = sleep
+        self._stopped = threading.Event()
+        self._sleep = sleep or self._stopped.wait
         self._changed: dict[str, float] = {}
         self._said: set[str] = set()
         self._lock = threading.Lock()
-        self.stopped = False
-        """Whoever waits gives up: the command was interrupted."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the command was interrupted."""
+        return self._stopped.is_set()
+
+    def stop(self) -> None:
+        """Whoever waits gives up."""
+        self._stopped.set()
+
+    def pause(self, seconds: float, line: str) -> None:
+        """Sleep for a reason, which is said once."""
+        self._say_once(line)
+        self._sleep(seconds)
 
     def changed(self, what: str) -> None:
         """A grant, an account, a service or a database was just made."""
@@ -56,10 +69,11 @@ class Patience:
         limit = BUSY if known.needs == NOTHING else FRESH
         if start is None or time.monotonic() - start > limit:
             return False
+        self.pause(PAUSES[min(tries, len(PAUSES) - 1)], f"… {about}: waiting for {known.waits_for}")
+        return not self.stopped
+
+    def _say_once(self, line: str) -> None:
         with self._lock:
-            line = f"… {about}: waiting for {known.waits_for}"
             if line not in self._said:
                 self._said.add(line)
                 self._say(line)
-        self._sleep(PAUSES[min(tries, len(PAUSES) - 1)])
-        return not self.stopped

@@ -157,5 +157,20 @@ def _removed(it: Deployment) -> list[Change]:
 
 
 def _remove(it: Deployment, email: str) -> Change:
+    """With its roles on the project, which would stay as those of a deleted account."""
+    member, project = f"serviceAccount:{email}", it.target.project
+    roles = it.world.policy("projects", "get-iam-policy", project)
+    words = ("projects", "remove-iam-policy-binding", project, f"--member={member}")
+    taken = [
+        command(*words, f"--role={role}", "--condition=None")
+        for role, members in sorted(roles.items())
+        if member in members
+    ]
     delete = command("iam", "service-accounts", "delete", email)
-    return Change(sign=REMOVE, kind="account", name=email.partition("@")[0], commands=(delete,))
+    return Change(
+        sign=REMOVE,
+        kind="account",
+        name=email.partition("@")[0],
+        commands=(*taken, delete),
+        after="project",
+    )

@@ -49,6 +49,11 @@ def ours(it: Deployment) -> list[str]:
     ]
 
 
+def going_on(it: Deployment) -> list[str]:
+    """Ours that somebody, perhaps an interrupted run, is deploying just now."""
+    return [name for name in ours(it) if it.world.functions[name].get("state") == DEPLOYING]
+
+
 def in_time(it: Deployment, changes: list[Change]) -> list[Change]:
     """The changes that need not wait for another function's address.
 

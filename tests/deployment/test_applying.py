@@ -2,8 +2,9 @@
 
 import pytest
 
+from deployment.errors import DeploymentError
 from tests.deployment.conftest import Shell
-from tests.deployment.project import PROJECT, Interrupted, Project
+from tests.deployment.project import PROJECT, READING, Interrupted, Project
 
 CHANGES = 66
 """Of a first apply."""
@@ -113,3 +114,27 @@ def test_after_any_change_at_all(shell: Shell) -> None:
         shell.project.interrupt_after = None
         shell.apply()
         assert shell.lines() == [], f"after {count} changes"
+
+
+@pytest.mark.slow
+def test_after_any_refusal_at_all(shell: Shell) -> None:
+    """A refusal of any one call ends the run with its words; the next run goes on."""
+    for count in range(CHANGES):
+        shell.project = Project()
+        seen: list[tuple[str, ...]] = []
+
+        def refuse(
+            words: tuple[str, ...], count: int = count, seen: list[tuple[str, ...]] = seen
+        ) -> str | None:
+            if READING & set(words):
+                return None
+            seen.append(words)
+            at = len(seen) - 1
+            return "ERROR: (gcloud) PERMISSION_DENIED: not today" if at == count else None
+
+        shell.project.refuse = refuse
+        with pytest.raises(DeploymentError, match="not today"):
+            shell.apply()
+        shell.project.refuse = lambda words: None
+        shell.apply()
+        assert shell.lines() == [], f"after refusal {count}"
