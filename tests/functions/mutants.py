@@ -1,6 +1,8 @@
 """Mistakes in the shop, and the tests that notice them."""
 
-from functions import consumer, fanout, reminder
+from common.scheduling import calls
+from common.triggers import oidc
+from functions import consumer
 from functions.shop import campaigns, carts, items, money, orders, reminders, users
 from tests.common.mutants import Noticed
 
@@ -401,35 +403,35 @@ OTHERS = [
     ),
     Noticed(
         "the sweep is a campaign like any other",
-        fanout, "start",
+        calls, "tick",
         'if call.body.get("campaign") == sweep.NAME:',
         "if False:",
         ("test_triggers.py::test_the_tick_of_the_sweep_rings_what_is_overdue",),
     ),
     Noticed(
         "the task of a campaign is an alarm",
-        reminder, "ring",
+        calls, "due",
         'if "campaign" in call.body:',
         "if False:",
         ("test_triggers.py::test_a_task_of_a_campaign_is_not_taken_for_an_alarm",),
     ),
     Noticed(
         "the scheduler may ring a reminder",
-        reminder, "reminder",
-        "emails = [config.tasks_service_account]",
-        "emails = [config.tasks_service_account, config.scheduler_service_account]",
+        oidc, "callers_of",
+        "audience=config.reminder_audience, emails=[tasks]",
+        "audience=config.reminder_audience, emails=[tasks, scheduler]",
         ("test_triggers.py::test_who_may_call_a_function_and_for_which_audience",),
     ),
     Noticed(
         "only the scheduler may call fanout, and no run goes on",
-        fanout, "fanout",
-        "[config.scheduler_service_account, config.tasks_service_account]",
-        "[config.scheduler_service_account]",
+        oidc, "callers_of",
+        "emails=[scheduler, tasks]",
+        "emails=[scheduler]",
         ("test_triggers.py::test_who_may_call_a_function_and_for_which_audience",),
     ),
     Noticed(
         "fanout takes tokens for reminder",
-        fanout, "fanout",
+        oidc, "callers_of",
         "audience=config.fanout_audience",
         "audience=config.reminder_audience",
         ("test_triggers.py::test_who_may_call_a_function_and_for_which_audience",),
