@@ -98,7 +98,7 @@ def _targets(names: Iterator[str], modules: dict[str, Path]) -> set[str]:
     return found
 
 
-SERVICES = {"firestore", "pubsub", "tasks", "scheduler", "resources"}
+SERVICES = {"firestore", "pubsub", "tasks", "scheduler", "resources", "secrets"}
 ROOMS_OF_LOCAL = {
     "kernel": set[str](),
     **{f"services.{name}": {"kernel"} for name in SERVICES},

@@ -1,11 +1,17 @@
 """What the tests of the mini gcloud share: a cloud, and a way to run one command against it."""
 
+import json
+
 import pytest
 
 from local.gcloud.main import main
 from local.testing import local_cloud
 
 REGION = "europe-west1"
+NEEDED = (
+    *("artifactregistry", "cloudfunctions", "cloudscheduler", "cloudtasks", "eventarc"),
+    *("firestore", "iam", "pubsub", "run", "secretmanager"),
+)
 
 
 class Gcloud:
@@ -26,11 +32,18 @@ class Gcloud:
         assert code != 0, printed.out
         return printed.err.rstrip("\n")
 
+    def read(self, *words):
+        """What is printed as JSON."""
+        return json.loads(self.run(*words, "--format=json"))
+
 
 @pytest.fixture(scope="module")
 def cloud():
     """A running cloud, shared by a module's tests; each uses names of its own."""
     with local_cloud() as made:
+        names = [f"{name}.googleapis.com" for name in NEEDED]
+        path = f"/v1/projects/{made.project}/services:batchEnable"
+        made.request("POST", path, {"serviceIds": names})
         yield made
 
 
