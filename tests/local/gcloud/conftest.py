@@ -17,7 +17,8 @@ NEEDED = (
 class Gcloud:
     """Runs commands in this process; `run` returns what was printed, `fail` why it was refused."""
 
-    def __init__(self, capsys):
+    def __init__(self, cloud, capsys):
+        self.cloud = cloud
         self._capsys = capsys
 
     def run(self, *words):
@@ -26,10 +27,12 @@ class Gcloud:
         assert code == 0, printed.err
         return printed.out.rstrip("\n")
 
-    def fail(self, *words):
-        code = main([*words])
+    def fail(self, *words, code=None):
+        """What is printed; `code` is the exit code, if it has to be a certain one."""
+        ended = main([*words])
         printed = self._capsys.readouterr()
-        assert code != 0, printed.out
+        assert ended != 0, printed.out
+        assert code in (None, ended), printed.err
         return printed.err.rstrip("\n")
 
     def read(self, *words):
@@ -51,4 +54,4 @@ def cloud():
 def gcloud(cloud, monkeypatch, capsys):
     """gcloud for that cloud."""
     monkeypatch.setenv("LOCAL_URL", cloud.url)
-    return Gcloud(capsys)
+    return Gcloud(cloud, capsys)
