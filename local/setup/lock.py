@@ -59,7 +59,7 @@ def blocks(text: str) -> dict[str, str]:
 
 
 def added(pinned: Mapping[str, str], known: Mapping[str, str]) -> str:
-    """Return the requirements that are not known yet; raises ValueError for one pinned otherwise."""
+    """Return the requirements that are new; raises ValueError for one that is pinned otherwise."""
     for name, block in known.items():
         if pinned.get(name) != block:
             raise ValueError(f"{name} is pinned otherwise where more is installed with it")

@@ -33,16 +33,17 @@ def test_a_service_is_listed_once_it_is_enabled(gcloud):
     ("words", "begins"),
     [
         (("tasks", "queues", "list", "--location=europe-west1"), "PERMISSION_DENIED: Cloud Tasks"),
-        (("secrets", "list"), "PERMISSION_DENIED: Secret Manager API has not been used in project"),
-        (
-            ("functions", "list", "--v2"),
-            "ResponseError: status=[403], code=[Ok], message=[Cloud Functions API has not been",
-        ),
+        (("functions", "list", "--v2"), "PERMISSION_DENIED: Cloud Functions API has not been used"),
+        (("secrets", "list"), "to access projects instance [a-new-project] (or it may not exist)"),
+        (("run", "services", "list"), "to access namespaces instance [a-new-project] (or it may"),
+        (("pubsub", "topics", "create", "t"), "PERMISSION_DENIED: Cloud Pub/Sub API has not been"),
     ],
 )
 def test_a_service_that_is_not_enabled_is_told_from_what_is_missing(gcloud, words, begins):
     shown = gcloud.fail(*words, "--project=a-new-project", code=1)
     assert begins in shown
+    assert "has not been used in project a-new-project before or it is disabled" in shown
+    assert shown.endswith("  reason: SERVICE_DISABLED")
     assert "NOT_FOUND" not in shown
 
 
