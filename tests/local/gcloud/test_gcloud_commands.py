@@ -180,3 +180,60 @@ def test_the_state_folder_says_where_the_cloud_is(cloud):
     command = [sys.executable, RUNNABLE, "projects", "describe", "p", "--format=value(projectId)"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "p\n")
+
+
+def test_a_limit_is_cleared_and_attempts_may_be_unlimited(gcloud):
+    gcloud.run("tasks", "queues", "create", "cleared", *HERE, "--max-concurrent-dispatches=3")
+    changes = ("--max-attempts=unlimited", "--clear-max-concurrent-dispatches")
+    changed = gcloud.read("tasks", "queues", "update", "cleared", *HERE, *changes)
+    assert changed["retryConfig"]["maxAttempts"] == -1
+    assert changed["rateLimits"]["maxConcurrentDispatches"] == 1000
+
+
+def test_a_task_is_made_looked_at_and_deleted(gcloud):
+    gcloud.run("tasks", "queues", "create", "of-tasks", *HERE)
+    gcloud.run("tasks", "queues", "pause", "of-tasks", *HERE)
+    queue = ("--queue=of-tasks", *HERE)
+    token = ("--oidc-service-account-email=a@b.c", "--oidc-token-audience=http://127.0.0.1:9")
+    url = ("--url=http://127.0.0.1:9/", "--method=GET")
+    gcloud.run("tasks", "create-http-task", "one", *queue, *url, *token)
+    shown = gcloud.read("tasks", "describe", "one", *queue)
+    assert shown["httpRequest"]["oidcToken"]["audience"] == "http://127.0.0.1:9"
+    assert len(gcloud.read("tasks", "list", *queue, "--limit=10")) == 1
+    gcloud.run("tasks", "delete", "one", *queue)
+    assert gcloud.read("tasks", "list", *queue) == []
+
+
+def test_a_job_keeps_all_its_settings_and_can_be_paused(gcloud):
+    settings = ("--time-zone=Europe/Berlin", "--description=shop/prod", "--http-method=post")
+    retries = ("--max-retry-attempts=5", "--max-retry-duration=90000s", "--min-backoff=5s")
+    job = ("scheduler", "jobs")
+    target = ("--uri=http://127.0.0.1:9/", "--schedule=0 8 * * 1")
+    gcloud.run(*job, "create", "http", "kept", *HERE, *target, *settings, *retries)
+    gcloud.run(*job, "pause", "kept", *HERE)
+    shown = gcloud.read(*job, "describe", "kept", *HERE)
+    assert (shown["timeZone"], shown["description"]) == ("Europe/Berlin", "shop/prod")
+    assert shown["retryConfig"]["maxRetryDuration"] == "90000s"
+    assert shown["state"] == "PAUSED"
+    gcloud.run(*job, "resume", "kept", *HERE)
+    assert gcloud.read(*job, "describe", "kept", *HERE)["state"] == "ENABLED"
+
+
+def test_an_account_is_described_changed_and_a_conflict_when_it_exists(gcloud):
+    words = ("iam", "service-accounts")
+    gcloud.run(*words, "create", "described", "--display-name=One", "--description=shop/prod")
+    email = "described@local-project.iam.gserviceaccount.com"
+    gcloud.run(*words, "update", email, "--description=other")
+    shown = gcloud.read(*words, "describe", email)
+    assert (shown["displayName"], shown["description"]) == ("One", "other")
+    assert "is the subject of a conflict: Service account described already exists" in gcloud.fail(
+        *words, "create", "described", code=1
+    )
+    assert "NOT_FOUND: Unknown service account" in gcloud.fail(
+        *words, "describe", "nobody@local-project.iam.gserviceaccount.com", code=1
+    )
+
+
+def test_without_a_format_only_what_happened_is_said(gcloud):
+    assert gcloud.run("pubsub", "topics", "create", "quiet") == ""
+    assert gcloud.read("pubsub", "topics", "create", "shown")[0]["name"].endswith("/topics/shown")
