@@ -549,7 +549,8 @@ setting() {
 # What .gcloudignore lets through: names and contents.
 source_digest() (
   cd "$here"
-  find main.py requirements.txt common functions -type f ! -name '*.pyc' -exec "${sum[@]}" {} + |
+  find main.py requirements.txt common functions -type f ! -name '*.pyc' \
+    ! -path 'common/cloud/memory/*' -exec "${sum[@]}" {} + |
     LC_ALL=C sort
 )
 

@@ -1,11 +1,22 @@
-"""What the tests of the proof explored, behind the results."""
+"""What is printed behind the results: what the proof explored, and what each room took."""
 
 from typing import Any
 
 import pytest
 
+from tests import rooms
+
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    _tell_what_was_explored(terminalreporter)
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    durations = [(it.nodeid, it.duration) for it in reports if isinstance(it, pytest.TestReport)]
+    if durations:
+        terminalreporter.section("time per room")
+        terminalreporter.write_line("\n".join(rooms.times(durations)))
+
+
+def _tell_what_was_explored(terminalreporter: pytest.TerminalReporter) -> None:
     passed = terminalreporter.stats.get("passed", [])
     found: list[tuple[str, Any]] = [it for report in passed for it in report.user_properties]
     explored = [it for name, it in found if name == "explored"]

@@ -83,7 +83,8 @@ def test_the_functions_read_no_wall_clock_and_do_not_ask_where_they_run() -> Non
 
 def test_the_top_level_holds_what_the_contract_names() -> None:
     expected = {"functions", "common", "local", "tests", "deploy.sh", "main.py"}
-    expected |= {"requirements.txt", "README.md", "pyproject.toml"}
+    expected |= {"requirements.txt", "pyproject.toml", "docs", "README.md"}
+    expected |= {"CONTRIBUTING.md", "CHANGELOG.md"}
     found = {path.name for path in ROOT.iterdir() if not path.name.startswith((".", "__"))}
     assert found == expected
 

@@ -1,8 +1,19 @@
 """Firestore: the one client, reads with their server time, and writes that commit together.
 
-Every foreign exception is translated here: a failed precondition is `RefusedError`, a write the
-server will never take is `PermanentError`, anything else is `TransientError` (and, for a commit,
-ambiguous: it may have been applied).
+Every foreign exception is translated here: a failed precondition is `RefusedError`, what the server
+will never take is `PermanentError`, anything else is `TransientError` (and, for a commit,
+ambiguous: the writes may have been applied).
+
+What the functions here read and write is kept by a `Backend`. That is Google's service, through the
+client of this process, unless a test says otherwise:
+
+    from common.cloud import firestore
+    from common.cloud.firestore import Merge
+    from common.cloud.memory import MemoryFirestore
+
+    with firestore.using(MemoryFirestore()) as memory:
+        firestore.commit([Merge(path="patients/ada", fields={"is_due": True})])
+        assert memory.documents("patients") == {"patients/ada": {"is_due": True}}
 """
 
 import functools
@@ -10,9 +21,10 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote
 
 from google.api_core import exceptions as google
@@ -32,7 +44,11 @@ MAX_ID_BYTES = 1500
 """Longest document id, https://firebase.google.com/docs/firestore/quotas."""
 
 DELETE_FIELD = firestore.DELETE_FIELD
+"""The value of a field that an Update or a Merge removes."""
+SERVER_TIMESTAMP = firestore.SERVER_TIMESTAMP
+"""The value of a field that becomes the commit's time, to the millisecond."""
 Increment = firestore.Increment
+"""The value of a field that a number is added to: `Increment(1)`."""
 
 _RETRIED = (google.ServiceUnavailable, google.TooManyRequests, google.Aborted)
 _RETRY = Retry(
@@ -43,15 +59,16 @@ _RETRY = Retry(
     timeout=RPC_TIMEOUT,
 )
 _REFUSED = (google.AlreadyExists, google.FailedPrecondition, google.NotFound)
-_NEVER = (google.InvalidArgument, TypeError, ValueError)
+# The client trips over an update of a field and of another field inside of it: AttributeError.
+_NEVER = (google.InvalidArgument, AttributeError, TypeError, ValueError)
 _making = threading.Lock()
-_latest: datetime | None = None
 
 
 @functools.cache
 def _make_client() -> firestore.Client:
-    at = settings.current()
-    return firestore.Client(project=at.google_cloud_project, database=at.firestore_database)
+    config = settings.current()
+    project, database = config.google_cloud_project, config.firestore_database
+    return firestore.Client(project=project, database=database)
 
 
 def client() -> firestore.Client:
@@ -119,40 +136,48 @@ class Delete:
 Write = Create | Update | Merge | Delete
 
 
+Filter = tuple[str, str, Any]
+"""A condition of a query: field, operator (`==`, `<`, `<=`, `>`, `>=`, `in`, …), value."""
+
+
+class Backend(Protocol):
+    """Keeps documents: Google's service, or a stand-in for the service.
+
+    Each method may raise TransientError (not now) and PermanentError (never).
+    """
+
+    def read_all(self, paths: Sequence[str]) -> list[Snapshot]:
+        """A strong read of several documents, in the order of the paths."""
+
+    def commit(self, writes: Sequence[Write]) -> datetime:
+        """Apply all the writes, or none; the commit's time. Raises RefusedError too."""
+
+    def query(
+        self, collection: str, filters: Sequence[Filter], limit: int | None, after: str | None
+    ) -> Iterator[Snapshot]:
+        """The documents that `query` describes."""
+
+
 def read(path: str) -> Snapshot:
-    """One document. Raises TransientError when it cannot be read now."""
+    """One document, by a strong read.
+
+    Raises TransientError when the document cannot be read now, PermanentError for what is no path.
+    """
     return next(iter(read_all([path])))
 
 
 def read_all(paths: Sequence[str]) -> list[Snapshot]:
-    """Several documents, in the order of the paths."""
-    at = client()
-    try:
-        found = at.get_all([at.document(p) for p in paths], retry=_RETRY, timeout=RPC_TIMEOUT)
-        by_path = {snapshot.reference.path: _snapshot(snapshot) for snapshot in found}
-    except google.GoogleAPIError as error:
-        raise TransientError(f"cannot read {', '.join(paths)}: {error}") from error
-    return [by_path[path] for path in paths]
+    """Several documents, in the order of the paths. Raises TransientError, like `read`."""
+    return [_seen(snapshot) for snapshot in _backend.read_all(paths)]
 
 
 def commit(writes: Sequence[Write]) -> datetime:
     """Apply all the writes, or none. Returns the commit's time, by the server's clock.
 
     Raises RefusedError (a precondition did not hold), PermanentError (the server will never take
-    them), TransientError (whether it was applied is not known).
+    them), TransientError (whether the writes were applied is not known).
     """
-    batch = client().batch()
-    try:
-        for write in writes:
-            _add(batch, write)
-        batch.commit(retry=_RETRY, timeout=RPC_TIMEOUT)
-    except _REFUSED as error:
-        raise RefusedError(str(error)) from error
-    except _NEVER as error:
-        raise PermanentError(f"these writes can never be stored: {error}") from error
-    except google.GoogleAPIError as error:
-        raise TransientError(f"a commit failed: {error}") from error
-    return _remember(batch.commit_time)
+    return _remember(_backend.commit(writes))
 
 
 def latest_time() -> datetime | None:
@@ -162,29 +187,38 @@ def latest_time() -> datetime | None:
 
 def query(
     collection: str,
-    *filters: tuple[str, str, Any],
+    *filters: Filter,
     limit: int | None = None,
     after: str | None = None,
 ) -> Iterator[Snapshot]:
     """Documents of a collection in the order of their ids, or of the one range-filtered field.
 
-    `filters` are (field, operator, value); `after` is the id to go on behind (id order only).
+    `filters` are (field, operator, value). `limit` is the largest number of documents. `after` is
+    a document id: the query goes on after that document (in the order of ids only). While the
+    documents are iterated over, raises PermanentError for a query that no server answers, and
+    TransientError when the query cannot be answered now.
     """
-    at = client()
-    found = at.collection(collection)
-    for name, operator, value in filters:
-        found = found.where(filter=FieldFilter(name, operator, value))
-    if all(operator == "==" for _, operator, _ in filters):
-        found = found.order_by(FieldPath.document_id())
-        if after is not None:
-            found = found.start_after({"__name__": at.document(f"{collection}/{after}")})
-    if limit is not None:
-        found = found.limit(limit)
+    yield from map(_seen, _backend.query(collection, filters, limit, after))
+
+
+AnyBackend = TypeVar("AnyBackend", bound=Backend)
+
+
+@contextmanager
+def using(backend: AnyBackend) -> Iterator[AnyBackend]:
+    """For a test: all functions of this module use another backend, inside the `with` block.
+
+    The backend takes the place of Google's service for all threads of the process, and what was
+    known of the time of the server before is forgotten for as long.
+    """
+    global _backend, _latest
+    with _switching:
+        earlier, _backend, _latest = (_backend, _latest), backend, None
     try:
-        for snapshot in found.stream(timeout=RPC_TIMEOUT):
-            yield _snapshot(snapshot)
-    except google.GoogleAPIError as error:
-        raise TransientError(f"cannot query {collection}: {error}") from error
+        yield backend
+    finally:
+        with _switching:
+            _backend, _latest = earlier
 
 
 def document_id(name: str) -> str:
@@ -221,9 +255,14 @@ def storable(value: Any, depth: int = 10) -> Any:
 
 
 def storable_fields(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """A JSON object as a document's fields; those without a legal name are together in `more`."""
-    fields = {name: storable(value) for name, value in payload.items() if _is_field_name(name)}
+    """A JSON object as a document's fields; those without a legal name are together in `more`.
+
+    A field of the payload's own that is named `more` is among them then.
+    """
     more = {name: value for name, value in payload.items() if not _is_field_name(name)}
+    if more and "more" in payload:
+        more["more"] = payload["more"]
+    fields = {name: storable(value) for name, value in payload.items() if name not in more}
     return {**fields, "more": json.dumps(more)} if more else fields
 
 
@@ -232,19 +271,94 @@ def _is_field_name(name: str) -> bool:
     return 0 < len(name.encode()) <= MAX_ID_BYTES and not reserved
 
 
+class _Google:
+    """The service, through this process's client."""
+
+    def read_all(self, paths: Sequence[str]) -> list[Snapshot]:
+        database = client()
+        try:
+            references = [database.document(path) for path in paths]
+            found = database.get_all(references, retry=_RETRY, timeout=RPC_TIMEOUT)
+            by_path = {snapshot.reference.path: _snapshot(snapshot) for snapshot in found}
+        except _NEVER as error:
+            raise PermanentError(f"{', '.join(paths)} can never be read: {error}") from error
+        except google.GoogleAPIError as error:
+            raise TransientError(f"cannot read {', '.join(paths)}: {error}") from error
+        return [by_path[path] for path in paths]
+
+    def commit(self, writes: Sequence[Write]) -> datetime:
+        batch = client().batch()
+        try:
+            for write in writes:
+                _add(batch, write)
+            batch.commit(retry=_RETRY, timeout=RPC_TIMEOUT)
+        except _REFUSED as error:
+            raise RefusedError(str(error)) from error
+        except _NEVER as error:
+            raise PermanentError(f"these writes can never be stored: {error}") from error
+        except google.GoogleAPIError as error:
+            raise TransientError(f"a commit failed: {error}") from error
+        time: datetime = batch.commit_time
+        return time
+
+    def query(
+        self, collection: str, filters: Sequence[Filter], limit: int | None, after: str | None
+    ) -> Iterator[Snapshot]:
+        try:
+            for snapshot in _query(collection, filters, limit, after).stream(timeout=RPC_TIMEOUT):
+                yield _snapshot(snapshot)
+        except _NEVER as error:
+            raise PermanentError(f"{collection} can never be asked this: {error}") from error
+        except google.GoogleAPIError as error:
+            raise TransientError(f"cannot query {collection}: {error}") from error
+
+
 def _add(batch: firestore.WriteBatch, write: Write) -> None:
-    at = client()
-    reference = at.document(write.path)
+    database = client()
+    reference = database.document(write.path)
     match write:
         case Create():
             batch.create(reference, dict(write.fields))
         case Update():
-            fence = at.write_option(last_update_time=write.update_time)
+            fence = database.write_option(last_update_time=write.update_time)
             batch.update(reference, dict(write.fields), option=fence)
         case Merge():
             batch.set(reference, dict(write.fields), merge=True)
         case Delete():
             batch.delete(reference)
+
+
+def _query(
+    collection: str, filters: Sequence[Filter], limit: int | None, after: str | None
+) -> firestore.Query:
+    database = client()
+    found = database.collection(collection)
+    for name, operator, value in filters:
+        found = found.where(filter=FieldFilter(name, operator, value))
+    if is_by_id(filters):
+        found = found.order_by(FieldPath.document_id())
+        if after is not None:
+            found = found.start_after({"__name__": database.document(f"{collection}/{after}")})
+    return found if limit is None else found.limit(limit)
+
+
+def is_by_id(filters: Sequence[Filter]) -> bool:
+    """Whether a query with these filters returns documents in the order of their ids."""
+    return all(operator == "==" for _, operator, _ in filters)
+
+
+def _snapshot(found: DocumentSnapshot) -> Snapshot:
+    return Snapshot(
+        path=found.reference.path,
+        data=found.to_dict() or {},
+        update_time=found.update_time,
+        read_time=found.read_time,
+    )
+
+
+def _seen(snapshot: Snapshot) -> Snapshot:
+    _remember(snapshot.read_time)
+    return snapshot
 
 
 def _remember(time: datetime) -> datetime:
@@ -253,10 +367,6 @@ def _remember(time: datetime) -> datetime:
     return time
 
 
-def _snapshot(found: DocumentSnapshot) -> Snapshot:
-    return Snapshot(
-        path=found.reference.path,
-        data=found.to_dict() or {},
-        update_time=found.update_time,
-        read_time=_remember(found.read_time),
-    )
+_switching = threading.Lock()
+_backend: Backend = _Google()
+_latest: datetime | None = None

@@ -3,17 +3,36 @@
 A name is a hash of what makes the task one, so that a repeat does not add a task. It guards for an
 hour at least and a day at most after the task has run (the sources disagree), so nothing relies on
 it for longer, nor uses a name twice: who runs twice is decided in Firestore.
+
+Tasks are created by a `Backend`: Google's service, unless a test says otherwise:
+
+    from common.cloud import tasks
+    from common.cloud.memory import MemoryTasks
+    from common.cloud.tasks import Task
+
+    alarm = Task(
+        queue="reminders",
+        url="https://reminder.example",
+        body={"reminder_id": "review:o-1"},
+        identity=("reminders", "review:o-1"),
+        audience="https://reminder.example",
+    )
+    with tasks.using(MemoryTasks()) as memory:
+        tasks.enqueue(alarm)
+        tasks.enqueue(alarm)                    # the same name: no second task
+        assert list(memory.tasks.values()) == [alarm]
 """
 
 import functools
 import hashlib
 import json
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 import grpc
 from google.api_core import exceptions as google
@@ -29,7 +48,10 @@ MAX_BODY = 100_000
 """Bytes; what the client's documentation promises (the service takes ten times that today)."""
 FURTHEST = timedelta(days=30)
 """How far ahead a task may be scheduled."""
+SHORTEST_DEADLINE, LONGEST_DEADLINE = timedelta(seconds=15), timedelta(minutes=30)
+"""How long an attempt of a task may take, at least and at most."""
 RPC_TIMEOUT = 10.0
+"""Seconds for one call of the service, the retries included."""
 PARALLEL = 16
 """Creates under way at once when many are enqueued."""
 
@@ -47,8 +69,8 @@ _RETRY = Retry(
 _NEVER = (google.InvalidArgument, google.NotFound, google.FailedPrecondition, google.Forbidden)
 _making = threading.Lock()
 
-
 Made = Literal["created", "existed"]
+"""What became of a task that was to be created: `existed` if its name has been used."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +89,16 @@ class Task:
     headers: Mapping[str, str] = field(default_factory=dict)
     deadline: timedelta = timedelta(seconds=60)
     """How long an attempt may take; 15 s to 30 min."""
+
+
+class Backend(Protocol):
+    """Creates tasks: Google's service, or a stand-in for the service."""
+
+    def create(self, task: Task) -> Made:
+        """Create one task, unless its name has been used.
+
+        Raises PermanentError (never) and TransientError (not now; the task may have been created).
+        """
 
 
 @functools.cache
@@ -89,36 +121,39 @@ def client() -> tasks_v2.CloudTasksClient:
 def enqueue(task: Task) -> Made:
     """Create the task unless one of its name exists or existed a short while ago.
 
-    Raises PermanentError for a task the service will never take, TransientError when it cannot be
-    created now (it may have been).
+    Raises PermanentError for a task the service will never take, TransientError when the task
+    cannot be created now (it may have been created all the same).
     """
-    made = _create(task)
+    made = _backend.create(task)
     action: logs.Action = "scheduled" if task.at else "enqueued"
     logs.info(action, f"a task on {task.queue}", queue=task.queue, existed=made == "existed")
     return made
 
 
-def _create(task: Task) -> Made:
-    at = settings.current()
-    queue = client().queue_path(at.google_cloud_project, at.location, task.queue)
-    try:
-        client().create_task(
-            parent=queue, task=_request(queue, task), retry=_RETRY, timeout=RPC_TIMEOUT
-        )
-    except google.AlreadyExists:
-        return "existed"
-    except _NEVER as error:
-        raise _translate(error, task) from error
-    except google.GoogleAPICallError as error:
-        raise TransientError(f"cannot enqueue on {task.queue}: {error}") from error
-    return "created"
-
-
 def enqueue_all(tasks: Iterable[Task]) -> list[Made]:
     """Create several tasks, a bounded number at a time; raises the first error after trying all."""
     with ThreadPoolExecutor(max_workers=PARALLEL) as pool:
-        futures = [pool.submit(_create, task) for task in tasks]
+        futures = [pool.submit(_backend.create, task) for task in tasks]
     return [future.result() for future in futures]
+
+
+AnyBackend = TypeVar("AnyBackend", bound=Backend)
+
+
+@contextmanager
+def using(backend: AnyBackend) -> Iterator[AnyBackend]:
+    """For a test: tasks are created by another backend, inside the `with` block.
+
+    The backend takes the place of Google's service for all threads of the process.
+    """
+    global _backend
+    with _switching:
+        earlier, _backend = _backend, backend
+    try:
+        yield backend
+    finally:
+        with _switching:
+            _backend = earlier
 
 
 def name(identity: tuple[str, ...]) -> str:
@@ -126,10 +161,33 @@ def name(identity: tuple[str, ...]) -> str:
     return hashlib.sha256("\0".join(identity).encode()).hexdigest()
 
 
-def _request(queue: str, task: Task) -> tasks_v2.Task:
+def encoded_body(task: Task) -> bytes:
+    """The task's body as it is sent. Raises PermanentError for one that is too large."""
     body = json.dumps(task.body).encode()
     if len(body) > MAX_BODY:
         raise PermanentError(f"a task's body has {len(body)} bytes, more than {MAX_BODY}")
+    return body
+
+
+class _Google:
+    """The service, through this process's client."""
+
+    def create(self, task: Task) -> Made:
+        config = settings.current()
+        queue = client().queue_path(config.google_cloud_project, config.location, task.queue)
+        request = _request(queue, task)
+        try:
+            client().create_task(parent=queue, task=request, retry=_RETRY, timeout=RPC_TIMEOUT)
+        except google.AlreadyExists:
+            return "existed"
+        except _NEVER as error:
+            raise _translate(error, task) from error
+        except google.GoogleAPIError as error:
+            raise TransientError(f"cannot enqueue on {task.queue}: {error}") from error
+        return "created"
+
+
+def _request(queue: str, task: Task) -> tasks_v2.Task:
     request = tasks_v2.Task(
         name=f"{queue}/tasks/{name(task.identity)}",
         dispatch_deadline=Duration(seconds=int(task.deadline.total_seconds())),
@@ -137,7 +195,7 @@ def _request(queue: str, task: Task) -> tasks_v2.Task:
             url=task.url,
             http_method=tasks_v2.HttpMethod.POST,
             headers={"Content-Type": "application/json", **task.headers},
-            body=body,
+            body=encoded_body(task),
             oidc_token=tasks_v2.OidcToken(
                 service_account_email=settings.current().tasks_service_account,
                 audience=task.audience,
@@ -156,3 +214,7 @@ def _translate(error: google.GoogleAPICallError, task: Task) -> Exception:
     if isinstance(error, google.InvalidArgument):
         return PermanentError(message)
     return TransientError(message)
+
+
+_switching = threading.Lock()
+_backend: Backend = _Google()

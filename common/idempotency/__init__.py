@@ -1,4 +1,4 @@
-"""Every effect once. The face of the room: what a trigger and a handler need of it."""
+"""Every effect once: what a trigger and a handler need. `delivery` explains how, and what for."""
 
 from common.idempotency.call import Call
 from common.idempotency.delivery import run

@@ -10,15 +10,13 @@ NotYetError         │ waiting, uncounted          │ raises it, for up to PAT
 InProgressError     │ waiting, uncounted          │ raises it
 any other error     │ waiting; the last time dead │ raises it; or Answer dead_lettered
 LostClaimError      │ is somebody else's          │ raises it
-SettledError        │ is settled already          │ Answer as it says
+SettledError        │ is settled already          │ Answer as the record says
 """
 
 import json
-from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import NoReturn
 
-from common.cloud.firestore import Write
 from common.errors import (
     EffectConflictError,
     InProgressError,
@@ -27,13 +25,23 @@ from common.errors import (
     NotYetError,
     PermanentError,
     SettledError,
+    StepVanishedError,
     TransientError,
 )
 from common.idempotency import dead_letters
-from common.idempotency.claim import MAX_TRIES, Claim, Draft
+from common.idempotency.change import (
+    Change,
+    Completed,
+    DeadLettered,
+    Failed,
+    Released,
+    Waiting,
+)
+from common.idempotency.claim import MAX_TRIES, Claim
+from common.idempotency.fingerprint import to_json
 from common.idempotency.job import Answer, Handler, Job, dead_letter_writes
 from common.idempotency.record import Record, State
-from common.idempotency.work import Outcome, Work, completing
+from common.idempotency.work import Outcome, Progress, Work
 from common.process import logs, shutdown
 
 PATIENCE = timedelta(hours=12)
@@ -41,13 +49,14 @@ PATIENCE = timedelta(hours=12)
 
 
 class Attempt:
-    """One attempt at one job, by whoever holds its claim."""
+    """One attempt at one job, by the delivery that holds the claim."""
 
     def __init__(self, job: Job, claim: Claim, *, max_attempts: int) -> None:
         self._job = job
         self._claim = claim
         self._max_attempts = max_attempts
-        self._work = Work(claim, on_unknown_outcome=job.on_unknown_outcome)
+        self._progress = Progress()
+        self._work = Work(claim, self._progress, on_unknown_outcome=job.on_unknown_outcome)
 
     def run(self, handler: Handler) -> Answer:
         """Run the handler and settle the record. Raises what the table above says."""
@@ -68,9 +77,9 @@ class Attempt:
         """
         with self._claim.lock:
             may_repeat = is_last_call and self._job.on_unknown_outcome == "rerun"
-            if self._work.is_in_effect and not may_repeat:
+            if self._progress.is_in_effect and not may_repeat:
                 return False
-            self._settle(Record.released)
+            self._settle(Change(ending=Released()))
             return True
 
     def _attend(self, handler: Handler) -> Answer:
@@ -79,84 +88,90 @@ class Attempt:
         except (LostClaimError, SettledError):
             raise
         except NothingToDoError as error:
-            self._commit(completing(Outcome(result=error.status)))
+            self._settle(self._completion(Outcome(result=error.status)))
             raise
         except PermanentError as error:
             return self._dead_letter(describe(error), dead_letters.reason(error))
         except NotYetError as error:
             return self._wait(error)
         except InProgressError:
-            self._settle(Record.released)
+            self._settle(Change(ending=Released()))
             raise
         except (Exception, SystemExit) as error:
             return self._fail(error)
 
     def _perform(self, handler: Handler) -> Answer:
         for tried in range(MAX_TRIES):
-            if tried and self._work.remaining() <= 0:
+            if tried and self._claim.remaining() <= 0:
                 break
+            self._progress.reached.clear()
             try:
-                outcome = handler(self._work)
-                self._work.complete(outcome)
-                return self._done(outcome)
+                return self._complete(handler(self._work))
             except EffectConflictError:
-                self._work.rewind()
-        raise TransientError("what this work reads keeps changing")
+                continue
+        raise TransientError("the documents that this work reads keep changing")
 
-    def _done(self, outcome: Outcome) -> Answer:
+    def _complete(self, outcome: Outcome) -> Answer:
+        vanished = self._claim.record.steps.keys() - self._progress.reached
+        if vanished:
+            raise StepVanishedError(f"finished earlier, but not in the handler: {sorted(vanished)}")
+        self._claim.commit(self._completion(outcome))
         if dead_letter := self._claim.record.replay_of:
-            logs.info("replayed", "a dead letter is worked off", dead_letter=dead_letter)
+            logs.info("replayed", "a dead letter has been replayed", dead_letter=dead_letter)
         return Answer(status="done", result=outcome.result)
 
-    def _dead_letter(self, text: str, reason: str) -> Answer:
-        def draft(record: Record) -> tuple[Record, Sequence[Write]]:
-            record = record.dead_lettered(text)
-            return record, dead_letter_writes(self._job, record, reason)
+    def _completion(self, outcome: Outcome) -> Change:
+        """Done, with this outcome; a dead letter whose replay this is becomes `replayed`."""
+        replay_of = self._claim.record.replay_of
+        replayed = [dead_letters.replayed(replay_of)] if replay_of else []
+        ending = Completed(result=to_json(outcome.result))
+        return Change(ending=ending, writes=[*outcome.writes, *replayed])
 
-        self._commit(draft)
-        logs.error("dead_lettered", text)
-        return answer_of(self._claim.record)
+    def _dead_letter(self, error: str, reason: str) -> Answer:
+        for _ in range(MAX_TRIES):
+            record = self._claim.record.dead_lettered(error)
+            writes = dead_letter_writes(self._job, record, reason)
+            try:
+                self._settle(Change(ending=DeadLettered(error=error), writes=writes))
+            except EffectConflictError:
+                continue
+            logs.error("dead_lettered", error)
+            return answer_of(self._claim.record)
+        raise TransientError("the documents that the dead letter's writes read keep changing")
 
     def _wait(self, error: NotYetError) -> Answer:
         now = self._work.now
         if now - (self._claim.record.waiting_since or now) > PATIENCE:
             return self._dead_letter(f"waited {PATIENCE} for this: {error}", "waited_too_long")
-        self._settle(lambda record: record.waiting(describe(error), now))
+        self._settle(Change(ending=Waiting(error=describe(error), now=now)))
         raise error
 
     def _fail(self, error: BaseException) -> Answer:
         if self._claim.record.attempts >= self._max_attempts:
             return self._dead_letter(describe(error), "attempts_used_up")
-        self._settle(lambda record: record.failed(describe(error)))
+        self._settle(Change(ending=Failed(error=describe(error))))
         _raise(error)
 
-    def _settle(self, change: Callable[[Record], Record]) -> None:
-        self._commit(lambda record: (change(record), ()))
-
-    def _commit(self, draft: Draft) -> None:
-        # What the steps have done is recorded with it; if just that cannot be stored, without it.
-        for _ in range(MAX_TRIES):
-            try:
-                return self._claim.commit(self._work.carrying(draft))
-            except EffectConflictError:
-                continue
-            except PermanentError:
-                return self._claim.commit(draft)
-        raise TransientError("what this work reads keeps changing")
+    def _settle(self, change: Change) -> None:
+        # What the steps have done is recorded too; if just that cannot be stored, the rest is.
+        try:
+            self._claim.commit(change)
+        except PermanentError:
+            self._claim.commit(change, with_travelling=False)
 
 
 def answer_of(record: Record) -> Answer:
-    """What a settled record answers. Raises InProgressError for one that is not."""
+    """What a settled record answers. Raises InProgressError for a record that is not settled."""
     match record.state:
         case State.DONE:
             return Answer(status="done", result=json.loads(record.result or "null"))
         case State.DEAD:
             return Answer(status="dead_lettered", result=record.error)
-    raise InProgressError("this was given back")
+    raise InProgressError("this work was given back")
 
 
 def describe(error: BaseException) -> str:
-    """An error as a record keeps it."""
+    """An error as a record keeps it: its type and its text, cut to `dead_letters.MAX_ERROR`."""
     return f"{type(error).__name__}: {error}"[: dead_letters.MAX_ERROR]
 
 

@@ -1,27 +1,29 @@
-"""A claim that is held: every further write of its record is fenced, and recovers itself.
+"""A claim that is held: every further write of its record is fenced, and recovers by itself.
 
-After any error of a write the record is read, and decides:
+After any error of a write the record is read back, and decides:
 
     found                          │ so
     ───────────────────────────────┼─────────────────────────────────────────────────────────
-    a write_id of this commit      │ it was applied, its reply lost
-    the write_id it was to replace │ it was not: a refusal means that an effect's own
-                                   │ precondition failed (EffectConflictError); else: again
-    an earlier write_id of ours    │ that one came late. Still claimed: this commit again, on top
+    a write_id of this commit      │ the write was applied, and its reply lost
+    the write_id it was to replace │ the write was not applied: a refusal means that an effect's
+                                   │ own precondition failed (EffectConflictError); else: again
+    an earlier write_id of ours    │ that write came late. Still claimed: this commit again, on top
                                    │ of it; given back: LostClaimError; else SettledError
     another owner, or no record    │ LostClaimError
 
 A claim that was lost stays lost: whatever its handler tries next raises LostClaimError too.
+
+A mark may wait in the claim until something is written: it travels with the next commit, whichever
+that is (a later step's, the completion, a failure, a release).
 """
 
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
-from common.cloud.firestore import Create, Update, Write
 from common.errors import (
     EffectConflictError,
     LostClaimError,
@@ -29,21 +31,19 @@ from common.errors import (
     SettledError,
     TransientError,
 )
+from common.idempotency.change import Change, Mark, applied, has_preconditions
 from common.idempotency.record import Record, State
-from common.idempotency.store import Store, check_size, record_id
+from common.idempotency.store import Store, record_id
 from common.process import logs
 
 MAX_TRIES = 8
 """How often a write is tried, at most, against a store that keeps failing."""
 RENEW_BELOW = 1 / 3
-"""The part of a lease that must be left for an outside effect to begin."""
-
-Draft = Callable[[Record], tuple[Record, Sequence[Write]]]
-"""From the record as it is now to the record as it shall be, and the effects that go with it."""
+"""The part of a lease that must be left when an outside effect begins; below, it is renewed."""
 
 
 def token() -> str:
-    """A fresh random name for an owner or a write."""
+    """A fresh random name for an owner or a write: 16 hexadecimal digits."""
     return secrets.token_hex(8)
 
 
@@ -57,18 +57,22 @@ class Claim:
         fence: datetime,
         *,
         renewed_at: float,
-        remaining: Callable[[], float],
+        deadline: float,
         monotonic: Callable[[], float],
         tokens: Callable[[], str],
     ) -> None:
+        """`renewed_at` and `deadline` are seconds on the clock `monotonic`: before the claim was
+        sent, and when the delivery's budget ends."""
         self.record = record
+        """The record as it was last written, or read back."""
         self.fence = fence
-        """The server time of the last write; the next one replaces exactly that."""
-        self.remaining = remaining
-        """Seconds left of the delivery's budget."""
+        """The server's time of the last write; the next write replaces exactly that one."""
         self.lock = threading.RLock()
+        """Held while a commit is under way."""
+        self._travelling: dict[str, Mark] = {}
         self._renewed_at = renewed_at
         """Local monotonic time before the last write was sent; the lease ends no sooner."""
+        self._deadline = deadline
         self._id = record_id(record.scope, record.key)
         self._store = store
         self._monotonic = monotonic
@@ -78,44 +82,67 @@ class Claim:
         self._is_certain = True
         """The last commit ended with an answer, or with a look at the record."""
 
-    def commit(self, draft: Draft) -> None:
-        """Replace the record, together with the effects, and renew the lease.
+    def remaining(self) -> float:
+        """Seconds left of the delivery's budget; negative when the budget is used up."""
+        return self._deadline - self._monotonic()
 
-        Raises LostClaimError, SettledError, EffectConflictError (redo the effects from their
-        reads), PermanentError (it can never be stored), or TransientError (perhaps applied).
+    def result_of(self, step: str) -> str | None:
+        """The mark of a finished step: JSON text, or WRITTEN. None: the step is not finished."""
+        if step in self._travelling:
+            return self._travelling[step].result
+        return self.record.steps.get(step)
+
+    def has_finished_steps(self) -> bool:
+        """Whether any step is finished."""
+        return bool(self.record.steps or self._travelling)
+
+    def carry(self, step: str, mark: Mark) -> None:
+        """The step is finished; its mark travels with the next commit."""
+        with self.lock:
+            self._travelling[step] = mark
+
+    def commit(self, change: Change, *, with_travelling: bool = True) -> None:
+        """Write the changed record, together with the change's Firestore writes; renew the lease.
+
+        The marks that travel are written too (unless `with_travelling` says otherwise). Raises
+        LostClaimError, SettledError, EffectConflictError (compute the writes again from what they
+        read), PermanentError (never storable), or TransientError (perhaps applied).
         """
         with self.lock:
-            self.ensure_held()
+            self._ensure_held()
+            if with_travelling:
+                change = replace(change, marks={**self._travelling, **change.marks})
             sent = self._monotonic()
             mine: set[str] = set()
             for tried in range(MAX_TRIES):
                 if tried and self.remaining() <= 0:
                     break
-                if self._is_committed(draft, mine):
+                if self._is_committed(change, mine):
                     self._renewed_at = sent
                     return
             raise TransientError("the store keeps failing")
 
-    def ensure_held(self) -> None:
-        """Raises LostClaimError if it is known to be lost, or was given back."""
+    def ensure_ready(self) -> None:
+        """Make sure that an effect may begin: the claim is held, and there is time enough.
+
+        Renews the lease if little of it is left, or if the last commit ended in doubt. Raises
+        TransientError when the budget is used up, LostClaimError, and what `commit` raises.
+        """
+        with self.lock:
+            if self.remaining() <= 0:
+                raise TransientError("the handler's budget is used up")
+            self._ensure_held()
+            left = self._renewed_at + self.record.lease_seconds - self._monotonic()
+            if left < self.record.lease_seconds * RENEW_BELOW or not self._is_certain:
+                self.commit(Change())
+
+    def _ensure_held(self) -> None:
         if self._is_lost or self.record.state is not State.CLAIMED:
             raise LostClaimError
 
-    def ensure_leased(self, renewal: Draft) -> None:
-        """Commit the renewal if little is left of the lease, or the last commit ended in doubt.
-
-        Raises what `commit` raises.
-        """
-        with self.lock:
-            self.ensure_held()
-            left = self._renewed_at + self.record.lease_seconds - self._monotonic()
-            if left < self.record.lease_seconds * RENEW_BELOW or not self._is_certain:
-                self.commit(renewal)
-
-    def _is_committed(self, draft: Draft, mine: set[str]) -> bool:
-        record, effects = draft(self.record)
+    def _is_committed(self, change: Change, mine: set[str]) -> bool:
+        record, effects = applied(change, self.record)
         record = replace(record, write_id=self._tokens())
-        check_size(record)
         mine.add(record.write_id)
         self._issued.add(record.write_id)
         self._is_certain = False
@@ -154,8 +181,3 @@ class Claim:
         if record.state is State.CLAIMED:
             return "rebased"
         raise LostClaimError if record.state is State.WAITING else SettledError
-
-
-def has_preconditions(effects: Sequence[Write]) -> bool:
-    """Whether one of them can be refused."""
-    return any(isinstance(effect, Create | Update) for effect in effects)

@@ -9,18 +9,18 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
-from google.cloud.firestore import SERVER_TIMESTAMP
-
 from common.cloud import firestore
-from common.cloud.firestore import Create, Increment, Merge
+from common.cloud.firestore import SERVER_TIMESTAMP, Create, Increment, Merge
 from common.errors import PermanentError, RefusedError
 from common.process import logs
 
 COLLECTION = "dead_letters"
 RETENTION = timedelta(days=45)
+"""How long a dead letter is kept after its last change."""
 MAX_PAYLOAD = 900_000
 """Bytes of a payload that are kept; a document holds 1 MiB."""
 MAX_ERROR = 2000
+"""Characters of an error, or of a key, that are kept."""
 
 
 def opened(
@@ -35,7 +35,14 @@ def opened(
     first_seen: datetime | None = None,
     key: str | None = None,
 ) -> Merge:
-    """The write that records it. `now` is a server time, if one is known (for the collector)."""
+    """The write that opens a dead letter, or opens it again, whatever its state.
+
+    `source` is the function that gave the work up, `reason` is one word for why, `error` the text
+    of the last error (cut to MAX_ERROR characters), `payload` what was received (cut to MAX_PAYLOAD
+    bytes), `attempts` how often the work was tried, `first_seen` when it was first claimed (None:
+    now), `key` its business key. `now` is a server time, if one is known: RETENTION after it the
+    collector removes the dead letter.
+    """
     fields: dict[str, Any] = {
         "source": source,
         "reason": reason,
@@ -53,16 +60,16 @@ def opened(
 
 
 def record_refused(*, source: str, error: PermanentError, payload: bytes) -> None:
-    """Record input that is refused before it has a record of its own, such as what is malformed.
+    """Open the dead letter of input that is refused before it has a record: malformed, for example.
 
-    One input of one function (`source`) has one letter, however often and under whatever message id
-    it comes; its `attempts` count how often. Raises TransientError when it cannot be recorded now:
-    then it must not be acknowledged.
+    One input of one function (`source`) has one dead letter, however often and under whatever
+    message id the input comes; the letter's `attempts` count how often. Raises TransientError when
+    the dead letter cannot be written now: then the delivery must not be acknowledged.
     """
     dead_letter_id = hashlib.sha256(f"{source}\0".encode() + payload).hexdigest()
     path = f"{COLLECTION}/{dead_letter_id}"
     if firestore.latest_time() is None:
-        # Its only write: without a server time the collector would never find it.
+        # This is the letter's only write: without a server time it would never be collected.
         firestore.read(path)
     write = opened(
         dead_letter_id,
@@ -82,7 +89,7 @@ def record_refused(*, source: str, error: PermanentError, payload: bytes) -> Non
 
 
 def replayed(dead_letter_id: str) -> Merge:
-    """The write that marks it as replayed; it goes into the commit that completes the replay."""
+    """The write that marks a dead letter as replayed, for the commit that completes the replay."""
     fields: dict[str, Any] = {"state": "replayed", "replayed_at": SERVER_TIMESTAMP}
     if (now := firestore.latest_time()) is not None:
         fields["expire_at"] = now + RETENTION
@@ -90,7 +97,7 @@ def replayed(dead_letter_id: str) -> Merge:
 
 
 def reason(error: PermanentError) -> str:
-    """What kind of error it was: KeyReusedError is `key_reused`."""
+    """The reason that a dead letter names for an error: KeyReusedError is `key_reused`."""
     name = type(error).__name__.removesuffix("Error")
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 

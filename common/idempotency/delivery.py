@@ -1,42 +1,51 @@
-"""Every effect once: one claim per piece of work, in one Firestore document.
+"""One delivery: the way to the claim of its work, or to the answer that makes a claim needless.
 
-A handler gets a `Work` and returns what is to be stored with it:
+Each piece of work has one document in Firestore, its record; whoever claims the record does the
+work. A handler gets a `Work` and returns an `Outcome`, which is stored with the record:
 
-    def on_order(work):
-        work.write("order", lambda: [...])                     # Firestore effects, with their mark
-        work.step("mail", lambda key: send(..., key=key))      # an outside effect, remembered
-        return Outcome(result="sent", writes=[...])            # commits together with "done"
+    from common.cloud.firestore import Merge
+    from common.idempotency import Outcome, Work
 
-    answer = idempotency.run(Job(scope="consumer", key=event_id, ...), on_order)
+    def on_order(work: Work) -> Outcome:
+        order = Merge(path="orders/o-1", fields={"placed_at": work.now})
+        work.write("order", lambda: [order])              # a Firestore effect, with its mark
+        work.step("mail", lambda key: f"sent under {key}")  # an outside effect, remembered
+        seen = Merge(path="users/ada", fields={"has_ordered": True})
+        return Outcome(result="sent", writes=[seen])      # commits together with "done"
+
+`run` calls the handler for a `Job`, which names the work, unless the work is done, dead or in
+progress.
 
 The life of a record:
 
     (absent) ──claim──▶ claimed ──complete──▶ done
         ▲               ▲     │ │
-        │               │     │ └──give up──▶ dead
-     expired       claim│     │fail,           │
-        │               │     │release, wait   │replay (that delivery alone)
-        │               │     ▼                │
-       any              └── waiting            └──▶ claimed, attempts at zero
+        │               │     │ └─dead-letter─▶ dead
+     expired       claim│     │fail,            │
+        │               │     │release, wait    │replay (that delivery alone)
+        │               │     ▼                 │
+       any              └── waiting             └──▶ claimed, attempts at zero
 
-    found                │ a delivery of the same work
-    ─────────────────────┼──────────────────────────────────────────────────────────────────
-    nothing, or expired  │ claims it and runs; a first one may do it `fast_path`, without a claim
-    claimed, leased      │ InProgressError: ask again later
-    claimed, lease over  │ takes it over and runs, alone in its process
-    waiting              │ takes it over and runs
-    (either, at the cap) │ Answer dead_lettered; for `hold` whenever an attempt has vanished
-    done                 │ Answer duplicate, with the stored result
-    dead                 │ Answer dead_lettered; a replay takes it over and runs
-    other payload        │ KeyReusedError; a corrected replay of the dead without steps: runs
-    unreadable           │ CorruptRecordError; a replay begins anew
+    the record is        │ a delivery of the same work
+    ─────────────────────┼──────────────────────────────────────────────────────────────────────
+    absent, or expired   │ claims the work and runs the handler; one that the platform calls the
+                         │ first may take the fast path, without a claim
+    claimed, leased      │ raises InProgressError: ask again later
+    claimed, lease over  │ takes the work over and runs the handler, alone in its process
+    waiting              │ takes the work over and runs the handler
+    (either, at the cap) │ answers dead_lettered; for `hold` whenever an attempt has vanished
+    done                 │ answers duplicate, with the stored result
+    dead                 │ answers dead_lettered; a replay takes the work over and runs the handler
+    for another payload  │ raises KeyReusedError; a corrected replay of dead work of which no step
+                         │ has finished runs the handler
+    unreadable           │ raises CorruptRecordError; a replay begins anew
 
-How a run ends is the table in `common.idempotency.attempt`. The two clocks of a record are drawn in
-`common.idempotency.record`. How the writes of a claim are fenced, and how a lost reply is told from
-a lost claim, is in `common.idempotency.claim`; steps are in `common.idempotency.work`.
+How an attempt ends is the table in `common.idempotency.attempt`. The two clocks of a record are
+drawn in `common.idempotency.record`. How the writes of a claim are fenced, and how a lost reply is
+told from a lost claim, is in `common.idempotency.claim`; steps are in `common.idempotency.work`.
 
-Costs, in Firestore operations, as `tests/bench/idempotency_counts.py` measures them; documents that
-the work itself writes come in the same commits:
+What a delivery costs, in Firestore operations, as `tests/bench/idempotency_counts.py` measures
+them; documents that the handler itself writes come in the same commits:
 
     outcome                                  │ commits │ of them refused │ reads
     ─────────────────────────────────────────┼─────────┼─────────────────┼──────
@@ -47,13 +56,13 @@ the work itself writes come in the same commits:
     duplicate, in progress, dead already     │ 1       │ 1               │ 1
     after a failed or vanished attempt       │ 3       │ 1               │ 1
 
-`fast_path` is for what is decided by reads and done by Firestore writes alone, such as an event
-that turns out to need nothing. It may run twice at the same time; of its commits one is taken:
+A job's `fast_path` is for what is decided by reads and done by Firestore writes alone, such as an
+event that turns out to need nothing: it returns the Outcome, or None where it takes the handler.
+Two deliveries may take the fast path at the same time; the commit of one of them is refused, and
+that delivery finds the record of the other.
 
-    Job(..., is_first=..., fast_path=lambda: None if is_news() else Outcome(result="skipped"))
-
-What it promises is proven by `tests/common/proof`: there this code runs through every schedule of
-three deliveries with everything that can go wrong between any two of its requests.
+All of this is proven by `tests/common/idempotency/proof`: there this code runs through every
+schedule of three deliveries, with everything that can go wrong between any two of its requests.
 """
 
 import json
@@ -90,7 +99,7 @@ from common.idempotency.record import (
     State,
     decide,
 )
-from common.idempotency.store import FirestoreStore, Store, check_size, record_id
+from common.idempotency.store import FirestoreStore, Store, record_id
 from common.idempotency.work import Outcome, Work
 from common.process import logs, settings
 
@@ -107,10 +116,17 @@ def run(
     tokens: Callable[[], str] = token,
     process_lock: ProcessLock | None = None,
 ) -> Answer:
-    """Do the work, unless it is done, dead or in progress.
+    """Do the work of this delivery, unless the work is done, dead or in progress.
 
-    Raises InProgressError (ask again later), KeyReusedError and CorruptRecordError (never ask
-    again), or the error of an attempt that is worth another try.
+    `handler` does the work, under a claim. Returns an Answer, after which the delivery may be
+    acknowledged. Raises InProgressError (ask again later: another delivery is at the work), what
+    the handler raised if that is worth another try (ask again), TransientError when the record
+    cannot be read or written (ask again), KeyReusedError and CorruptRecordError (never ask again),
+    and NothingToDoError as the handler raised it (the work is done).
+
+    The limits are those of the settings unless given. The other arguments are for tests: where
+    records are stored, a monotonic clock in seconds, random names, and the lock by which work runs
+    alone in its process.
     """
     process_lock = process_lock or _process_lock
     delivery = _Delivery(job, store or _store, limits or _limits(), process_lock, monotonic, tokens)
@@ -153,6 +169,7 @@ class _Delivery:
         self._monotonic = monotonic
         self._tokens = tokens
         self._started = monotonic()
+        self._deadline = self._started + limits.budget
         self._id = record_id(job.scope, job.key)
         self._fingerprint = fingerprint(job.identity)
         self._owner = tokens()
@@ -182,7 +199,7 @@ class _Delivery:
             return None
         try:
             return self._job.fast_path()
-        except Exception as error:  # the handler, under its claim, will meet it again
+        except Exception as error:  # the handler, under its claim, will meet the error again
             logs.warning("failed", f"not on the fast path: {error}")
             return None
 
@@ -190,7 +207,6 @@ class _Delivery:
         record = self._request().fresh
         try:
             record = record.completed(to_json(outcome.result))
-            check_size(record)
             self._store.create(record, outcome.writes)
         except (RefusedError, TransientError, PermanentError):
             return None
@@ -200,7 +216,7 @@ class _Delivery:
         found = self._store.read(self._id)
         if found is None or found.record is None or found.record.owner != self._owner:
             return decide(found, self._request())
-        # Our own write, its reply lost. It was sent after this delivery began.
+        # A write of this very delivery, whose reply was lost; it was sent after the delivery began.
         if found.record.state is State.CLAIMED:
             record = replace(found.record, key=self._job.key)
             return self._held(record, found.update_time, self._started)
@@ -213,10 +229,10 @@ class _Delivery:
             case DeadLetter():
                 return self._dead_letter(decision)
             case Duplicate():
-                logs.info("duplicate", "this was done already")
+                logs.info("duplicate", "this work was done already")
                 return Answer(status="duplicate", result=json.loads(decision.result))
             case DeadAlready():
-                logs.info("duplicate", "this was dead-lettered already")
+                logs.info("duplicate", "this work was dead-lettered already")
                 return Answer(status="dead_lettered", result=decision.error)
             case InProgress():
                 raise InProgressError(retry_after=decision.retry_after)
@@ -227,9 +243,8 @@ class _Delivery:
 
     def _claim(self, decision: Acquire) -> Claim | None:
         if decision.is_exclusive and not self._is_exclusive:
-            self.reserved.enter_context(
-                self._process_lock.exclusive(patience=self._remaining() / 2)
-            )
+            patience = self._remaining() / 2
+            self.reserved.enter_context(self._process_lock.exclusive(patience=patience))
             self._is_exclusive = True
         effects = self._job.writes_on_claim()
         sent = self._monotonic()
@@ -249,7 +264,7 @@ class _Delivery:
             replace(record, first_seen=record.first_seen or time),
             time,
             renewed_at=sent,
-            remaining=self._remaining,
+            deadline=self._deadline,
             monotonic=self._monotonic,
             tokens=self._tokens,
         )
@@ -281,4 +296,4 @@ class _Delivery:
         )
 
     def _remaining(self) -> float:
-        return self.limits.budget - (self._monotonic() - self._started)
+        return self._deadline - self._monotonic()

@@ -8,15 +8,17 @@ from common.errors import ResultNotStorableError
 
 
 def fingerprint(value: Any) -> str:
-    """A digest of a JSON value: keys in any order, numbers by value (1 and 1.0 are the same)."""
+    """A digest of a JSON value; equal values have the same one: {"a": 1, "b": 2} and
+    {"b": 2.0, "a": 1} do, because neither the order of keys nor the spelling of numbers counts."""
     text = json.dumps(_by_value(value), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def to_json(value: Any) -> str:
-    """JSON text that reads back as an equal value of the same types.
+    """The value as JSON text that reads back as an equal value of the same types.
 
-    Raises ResultNotStorableError for anything else: a tuple, a set, an integer key, a date, NaN.
+    Raises ResultNotStorableError for a value that would not read back so: a tuple, a set, a key
+    that is no string, a date, NaN.
     """
     try:
         text = json.dumps(value, allow_nan=False)

@@ -1,4 +1,4 @@
-"""Jobs: one delivery of one piece of work, how often it may be tried, and how it can end."""
+"""Jobs: work to be done once, how often it may be tried, and how a delivery of it can end."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,45 +17,52 @@ RETENTION = timedelta(days=60)
 """Longer than Cloud Tasks may redeliver (31 days) and than a dead letter of the same key lives."""
 
 Handler = Callable[[Work], Outcome]
-"""Does the work. Called again from the start when a document it read has changed meanwhile."""
+"""Does the work. Called again from the start when a document that it read has changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How often and how long, in seconds: `budget` < function timeout < `lease`."""
+    """How often and how long. Times are in seconds: `budget` < function timeout < `lease`."""
 
     max_attempts: int
+    """How many attempts may fail before the work is given up."""
     budget: float
+    """How long one delivery may take, from its beginning."""
     lease: float
+    """How long a claim lasts after its last write; then other deliveries may take it over."""
     retention: float = RETENTION.total_seconds()
+    """How long the work is remembered after the last write of its record."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One delivery of one piece of work."""
+    """Work to be done once: its key, identity, payload and policy."""
 
     scope: str
-    """The function that does it."""
+    """The function that does the work. The same key in another scope is other work."""
     key: str
-    """The business key; the same key is the same work."""
+    """The business key, not empty: deliveries with the same key are deliveries of one work."""
     identity: Any
-    """The JSON value that makes up the work; another one under the same key is refused."""
+    """The JSON value that makes up the work. A delivery that brings another identity under the same
+    key is refused with KeyReusedError."""
     payload: bytes
-    """As received, for the dead letter."""
+    """What was received, for the dead letter."""
     on_unknown_outcome: OnUnknownOutcome = "rerun"
-    """What becomes of an effect of which we cannot know whether it happened: done again, or, where
-    a repeat costs money, dead-lettered (`hold`)."""
+    """What becomes of an effect of which nobody can know whether it happened: `rerun` repeats the
+    effect; `hold`, for effects that cost money, gives the work up with a dead letter."""
     replay_of: str | None = None
-    """The dead letter that this delivery replays."""
+    """The id of the dead letter that this delivery replays."""
     fast_path: Callable[[], Outcome | None] | None = None
-    """What can be done in one commit, without a claim: it reads and declares Firestore writes, and
-    does nothing else. None: this time it takes the handler. Only tried if `is_first`."""
+    """What can be done in one commit, without a claim. The function reads and returns Firestore
+    writes, and does nothing else; None means that this time the handler is needed. Called only if
+    `is_first`."""
     is_first: bool = False
-    """The platform counts its deliveries, and says that this is the first."""
+    """Whether the platform, which counts its deliveries, calls this one the first."""
     writes_on_claim: Callable[[], Sequence[Write]] = tuple
-    """Preconditioned writes that commit with the claim; called again whenever it is retried."""
+    """Preconditioned writes that commit with the claim. Called for every try of the claim."""
     writes_on_dead_letter: Callable[[], Sequence[Write]] = tuple
-    """Writes that commit with giving up; called again whenever that is retried."""
+    """Writes that commit with the dead letter. Called again when a document has changed that the
+    writes were computed from."""
 
     def __post_init__(self) -> None:
         if not self.key:
@@ -64,10 +71,12 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """How a delivery ended; all of these may be acknowledged."""
+    """How a delivery ended. Each of these may be acknowledged."""
 
     status: Literal["done", "duplicate", "dead_lettered"]
+    """`done` now, done by an earlier delivery (`duplicate`), or given up now or earlier."""
     result: Any = None
+    """The stored result; of `dead_lettered`, the error as text."""
 
 
 def dead_letter_writes(job: Job, record: Record, reason: str) -> list[Write]:

@@ -1,6 +1,7 @@
 """Idempotency records in Firestore: three operations, each with the server's time.
 
-`idempotency/{sha256(scope, NUL, key)}`, so a key of any shape is a legal id and no two collide.
+The record of a piece of work is the document `idempotency/{sha256(scope, NUL, key)}`. So a key of
+any shape has a legal document id, and the records of different work never collide.
 """
 
 import hashlib
@@ -9,10 +10,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from google.cloud.firestore import SERVER_TIMESTAMP
-
 from common.cloud import firestore
-from common.cloud.firestore import Write
+from common.cloud.firestore import SERVER_TIMESTAMP, Write
 from common.errors import ResultNotStorableError
 from common.idempotency.record import Found, Record, State
 from common.process import logs
@@ -25,41 +24,33 @@ MAX_RESULTS = 900_000
 
 
 def record_id(scope: str, key: str) -> str:
-    """The id of the record of this work."""
+    """The id of the record, and of the dead letter, of this work."""
     return hashlib.sha256(f"{scope}\0{key}".encode()).hexdigest()
 
 
-def check_size(record: Record) -> None:
-    """Raises ResultNotStorableError for a record that no document can hold."""
-    names = sum(len(name.encode()) for name in record.steps)
-    # JSON text is ASCII: a character is a byte.
-    size = names + sum(map(len, record.steps.values())) + len(record.result or "")
-    if size > MAX_RESULTS:
-        raise ResultNotStorableError(f"the results have {size} bytes, more than {MAX_RESULTS}")
-
-
 class Store(Protocol):
-    """Where records live.
+    """Where records live. `effects` are Firestore writes that commit together with a record.
 
-    Errors of a write: RefusedError (a precondition did not hold; perhaps because an earlier try of
-    the same write was applied), PermanentError (it can never be stored), TransientError (perhaps
-    applied, perhaps later).
+    A write returns the commit's time, and raises RefusedError (a precondition did not hold, perhaps
+    because an earlier try of the same write was applied), PermanentError (the record or an effect
+    can never be stored), or TransientError (perhaps applied, perhaps later).
     """
 
     def read(self, record_id: str) -> Found | None:
-        """The record, by a strong read."""
+        """The record with this id, by a strong read; None: there is none. Raises TransientError."""
 
     def create(self, record: Record, effects: Sequence[Write]) -> datetime:
-        """Create it together with the effects; the commit's time. Refused if it exists."""
+        """Create the record. Refused if there is one already."""
 
     def replace(self, record: Record, fence: datetime, effects: Sequence[Write]) -> datetime:
-        """Overwrite it, provided it was last written at `fence`, together with the effects."""
+        """Overwrite the record. Refused unless it was last written at `fence`."""
 
 
 class FirestoreStore:
-    """The store in production."""
+    """The store in production: the collection `idempotency`, through `common.cloud.firestore`."""
 
     def read(self, record_id: str) -> Found | None:
+        """See `Store`."""
         snapshot = firestore.read(f"{COLLECTION}/{record_id}")
         if snapshot.update_time is None:
             return None
@@ -70,19 +61,30 @@ class FirestoreStore:
         )
 
     def create(self, record: Record, effects: Sequence[Write]) -> datetime:
+        """See `Store`."""
         if record.state is State.DONE and firestore.latest_time() is None:
-            # Its only write: without a server time the collector would never find it.
+            # This is the record's only write: without a server time it would never be collected.
             firestore.read(_path(record))
         write = firestore.Create(path=_path(record), fields=_encode(record))
         return firestore.commit([write, *effects])
 
     def replace(self, record: Record, fence: datetime, effects: Sequence[Write]) -> datetime:
+        """See `Store`."""
         fields = _encode(record)
         write = firestore.Update(path=_path(record), fields=fields, update_time=fence)
         return firestore.commit([write, *effects])
 
 
+def _check_size(record: Record) -> None:
+    names = sum(len(name.encode()) for name in record.steps)
+    # JSON text is ASCII: a character is a byte.
+    size = names + sum(map(len, record.steps.values())) + len(record.result or "")
+    if size > MAX_RESULTS:
+        raise ResultNotStorableError(f"the results have {size} bytes, more than {MAX_RESULTS}")
+
+
 def _encode(record: Record) -> dict[str, Any]:
+    _check_size(record)
     fields: dict[str, Any] = {
         "scope": record.scope,
         "key": record.key[:SHOWN_KEY],

@@ -4,14 +4,14 @@ An outside effect and its mark are two things, and what lies between them is wha
 
     in the effect ──▶ done, unmarked ──▶ marked: never again
                       │
-                      └── its mark travels with the next write of the record, whichever that is:
+                      └── the mark travels with the next write of the record, whichever that is:
                           the step's own, a later step's, the completion, a failure, a release
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from common.cloud.firestore import Write
@@ -22,46 +22,59 @@ from common.errors import (
     ResultNotStorableError,
     StepChangedError,
     StepNameUsedTwiceError,
-    StepVanishedError,
     TransientError,
     UnknownOutcomeError,
 )
-from common.idempotency import dead_letters
-from common.idempotency.claim import MAX_TRIES, Claim, Draft, has_preconditions
+from common.idempotency.change import Change, Mark, has_preconditions
+from common.idempotency.claim import MAX_TRIES, Claim
 from common.idempotency.fingerprint import to_json
-from common.idempotency.record import WRITTEN, OnUnknownOutcome, Record
+from common.idempotency.record import WRITTEN, OnUnknownOutcome
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What is to be remembered of a step or a handler."""
+    """What a step or a handler returns: what is to be remembered, and written with it."""
 
     result: Any = None
-    """Any JSON value; a repeat gets exactly this."""
+    """Any JSON value; a repeat gets an equal value of the same types."""
     writes: Sequence[Write] = ()
-    """Firestore effects, committed together with the mark."""
+    """Firestore effects, committed together with the mark of the step, or of the work."""
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """How far the present run of the handler has come. The attempt owns it; `Work` keeps it up."""
+
+    reached: set[str] = field(default_factory=set)
+    """The names of the steps that the handler has come to, finished or not."""
+    is_in_effect: bool = False
+    """Whether an outside effect has begun, and has neither succeeded nor surely failed."""
 
 
 class Work:
-    """One attempt at one piece of work."""
+    """What a handler is given: steps, writes, the server's time.
 
-    def __init__(self, claim: Claim, *, on_unknown_outcome: OnUnknownOutcome = "rerun") -> None:
+    A handler runs again from the start after a failure, a crash, or a change of a document that it
+    read. It gets past the steps that have finished, and each effect happens once.
+    """
+
+    def __init__(
+        self, claim: Claim, progress: Progress, *, on_unknown_outcome: OnUnknownOutcome = "rerun"
+    ) -> None:
         self._claim = claim
+        self._progress = progress
         self._on_unknown_outcome = on_unknown_outcome
-        self._visited: set[str] = set()
-        self._unmarked: dict[str, Outcome] = {}
-        self._is_in_effect = False
         self.now = claim.fence
-        """The server's time of the claim: the only clock a handler decides by."""
+        """The server's time of the claim: the only clock that a handler decides by."""
 
     @property
     def token(self) -> str:
-        """The claim's token: it names what belongs to this attempt alone."""
+        """A random text that names what belongs to this attempt alone."""
         return self._claim.record.owner
 
     @property
     def attempt(self) -> int:
-        """1 for the first."""
+        """Which attempt this is: 1 for the first."""
         return self._claim.record.attempts
 
     def remaining(self) -> float:
@@ -69,165 +82,117 @@ class Work:
         return self._claim.remaining()
 
     def step_key(self, name: str) -> str:
-        """The step's id for an outside idempotency key: the same in every attempt."""
+        """The id of a step for an outside idempotency key: the same in every attempt."""
         record = self._claim.record
         return hashlib.sha256(f"{record.scope}\0{record.key}\0{name}".encode()).hexdigest()
 
     def has_finished(self, name: str) -> bool:
-        """Whether this or an earlier attempt finished the step."""
-        return name in self._claim.record.steps or name in self._unmarked
+        """Whether this or an earlier attempt finished the step of this name."""
+        return self._claim.result_of(name) is not None
 
     @property
     def has_begun(self) -> bool:
         """Whether this or an earlier attempt finished any step."""
-        return bool(self._claim.record.steps or self._unmarked)
+        return self._claim.has_finished_steps()
 
     def step(self, name: str, effect: Callable[[str], Any]) -> Any:
-        """Do an outside effect and remember its result; a repeat skips it and gets the result.
+        """Do an outside effect and remember its result; a repeat skips the effect.
 
-        `effect` gets the step's key and returns a JSON value, or an Outcome whose writes (without
-        preconditions: the effect has happened) commit with the mark. Costs one write.
+        `effect` gets the step's key (see `step_key`) and returns a JSON value, or an Outcome whose
+        writes commit with the step's mark; these have no preconditions, because the effect has
+        happened. Returns the result, also of a step that finished earlier. Costs one commit.
+
+        Raises what `effect` raises; TransientError if the budget is used up before the effect
+        begins; LostClaimError if another delivery has taken the work over; PermanentError for a
+        name that is used twice, or a result that cannot be stored.
         """
-        if self._visit(name):
-            return self._recall(name)
-        result = self._perform(name, effect)
-        self._claim.commit(self._marking())
+        result, is_new = self._performed(name, effect)
+        if is_new:
+            self._claim.commit(Change())
         return result
 
     def last_step(self, name: str, effect: Callable[[str], Any]) -> Any:
-        """The same without a write of its own: its mark travels with the next one."""
-        if self._visit(name):
-            return self._recall(name)
-        return self._perform(name, effect)
+        """Like `step`, but its mark is committed by the next write; a crash before that repeats the
+        effect with the same key.
+
+        Costs no commit. Meant for the last effect of a handler: the next write is the completion.
+        """
+        result, _ = self._performed(name, effect)
+        return result
 
     def write(self, name: str, effects: Callable[[], Sequence[Write]]) -> None:
-        """Firestore effects that do not wait for the rest, committed with this step's mark.
+        """Commit Firestore effects now, together with the mark of this step; a repeat skips them.
 
-        `effects` computes them from reads; it is called again when what it read has changed.
+        `effects` returns the writes, computed from what it reads; it is called again when a
+        document that it read has changed meanwhile. Costs one commit.
+
+        Raises what `effects` raises; TransientError if the budget is used up, or if the documents
+        keep changing; LostClaimError if another delivery has taken the work over.
         """
-        if self._visit(name):
-            return self._check_kind(name, is_write=True)
+        self._reach(name)
+        if (found := self._claim.result_of(name)) is not None:
+            return _check_kind(name, found, is_write=True)
         for _ in range(MAX_TRIES):
-            self._begin()
+            self._claim.ensure_ready()
             try:
-                return self._claim.commit(self.carrying(_writing(name, effects())))
+                mark = Mark(result=WRITTEN, writes=effects())
+                return self._claim.commit(Change(marks={name: mark}))
             except EffectConflictError:
                 continue
-        raise TransientError(f"what step {name!r} reads keeps changing")
+        raise TransientError(f"the documents that step {name!r} reads keep changing")
 
-    # For whoever runs the handler
+    def _performed(self, name: str, effect: Callable[[str], Any]) -> tuple[Any, bool]:
+        """The step's result, and whether the effect happened just now."""
+        self._reach(name)
+        if (found := self._claim.result_of(name)) is not None:
+            _check_kind(name, found, is_write=False)
+            return json.loads(found), False
+        return self._perform(name, effect), True
 
-    def complete(self, outcome: Outcome) -> None:
-        """Commit the result, its effects and the done mark together."""
-        vanished = self._claim.record.steps.keys() - self._visited
-        if vanished:
-            raise StepVanishedError(f"finished earlier, but not in the handler: {sorted(vanished)}")
-        self._claim.commit(self.carrying(completing(outcome)))
-
-    def rewind(self) -> None:
-        """The handler starts again; what its steps did is kept."""
-        self._visited.clear()
-
-    @property
-    def is_in_effect(self) -> bool:
-        """Whether an outside effect has begun, and has neither succeeded nor surely failed."""
-        return self._is_in_effect
-
-    def carrying(self, draft: Draft) -> Draft:
-        """The draft, with the marks and writes of the effects that are not marked yet."""
-
-        def carry(record: Record) -> tuple[Record, Sequence[Write]]:
-            unmarked = {
-                name: outcome
-                for name, outcome in self._unmarked.items()
-                if name not in record.steps
-            }
-            for name, outcome in unmarked.items():
-                record = record.checkpointed({name: to_json(outcome.result)})
-            record, writes = draft(record)
-            return record, [*(write for o in unmarked.values() for write in o.writes), *writes]
-
-        return carry
-
-    def _marking(self) -> Draft:
-        return self.carrying(lambda record: (record, ()))
-
-    def _visit(self, name: str) -> bool:
-        if name in self._visited:
+    def _reach(self, name: str) -> None:
+        if name in self._progress.reached:
             raise StepNameUsedTwiceError(f"two steps are named {name!r}")
-        self._visited.add(name)
-        return self.has_finished(name)
-
-    def _recall(self, name: str) -> Any:
-        if name not in self._claim.record.steps:
-            return self._unmarked[name].result
-        self._check_kind(name, is_write=False)
-        return json.loads(self._claim.record.steps[name])
-
-    def _check_kind(self, name: str, *, is_write: bool) -> None:
-        mark = self._claim.record.steps.get(name)
-        if mark is None or (mark == WRITTEN) is not is_write:
-            was = "outside effect" if is_write else "Firestore write"
-            raise StepChangedError(f"step {name!r} was an {was} when it finished")
-
-    def _begin(self) -> None:
-        if self.remaining() <= 0:
-            raise TransientError("the handler's budget is used up")
-        self._claim.ensure_leased(self._marking())
+        self._progress.reached.add(name)
 
     def _perform(self, name: str, effect: Callable[[str], Any]) -> Any:
         with self._claim.lock:
-            if self._is_in_effect:
-                raise PermanentError(f"step {name!r} begins inside of another")
-            self._begin()
-            self._is_in_effect = True
+            if self._progress.is_in_effect:
+                raise PermanentError(f"step {name!r} begins inside of another step")
+            self._claim.ensure_ready()
+            self._progress.is_in_effect = True
         try:
             done = effect(self.step_key(name))
         except (PermanentError, NotYetError):
-            self._is_in_effect = False
+            self._progress.is_in_effect = False
             raise
         except (Exception, SystemExit) as error:
             self._doubt(name, error)
             raise
         outcome = done if isinstance(done, Outcome) else Outcome(result=done)
-        self._check(name, outcome)
+        mark = _marked(name, outcome)
         with self._claim.lock:
-            self._unmarked[name] = outcome
-            self._is_in_effect = False
+            self._claim.carry(name, mark)
+            self._progress.is_in_effect = False
         return outcome.result
 
     def _doubt(self, name: str, error: BaseException) -> None:
         # Still in the effect, so that nobody releases work that must not be repeated.
         if self._on_unknown_outcome == "hold":
             raise UnknownOutcomeError(f"step {name!r} may have happened: {error!r}") from error
-        self._is_in_effect = False
-
-    def _check(self, name: str, outcome: Outcome) -> None:
-        try:
-            to_json(outcome.result)
-        except ResultNotStorableError as error:
-            raise ResultNotStorableError(
-                f"step {name!r} was done, but its result: {error}"
-            ) from error
-        if has_preconditions(outcome.writes):
-            raise PermanentError(f"step {name!r} was done, but its writes have preconditions")
+        self._progress.is_in_effect = False
 
 
-def completing(outcome: Outcome) -> Draft:
-    """Done, with this outcome; a dead letter whose replay this is becomes `replayed`."""
-    result = to_json(outcome.result)
-
-    def draft(record: Record) -> tuple[Record, Sequence[Write]]:
-        replayed = [dead_letters.replayed(record.replay_of)] if record.replay_of else []
-        return record.completed(result), [*outcome.writes, *replayed]
-
-    return draft
+def _check_kind(name: str, mark: str, *, is_write: bool) -> None:
+    if (mark == WRITTEN) is not is_write:
+        was = "an outside effect" if is_write else "a Firestore write"
+        raise StepChangedError(f"step {name!r} was {was} when it finished")
 
 
-def _writing(name: str, effects: Sequence[Write]) -> Draft:
-    def draft(record: Record) -> tuple[Record, Sequence[Write]]:
-        if name in record.steps:  # an earlier try, given up as failed, came late
-            return record, ()
-        return record.checkpointed({name: WRITTEN}), effects
-
-    return draft
+def _marked(name: str, outcome: Outcome) -> Mark:
+    try:
+        result = to_json(outcome.result)
+    except ResultNotStorableError as error:
+        raise ResultNotStorableError(f"step {name!r} was done, but its result: {error}") from error
+    if has_preconditions(outcome.writes):
+        raise PermanentError(f"step {name!r} was done, but its writes have preconditions")
+    return Mark(result=result, writes=outcome.writes)

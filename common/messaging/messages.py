@@ -1,6 +1,7 @@
 """Messages: one declaration for each, who gets one at all, and what the record of it says.
 
-the recipient has unsubscribed, and it is not transactional ─▶ skipped
+it is not transactional, and the recipient has unsubscribed ─▶ skipped
+it is not transactional, and the recipient is not known     ─▶ skipped
 no usable address                                           ─▶ PermanentError
 not in MESSAGE_ALLOW                                        ─▶ recorded, transport `withheld`
 neither MESSAGING_URL nor SMTP_URL                          ─▶ recorded, transport `record`
@@ -103,8 +104,8 @@ def send(
     if now.tzinfo is None:
         raise ValueError("now must be aware")
     config = config or settings.current()
-    if recipient.is_unsubscribed and not message.transactional:
-        return _skipped(message, recipient.user_id, key=key, now=now)
+    if reason := reason_to_skip(message, recipient):
+        return _skipped(message, recipient.user_id, reason, key=key, now=now)
     address = _address(to or recipient.address)
     link = None if message.transactional else link_for(config, recipient.user_id)
     known = {"name": recipient.name, **context, "unsubscribe": link}
@@ -121,6 +122,15 @@ def send(
         headers=headers_of(link),
     )
     return _deliver(outgoing, config, transport or transports.transport(config))
+
+
+def reason_to_skip(message: Message, recipient: Recipient) -> str | None:
+    """Why this recipient does not get this message; None: they do, once there is an address."""
+    if message.transactional:
+        return None
+    if recipient.is_unsubscribed:
+        return "the user has unsubscribed"
+    return None if recipient.is_known else "there is no such user"
 
 
 def _deliver(message: Outgoing, config: Settings, transport: Transport) -> Sent:
@@ -148,10 +158,10 @@ def _deliver(message: Outgoing, config: Settings, transport: Transport) -> Sent:
     )
 
 
-def _skipped(message: Message, user_id: str, *, key: str, now: datetime) -> Sent:
+def _skipped(message: Message, user_id: str, reason: str, *, key: str, now: datetime) -> Sent:
     logs.info(
         "skipped",
-        f"Message {message.template} not sent: the user has unsubscribed.",
+        f"Message {message.template} not sent: {reason}.",
         template=message.template,
         user_id=user_id,
     )

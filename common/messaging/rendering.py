@@ -1,7 +1,7 @@
 """Message templates: `{name}.subject.txt`, `.txt` and `.html` in a folder, rendered with Jinja2.
 
 A template sees the context it is given and nothing else; a name that it uses without asking whether
-the name is there is an error, not an empty place in a customer's mail.
+the name is there is an error, not an empty place in somebody's mail.
 """
 
 import functools
@@ -53,14 +53,17 @@ class Templates:
         text = re.sub(r"\n{3,}", "\n\n", self.text(f"{name}.txt", context))
         return Rendering(
             subject=one_line(self.text(f"{name}.subject.txt", context))[:SUBJECT_LIMIT],
-            text=text.strip() + "\n",
-            html=self.text(f"{name}.html", context).strip() + "\n",
+            text=text + "\n",
+            html=self.text(f"{name}.html", context) + "\n",
         )
 
     def text(self, file: str, context: Mapping[str, Any]) -> str:
-        """One file of the folder with this context. Raises PermanentError like `message`."""
+        """One file of the folder with this context, without blank space before and after it.
+
+        Raises PermanentError like `message`.
+        """
         try:
-            return self._environment.get_template(file).render(context)
+            return self._environment.get_template(file).render(context).strip()
         except TemplateNotFound as error:
             raise PermanentError(f"There is no template {file!r} ({error}).") from error
         except Exception as error:  # nothing but the data plays a part: it would fail again

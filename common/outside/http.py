@@ -1,11 +1,10 @@
 """Calls to others over HTTP: one POST of JSON, with an idempotency key.
 
-    work.step("sms", lambda key: http.post_json(url, {"to": number, "text": text}, key=key))
-
-A call either has succeeded when `post_json` returns, or raises: PermanentError when the other side
-refused it for good, TransientError when it is worth another try. After a TransientError the call
-may have arrived all the same (its answer was lost), which is why it carries the key: the other side
-drops the repeat if it honours `Idempotency-Key`.
+A handler says `work.step("sms", lambda key: http.post_json(url, {"to": number}, key=key))`. A call
+either has succeeded when `post_json` returns, or raises: PermanentError when the other side refused
+it for good, TransientError when it is worth another try. After a TransientError the call may have
+arrived all the same (its answer was lost), which is why it carries the key: the other side drops
+the repeat if it honours `Idempotency-Key`.
 """
 
 import hashlib

@@ -34,7 +34,7 @@ Action = Literal[
     "not_yet",  # what it needs has not happened
     "failed",  # tried again later
     "dead_lettered",  # given up, and recorded
-    "replayed",  # a dead letter was worked off
+    "replayed",  # a dead letter was replayed
     "ignored",  # nothing for us
     "refused",  # the caller may not call
     "scheduled",  # an alarm was set

@@ -132,7 +132,7 @@ def sender(text: str) -> str:
     """The sender of mail: an address, with or without a name."""
     address = parseaddr(text)[1]
     if not re.fullmatch(r"[^\s@<>]+@[^\s@<>]+", address) or not text.isprintable():
-        raise ValueError("an address, with or without a name: Shop <shop@example.com>")
+        raise ValueError("an address, with or without a name: Desk <desk@example.com>")
     return text
 
 

@@ -3,23 +3,33 @@
 `common.process.variables` is the table of what `common` reads. A bundle declares its own in the
 same way, with a dataclass whose fields are the names of the variables in lower case:
 
+    from dataclasses import dataclass
+
+    from common.process import parsers, settings
+    from common.process.variables import Variable
+
     @dataclass(frozen=True, kw_only=True)
     class Clinic:
         text_url: str
 
-    VARIABLES = {"TEXT_URL": Variable(meaning="where text messages are posted", parse=parsers.url)}
+    VARIABLES = {
+        "TEXT_URL": Variable(
+            meaning="where text messages are posted", parse=parsers.url, needed_by={"reminder"}
+        )
+    }
     current = settings.reader(Clinic, VARIABLES)
 
-Empty or blank means unset; other variables are ignored. Google's Firestore client reads its own
-FIRESTORE_EMULATOR_HOST, which is listed there because whoever runs the functions may set it.
+Empty or blank means unset: the default, else None, and the functions that need it do not start.
+Other variables are ignored. Google's Firestore client reads its own FIRESTORE_EMULATOR_HOST, which
+is listed there because whoever runs the functions may set it.
 """
 
 import functools
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from common.errors import ConfigurationError
 from common.process.parsers import Smtp
@@ -73,6 +83,16 @@ class Settings:
 
 
 T = TypeVar("T")
+Table = TypeVar("Table", covariant=True)
+
+
+class Reader(Protocol[Table]):
+    """Gives this process's settings: read once, at the first call."""
+
+    def __call__(self) -> Table: ...
+
+    def cache_clear(self) -> None:
+        """Forget the settings; the next call reads them again. For tests."""
 
 
 def load(
@@ -98,7 +118,7 @@ def is_function() -> bool:
     return bool(os.environ.get("FUNCTION_TARGET", "").strip())
 
 
-def reader(table: type[T], variables: Mapping[str, Variable]) -> Callable[[], T]:
+def reader(table: type[T], variables: Mapping[str, Variable]) -> Reader[T]:
     """A function that gives this process's settings: read once, at its first call.
 
     In a process that runs a function of the bundle (FUNCTION_TARGET is set) they are read at once,
@@ -114,9 +134,7 @@ def reader(table: type[T], variables: Mapping[str, Variable]) -> Callable[[], T]
     return read
 
 
-def _read(
-    name: str, variable: Variable, environ: Mapping[str, str], functions: Collection[str]
-) -> Any:
+def _read(name: str, variable: Variable, environ: Mapping[str, str], functions: Set[str]) -> Any:
     text = environ.get(name, "").strip() or variable.default
     if text is None:
         return _unset(name, variable, functions)
@@ -127,9 +145,9 @@ def _read(
         raise ConfigurationError(f"{name} is {shown}, but must be {error}.") from None
 
 
-def _unset(name: str, variable: Variable, functions: Collection[str]) -> Any:
+def _unset(name: str, variable: Variable, functions: Set[str]) -> Any:
     # What all functions of the bundle need, one that a user adds needs too.
-    needing = ALL if variable.needed_by == ALL else variable.needed_by.intersection(functions)
+    needing = ALL if variable.needed_by == ALL else variable.needed_by & functions
     if needing:
         who = ", ".join(sorted(needing))
         raise ConfigurationError(f"{name} is not set, but needed by {who}: {variable.meaning}.")

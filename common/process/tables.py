@@ -1,6 +1,14 @@
 """Tables of declarations: what a function handles, by name.
 
-    EVENTS = table(order_placed, cart_abandoned)
+    from common.idempotency import Outcome, Work
+    from common.process.tables import table
+    from common.triggers.events import Event, event
+
+    @event("appointment.booked", fields={"at": str})
+    def appointment_booked(booked: Event, work: Work) -> Outcome:
+        return Outcome(result="noted")
+
+    EVENTS = table(appointment_booked)
 
 A declaration takes effect where it is listed; importing the module that makes one changes nothing.
 """

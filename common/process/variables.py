@@ -3,7 +3,7 @@
 A bundle has a table of its own for its own variables, see `common.process.settings`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ class Variable:
     """From the text, stripped and not empty; raises ValueError saying what it should be."""
     default: str | None = None
     """The text that stands for unset; None: there is none."""
-    needed_by: frozenset[str] = frozenset()
+    needed_by: Set[str] = frozenset()
     """The functions that do not start without it."""
     show: Callable[[str], str] = repr
     """How an error shows a malformed value, which may hold a secret."""

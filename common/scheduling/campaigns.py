@@ -1,6 +1,6 @@
 """Campaigns: one tick becomes one task per user, and one message per user and period.
 
-    tick ──▶ fanout: a page of users ──▶ one task each on a `digests` queue ──▶ reminder: sends
+    tick ──▶ fanout: a page of users ──▶ one task each, on its queue ──▶ reminder: sends
                      └── more users? ──▶ a task back to fanout, which goes on after the last one
 
 A run is the campaign and the tick's scheduled time; a slice is the run and the user after whom it

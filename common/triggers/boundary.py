@@ -41,11 +41,12 @@ class Ending:
     """Seconds after which another delivery makes sense."""
 
 
-def attend(function: str, payload: bytes, do: Callable[[], Answer]) -> Ending:
+def attend(function: str, received: Callable[[], bytes], do: Callable[[], Answer]) -> Ending:
     """Do the work of one delivery and say how it ended; raises nothing.
 
-    `payload` is the input as received, for the dead letter of work that is refused before it has a
-    record of its own. `function` is the dead letter's source.
+    `received` gives the input as received, for the dead letter of work that is refused before it
+    has a record of its own; nothing is read for a caller who is refused. `function` is the dead
+    letter's source.
     """
     try:
         return _done(do())
@@ -61,7 +62,7 @@ def attend(function: str, payload: bytes, do: Callable[[], Answer]) -> Ending:
         logs.info("ignored" if error.status == "ignored" else "skipped", str(error))
         return Ending(status=error.status)
     except PermanentError as error:
-        return _dead_letter(function, payload, error)
+        return _dead_letter(function, received, error)
     except NotYetError as error:
         logs.info("not_yet", str(error))
         return Ending(status="error", code=500, error=str(error))
@@ -76,9 +77,9 @@ def _done(answer: Answer) -> Ending:
     return Ending(status=str(answer.result))
 
 
-def _dead_letter(function: str, payload: bytes, error: PermanentError) -> Ending:
+def _dead_letter(function: str, received: Callable[[], bytes], error: PermanentError) -> Ending:
     try:
-        dead_letters.record_refused(source=function, error=error, payload=payload)
+        dead_letters.record_refused(source=function, error=error, payload=received())
     except Exception as failure:
         # What is not recorded must not be acknowledged.
         return _failed(failure)

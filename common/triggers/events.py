@@ -44,6 +44,13 @@ class Event:
             "payload": dict(self.payload),
         }
 
+    def time(self, name: str) -> datetime:
+        """A field of the payload that must be an RFC 3339 time; its zone is as given.
+
+        Raises MalformedError.
+        """
+        return _time(self.payload.get(name), f"payload.{name}")
+
 
 Handler = Callable[[Event, Work], Outcome]
 
@@ -74,7 +81,7 @@ def event(
 ) -> Callable[[Handler], EventType]:
     """Declare the decorated function as the handler of the events of type `name`.
 
-    The declaration takes effect where a function lists it: `EVENTS = table(order_placed, …)`.
+    The declaration takes effect where a function lists it: `EVENTS = table(appointment_booked, …)`.
     """
 
     def declare(handler: Handler) -> EventType:
@@ -105,7 +112,7 @@ def parse(data: bytes, types: Mapping[str, EventType], replay_of: str | None = N
         event_type=event_type,
         user_id=text(given, "user_id"),
         payload=_payload(given, types[event_type].fields),
-        occurred_at=_time(given.get("occurred_at")),
+        occurred_at=_occurred_at(given),
         raw=data,
         replay_of=replay_of,
     )
@@ -126,19 +133,24 @@ def _payload(given: Mapping[str, Any], expected: Fields) -> dict[str, Any]:
     return payload
 
 
-def _time(value: Any) -> datetime | None:
-    if value is None:
+def _occurred_at(given: Mapping[str, Any]) -> datetime | None:
+    if given.get("occurred_at") is None:
         return None
+    return _time(given["occurred_at"], "occurred_at").astimezone(UTC)
+
+
+def _time(value: Any, name: str) -> datetime:
     try:
         time = datetime.fromisoformat(value)
     except (TypeError, ValueError) as error:
-        raise MalformedError(f"occurred_at is {value!r:.100}, not an RFC 3339 time") from error
+        raise MalformedError(f"{name} is {value!r:.100}, not an RFC 3339 time") from error
     if time.tzinfo is None:
-        raise MalformedError(f"occurred_at is {value!r:.100}, without a time zone")
+        raise MalformedError(f"{name} is {value!r:.100}, without a time zone")
     try:
-        return time.astimezone(UTC)
+        time.astimezone(UTC)
     except OverflowError as error:
-        raise MalformedError(f"occurred_at is {value!r:.100}, out of range") from error
+        raise MalformedError(f"{name} is {value!r:.100}, out of range") from error
+    return time
 
 
 def _check(payload: Mapping[str, Any], name: str, expected: type | tuple[type, ...]) -> None:

@@ -56,7 +56,7 @@ def serve(
         return handle(_call(request))
 
     with logs.bound(function=function, **_log_fields(request)):
-        return _reply(boundary.attend(function, request.get_data(), do))
+        return _reply(boundary.attend(function, request.get_data, do))
 
 
 def _check_caller(request: Request, audience: str, emails: Collection[str]) -> None:

@@ -46,7 +46,9 @@ def receive(cloud_event: CloudEvent, function: str, types: Mapping[str, EventTyp
     """
     message = unwrap(cloud_event)
     with logs.bound(function=function, message_id=message.message_id):
-        ending = boundary.attend(function, message.data, lambda: _handle(message, function, types))
+        ending = boundary.attend(
+            function, lambda: message.data, lambda: _handle(message, function, types)
+        )
     if ending.code == 409:
         raise Conflict(ending.error)
     if ending.code != 200:
@@ -54,16 +56,17 @@ def receive(cloud_event: CloudEvent, function: str, types: Mapping[str, EventTyp
 
 
 def unwrap(cloud_event: CloudEvent) -> Message:
-    """The Pub/Sub message in a CloudEvent; what is not one comes back whole, with its problem."""
+    """The Pub/Sub message in a CloudEvent; of what is not one, what was found instead."""
     body = cloud_event.data
     if not isinstance(body, dict) or not isinstance(body.get("message"), dict):
-        return _unreadable(cloud_event, "the body is no Pub/Sub message")
+        return _unreadable(cloud_event, body, "the body is no Pub/Sub message")
     message = body["message"]
     attributes = message.get("attributes")
     try:
         data = base64.b64decode(message.get("data") or "", validate=True)
     except (binascii.Error, TypeError, ValueError):
-        return _unreadable(cloud_event, "the message's data is not base64")
+        # Only the data: ids and counts beside it would make a repeat another input.
+        return _unreadable(cloud_event, message.get("data"), "the message's data is not base64")
     return Message(
         data=data,
         message_id=str(message.get("messageId") or cloud_event["id"]),
@@ -97,7 +100,7 @@ def _job(event: Event, is_first: bool, function: str, type_: EventType) -> Job:
     )
 
 
-def _unreadable(cloud_event: CloudEvent, problem: str) -> Message:
-    body: Any = cloud_event.data
-    data = body if isinstance(body, bytes) else json.dumps(body, default=str).encode()
+def _unreadable(cloud_event: CloudEvent, found: Any, problem: str) -> Message:
+    text = found if isinstance(found, str) else json.dumps(found, default=str)
+    data = found if isinstance(found, bytes) else text.encode("utf-8", "surrogatepass")
     return Message(data=data, message_id=str(cloud_event["id"]), attributes={}, problem=problem)

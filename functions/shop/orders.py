@@ -45,7 +45,7 @@ def notify_inventory(event: Event, key: str) -> str:
     task = Task(
         queue=QUEUE,
         url=url,
-        body={"event_id": event.event_id, "user_id": event.user_id, **event.payload},
+        body={**event.payload, "event_id": event.event_id, "user_id": event.user_id},
         identity=(QUEUE, key),
         audience=urlsplit(url)._replace(query="", fragment="").geturl(),
         headers={"Idempotency-Key": key},

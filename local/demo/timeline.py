@@ -49,7 +49,7 @@ def _sentence(record: Record) -> str | None:
         case "cancelled":
             return f"-  {record['message']} is cancelled"
         case "claimed" if record.get("attempt", 1) > 1:
-            return f"↻  {_what(record)}: attempt {record['attempt']}, behind its last finished step"
+            return f"↻  {_what(record)}: attempt {record['attempt']}, after its last finished step"
     return None
 
 

@@ -43,8 +43,8 @@ def check(plan: Plan, foreign: Mapping[str, str]) -> None:
         wanted += [f"a rule for {r.service}" for r in plan.rules if _concerns(r, service)]
         if wanted:
             raise ValueError(
-                f"{', '.join(dict.fromkeys(wanted))}: not possible while {NAMES[service]} is "
-                f"served by {address}, which this cloud cannot disturb"
+                f"{', '.join(dict.fromkeys(wanted))}: not possible while "
+                f"{NAMES[service]} is served by {address}, which this cloud cannot disturb"
             )
 
 

@@ -73,7 +73,7 @@ def _compiled(uv: Path, groups: tuple[str, ...], options: list[str]) -> str:
         present = (blocks((PROJECT / name).read_text()) for name in FILES)
         file.write_text("".join(block for found in present for block in found.values()))
         chosen = [word for group in groups for word in ("--group", group)]
-        command = [uv, *COMPILE, *chosen, *options, "--output-file", file]
+        command = [str(uv), *COMPILE, *chosen, *options, "--output-file", str(file)]
         if subprocess.run(command, cwd=PROJECT).returncode:
             sys.exit("nothing was pinned")
         return file.read_text()

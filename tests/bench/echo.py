@@ -47,7 +47,7 @@ def echoing() -> Iterator[Echo]:
         process.communicate()
 
 
-class _Anything(grpc.GenericRpcHandler):
+class _Anything(grpc.GenericRpcHandler):  # type: ignore[misc]
     def service(self, handler_call_details: Any) -> Any:
         async def same(request: bytes, context: Any) -> bytes:
             return request

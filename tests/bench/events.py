@@ -57,10 +57,10 @@ def main() -> None:
     with stage() as cloud:
         cloud.publish(*(sign_up(f"known-{n}") for n in range(COUNT)), topic=TOPIC)
         cloud.idle()
-        header = ("", "RPCs", "commits", "writes", "reads", "tasks", "$ per million")
-        table("Costs of an event", header, list(costs(cloud)))
-        header = ("", "a second", "baseline", "a CPU second", "baseline", "ratio")
-        table("Throughput", header, [throughput(cloud, kind) for kind in (feature, payment)])
+        used = ("", "RPCs", "commits", "writes", "reads", "tasks", "$ per million")
+        table("Costs of an event", used, list(costs(cloud)))
+        speed = ("", "a second", "baseline", "a CPU second", "baseline", "ratio")
+        table("Throughput", speed, [throughput(cloud, kind) for kind in (feature, payment)])
         table("Cold start", ("", "s", "baseline", "ratio"), [cold_start(cloud)])
 
 

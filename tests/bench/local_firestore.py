@@ -82,9 +82,9 @@ def _compared(
     bare: grpc.Channel,
     calling: Callable[[Send], Callable[[], object]],
 ) -> Row:
-    sends = [channel.unary_unary(f"{SERVICE}/{method}") for channel in (ours, bare)]
+    first, second = (channel.unary_unary(f"{SERVICE}/{method}") for channel in (ours, bare))
     how = "one after another" if threads == 1 else f"{threads} threads"
-    return (f"{name}, {how}", *compared(*map(calling, sends), threads))
+    return (f"{name}, {how}", *compared(calling(first), calling(second), threads))
 
 
 def _fill(cloud: Measured, channel: grpc.Channel, collection: str, count: int) -> None:

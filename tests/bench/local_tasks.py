@@ -98,8 +98,8 @@ def _compared(
     threads: int = 1,
     each: int = 1,
 ) -> Row:
-    calls = [channel.unary_unary(f"{SERVICE}/{method}") for channel in (ours, bare)]
-    found, baseline, ratio = compared(*(partial(call, request) for call in calls), threads)
+    first, second = (channel.unary_unary(f"{SERVICE}/{method}") for channel in (ours, bare))
+    found, baseline, ratio = compared(partial(first, request), partial(second, request), threads)
     return (name, each * found, each * baseline, ratio)
 
 

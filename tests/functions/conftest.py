@@ -1,4 +1,4 @@
-"""One shop for all tests of the functions."""
+"""What the tests of the functions may ask for: the shop deployed, or in memory."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,12 @@ import pytest
 
 from local.demo.provider import Provider
 from local.testing import local_cloud
+from tests.common.surroundings import documents, environment, queues, unbound
+from tests.functions.in_memory import bundle
 from tests.functions.shop_cloud import Shop, deploy
+from tests.functions.shop_in_memory import shop_in_memory
+
+__all__ = ["bundle", "documents", "environment", "queues", "shop", "shop_in_memory", "unbound"]
 
 
 @pytest.fixture(scope="session")

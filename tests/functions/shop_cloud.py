@@ -63,7 +63,8 @@ class Shop:
 
     def document(self, path: str) -> dict[str, Any] | None:
         """A document's fields."""
-        return self.db.document(path).get().to_dict()
+        found: dict[str, Any] | None = self.db.document(path).get().to_dict()
+        return found
 
     def dead_letters(self, text: str) -> list[dict[str, Any]]:
         """The dead letters whose payload has this text in it."""
@@ -130,7 +131,7 @@ def deploy(shop: Shop, **settings: str) -> None:
     shop.urls["consumer"] = shop.cloud.deploy(
         ROOT, "consumer", topic="commerce-events", env=environment
     )
-    target = {"headers": {"Content-Type": "application/json"}}
+    target: dict[str, Any] = {"headers": {"Content-Type": "application/json"}}
     target["oidcToken"] = {"serviceAccountEmail": SCHEDULER, "audience": FANOUT}
     target["body"] = "eyJjYW1wYWlnbiI6ICJ3ZWVrbHlfZGlnZXN0In0="  # {"campaign": "weekly_digest"}
     shop.cloud.job("weekly-digest", "0 8 * * 1", shop.urls["fanout"], httpTarget=target)

@@ -45,8 +45,7 @@ class TestDigest:
         shop.cloud.tick("weekly-digest", at="2027-05-03T08:00:00Z")
         shop.cloud.idle()
         (text,) = digest(shop, user)
-        assert "2" in text
-        assert "15.50" in text
+        assert "\nOrders: 2\nSpent:  15.50\n" in text
 
     def test_orders_of_earlier_weeks_do_not_count(self, shop: Shop) -> None:
         user = shop.user(digest_opt_in=True)
@@ -54,7 +53,8 @@ class TestDigest:
         shop.cloud.advance(timedelta(days=8))
         shop.cloud.tick("weekly-digest", at="2027-06-07T08:00:00Z")
         shop.cloud.idle()
-        assert "77" not in digest(shop, user)[-1]
+        *_, text = digest(shop, user)
+        assert "\nIt was a quiet week: you placed no orders." in text
 
     def test_who_opts_out_after_the_tick_gets_none(self, shop: Shop) -> None:
         user = shop.user(digest_opt_in=True)
@@ -97,7 +97,7 @@ class TestAnswers:
     ) -> None:
         answer = shop.call("fanout", {"campaign": "weekly_digest", **wrong})
         assert (answer[0], answer[1]["status"]) == (200, "dead_lettered")
-        assert next(iter(wrong)) in answer[1]["error"]
+        assert answer[1]["error"].startswith(f"{next(iter(wrong))} is ")
 
     def test_an_unknown_campaign_is_dead_lettered(self, shop: Shop) -> None:
         answer = shop.call("fanout", {"campaign": uuid.uuid4().hex})

@@ -29,7 +29,8 @@ def deliver(wire: Wire, event_id: str, **envelope: Any) -> tuple[int, int]:
     cloud_event = CloudEvent(attributes, {"message": message, **envelope})
     pubsub.receive(cloud_event, "consumer", {"user.logged_in": user_logged_in})
     after = wire.counts()
-    return tuple(after[it] - before.get(it, 0) for it in ("Commit", "BatchGetDocuments"))
+    commits, reads = (after[it] - before.get(it, 0) for it in ("Commit", "BatchGetDocuments"))
+    return commits, reads
 
 
 def test_a_first_delivery_is_one_commit(wire: Wire) -> None:

@@ -23,8 +23,8 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("fresh")
     venv.create(home, with_pip=True, symlinks=True)
     made = home / "bin" / "python"
-    pip = [made, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    requirements = ROOT / "requirements.txt"
+    pip = [str(made), "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    requirements = str(ROOT / "requirements.txt")
     install = [*pip, "install", "--require-hashes", "--no-deps", "-r", requirements]
     subprocess.run(install, check=True, timeout=600)
     subprocess.run([*pip, "check"], check=True, timeout=60)

@@ -24,7 +24,9 @@ STORM = {
 
 
 @pytest.fixture(scope="module", params=[1, 2])
-def survived(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator:
+def survived(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shop]:
     """A shop after a storm of this seed, one more when its reminders were due, and a calm after
     each: a reminder of a cart whose order is not known by then is rightly sent."""
     provider = Provider()
@@ -91,5 +93,4 @@ def test_nothing_is_dead_lettered(survived: Shop) -> None:
 def test_it_was_a_storm(survived: Shop) -> None:
     """Otherwise the other tests say nothing."""
     injected = survived.cloud.status()["faults"]["injected"]
-    assert {"duplicates", "crashes", "errors", "lost_replies"} <= injected.keys()
-    assert survived.provider.repeats() > 0 or injected["crashes"] > 0
+    assert all(injected[name] > 0 for name in ("duplicates", "crashes", "errors", "lost_replies"))

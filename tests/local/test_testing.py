@@ -1,18 +1,22 @@
 """The fixture with which users test handlers of their own."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import grpc
 import jwt
 import pytest
 
-from local.testing import Refused, cloud, local_cloud
+from local.testing import LocalCloud, Refused, cloud, local_cloud
+from tests.local.counts import Counts
 
 __all__ = ["cloud"]
+ROOT = Path(__file__).parents[2]
 
 
-def test_a_cloud_is_up_in_under_a_second():
+def test_a_cloud_is_up_in_under_a_second() -> None:
     """Services on free ports; functions only when asked for."""
     began = time.process_time()  # not the wall's, which a busy machine stretches
     with local_cloud() as made:
@@ -20,27 +24,33 @@ def test_a_cloud_is_up_in_under_a_second():
         assert made.status()["functions"] == []
 
 
-def test_two_clouds_run_side_by_side():
+def test_two_clouds_run_side_by_side() -> None:
     with local_cloud() as one, local_cloud() as other:
         one.firestore().document("a/b").set({"x": 1})
         assert not other.firestore().document("a/b").get().exists
 
 
-def test_published_events_reach_the_function(cloud, source, counts):
+def test_published_events_reach_the_function(
+    cloud: LocalCloud, source: Path, counts: Counts
+) -> None:
     cloud.deploy(source, "consumer", topic="events")
     assert len(cloud.publish({"n": 1}, b"not json")) == 2
     cloud.idle()
     assert sorted(counts(cloud).values()) == [1, 1]
 
 
-def test_the_stock_publisher_reaches_the_function(cloud, source, counts):
+def test_the_stock_publisher_reaches_the_function(
+    cloud: LocalCloud, source: Path, counts: Counts
+) -> None:
     cloud.deploy(source, "consumer", topic="events")
     message = cloud.publisher().publish(cloud.topic("events"), b"{}").result(10)
     cloud.idle()
     assert counts(cloud) == {message: 1}
 
 
-def test_a_task_is_delivered_when_the_clock_reaches_it(cloud, source, counts):
+def test_a_task_is_delivered_when_the_clock_reaches_it(
+    cloud: LocalCloud, source: Path, counts: Counts
+) -> None:
     url, queue = cloud.deploy(source, "target"), cloud.queue("later")
     due = cloud.now() + timedelta(hours=2)
     task = {"name": f"{queue}/tasks/t", "http_request": {"url": url}, "schedule_time": due}
@@ -51,20 +61,24 @@ def test_a_task_is_delivered_when_the_clock_reaches_it(cloud, source, counts):
     assert counts(cloud) == {"t": 1}
 
 
-def test_a_job_ticks_when_the_clock_reaches_it(cloud, source, counts):
+def test_a_job_ticks_when_the_clock_reaches_it(
+    cloud: LocalCloud, source: Path, counts: Counts
+) -> None:
     cloud.job("hourly", "0 * * * *", cloud.deploy(source, "target"))
     cloud.advance("3h")
     assert counts(cloud) == {"plain": 3}
 
 
-def test_a_tick_can_be_fired_for_a_given_time(cloud, source, until):
+def test_a_tick_can_be_fired_for_a_given_time(
+    cloud: LocalCloud, source: Path, until: Callable[..., None]
+) -> None:
     cloud.job("yearly", "0 0 1 1 *", cloud.deploy(source, "hello"))
     cloud.tick("yearly", at=datetime(2030, 1, 1, tzinfo=UTC))
     cloud.idle()
     until(lambda: cloud.log("hello") == ["asked"])
 
 
-def test_a_function_sees_what_it_was_deployed_with(cloud, source):
+def test_a_function_sees_what_it_was_deployed_with(cloud: LocalCloud, source: Path) -> None:
     cloud.deploy(source, "environment", env={"CART_REMINDER_DELAY": "60"})
     seen = cloud.call("environment").json()
     assert seen["CART_REMINDER_DELAY"] == "60"
@@ -72,7 +86,12 @@ def test_a_function_sees_what_it_was_deployed_with(cloud, source):
     assert "CART_REMINDER_DELAY" not in cloud.call("environment").json()
 
 
-def test_what_is_refused_says_why(cloud, source):
+def test_a_bundle_that_cannot_be_deployed_says_why(cloud: LocalCloud) -> None:
+    with pytest.raises(Refused, match="must be a region, like europe-west1"):
+        cloud.deploy_bundle(ROOT, region="nowhere")
+
+
+def test_what_is_refused_says_why(cloud: LocalCloud, source: Path) -> None:
     with pytest.raises(Refused, match="missing main"):
         cloud.deploy(source / "nowhere", "target")
     with pytest.raises(Refused, match="no job is named nightly"):
@@ -81,7 +100,9 @@ def test_what_is_refused_says_why(cloud, source):
         cloud.publish({})
 
 
-def test_a_cloud_started_again_in_its_folder_goes_on(tmp_path, source, counts):
+def test_a_cloud_started_again_in_its_folder_goes_on(
+    tmp_path: Path, source: Path, counts: Counts
+) -> None:
     """Functions at their addresses, documents, pending tasks and the clock."""
     with local_cloud(tmp_path / "cloud") as before:
         url, queue = before.deploy(source, "target"), before.queue("later")
@@ -95,7 +116,7 @@ def test_a_cloud_started_again_in_its_folder_goes_on(tmp_path, source, counts):
         assert counts(after) == {"t": 1}
 
 
-def test_tokens_can_be_made_as_they_must_not_be(cloud):
+def test_tokens_can_be_made_as_they_must_not_be(cloud: LocalCloud) -> None:
     good = cloud.token("a@example.com", "https://x")
     key = jwt.PyJWKClient(f"{cloud.url}/jwks").get_signing_key_from_jwt(good)
     assert jwt.decode(good, key, ["RS256"], audience="https://x")["email"] == "a@example.com"
@@ -105,7 +126,7 @@ def test_tokens_can_be_made_as_they_must_not_be(cloud):
 
 
 @pytest.mark.parametrize("kind", ["unary_unary", "unary_stream", "stream_unary", "stream_stream"])
-def test_a_method_nobody_serves_is_unimplemented_by_name(cloud, kind):
+def test_a_method_nobody_serves_is_unimplemented_by_name(cloud: LocalCloud, kind: str) -> None:
     method = "google.pubsub.v1.SchemaService/ListSchemas"
     with grpc.insecure_channel(cloud.env["PUBSUB_EMULATOR_HOST"]) as channel:
         request = iter([b""]) if kind.startswith("stream") else b""

@@ -10,7 +10,7 @@ from common.cloud import firestore
 from common.errors import KeyReusedError, MalformedError, PermanentError
 from common.idempotency import dead_letters
 from common.idempotency.dead_letters import MAX_PAYLOAD
-from tests.common.wire import running
+from tests.common.memory_store import MemoryStore
 
 
 def fields(payload: bytes, **given: Any) -> dict[str, Any]:
@@ -65,12 +65,8 @@ def test_replaying_only_changes_the_state() -> None:
     assert "payload" not in write.fields
 
 
-def test_what_a_process_gives_up_first_is_collected_as_well(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with running():
-        monkeypatch.setattr(firestore, "_latest", None)
-        dead_letters.record_refused(source="consumer", error=MalformedError(), payload=b"{")
-        (letter,) = firestore.query("dead_letters")
-        kept = letter.data
+def test_what_a_process_gives_up_first_is_collected_as_well(store: MemoryStore) -> None:
+    dead_letters.record_refused(source="consumer", error=MalformedError(), payload=b"{")
+    (found,) = firestore.query(dead_letters.COLLECTION)
+    kept = found.data
     assert kept["expire_at"] - kept["first_seen"] > dead_letters.RETENTION - timedelta(minutes=1)

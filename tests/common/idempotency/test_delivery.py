@@ -2,12 +2,15 @@
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from common import idempotency
-from common.cloud.firestore import Merge, Update
+from common.cloud import firestore
+from common.cloud.firestore import Create, Merge
+from common.cloud.memory import Mishap
 from common.errors import (
     CorruptRecordError,
     InProgressError,
@@ -20,16 +23,15 @@ from common.errors import (
     TransientError,
 )
 from common.idempotency import Answer, Job, Limits, Outcome, Work
+from common.idempotency.claim import MAX_TRIES
 from common.idempotency.exclusive import ProcessLock
 from common.idempotency.record import State
+from common.idempotency.store import record_id
 from tests.common.memory_store import LIMITS, MemoryStore, job
 
 Handler = Callable[[Work], Outcome]
-
-
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
+FAILING: list[Mishap] = ["error"] * MAX_TRIES
+CONFLICTS: list[Mishap] = ["conflict"] * MAX_TRIES
 
 
 def run(
@@ -43,7 +45,6 @@ def run(
     return idempotency.run(
         given or job(),
         handler,
-        store=store,
         limits=limits,
         monotonic=store.monotonic,
         process_lock=process_lock or ProcessLock(),
@@ -65,10 +66,14 @@ def raising(error: BaseException) -> Handler:
     return handler
 
 
-def effect(name: str, at: Any = None) -> Merge | Update:
-    """An effect; with a precondition if `at` is given."""
-    path = f"effects/{name}"
-    return Update(path=path, fields={}, update_time=at) if at else Merge(path=path)
+def effect(name: str) -> Merge:
+    """An effect that never fails."""
+    return Merge(path=f"effects/{name}")
+
+
+def creation(name: str) -> Create:
+    """An effect with a precondition."""
+    return Create(path=f"effects/{name}", fields={})
 
 
 def vanish(store: MemoryStore, given: Job | None = None, limits: Limits = LIMITS) -> None:
@@ -85,7 +90,7 @@ class TestDone:
 
     def test_a_first_delivery_costs_two_writes_and_no_read(self, store: MemoryStore) -> None:
         run(store, done)
-        assert (store.writes, store.reads) == (2, 0)
+        assert (store.commits, store.reads) == (2, 0)
 
     @pytest.mark.parametrize("result", [0, "", False, [], {}, None, 0.0, "x", {"a": [1]}])
     def test_a_duplicate_gets_the_same_value(self, store: MemoryStore, result: Any) -> None:
@@ -96,9 +101,9 @@ class TestDone:
 
     def test_a_duplicate_costs_a_refused_create_and_a_read(self, store: MemoryStore) -> None:
         run(store, done)
-        store.writes = store.reads = 0
+        store.commits = store.reads = 0
         run(store, never)
-        assert (store.writes, store.reads) == (1, 1)
+        assert (store.commits, store.reads) == (1, 1)
 
     def test_two_functions_may_each_do_it(self, store: MemoryStore) -> None:
         run(store, done, job(scope="one"))
@@ -127,7 +132,7 @@ class TestDone:
 
     def test_a_record_removed_by_hand_lets_it_run_again(self, store: MemoryStore) -> None:
         run(store, done)
-        store.records.clear()
+        store.clear()
         assert run(store, done).status == "done"
 
 
@@ -204,7 +209,7 @@ class TestFailure:
             with pytest.raises(ValueError, match="oops"):
                 run(store, raising(ValueError("oops")))
         assert run(store, raising(ValueError("oops"))).status == "dead_lettered"
-        assert store.effects == [f"dead_letters/{next(iter(store.records))}"]
+        assert store.effects == [f"dead_letters/{record_id('tests', 'k')}"]
         assert run(store, never).status == "dead_lettered"
 
     def test_a_permanent_error_costs_one_attempt(self, store: MemoryStore) -> None:
@@ -234,7 +239,7 @@ class TestFailure:
         assert (store.record().state, store.record().attempts) == (State.WAITING, 1)
 
     def test_a_failure_that_cannot_be_recorded_keeps_its_cause(self, store: MemoryStore) -> None:
-        store.mishaps = ["none", *["error"] * 8]
+        store.mishaps = ["none", *FAILING]
         with pytest.raises(TransientError) as error:
             run(store, raising(ValueError("oops")))
         assert isinstance(error.value.__context__, ValueError)
@@ -286,15 +291,15 @@ class TestVanished:
 
 class TestStore:
     @pytest.mark.parametrize("mishap", ["error", "lost", "echo"])
-    def test_a_first_claim_survives_a_mishap(self, store: MemoryStore, mishap: str) -> None:
+    def test_a_first_claim_survives_a_mishap(self, store: MemoryStore, mishap: Mishap) -> None:
         store.mishaps = [mishap]
         assert run(store, done).status == "done"
         assert store.record().attempts == 1
 
     @pytest.mark.parametrize("mishap", ["error", "lost", "echo", "conflict"])
-    def test_effects_are_committed_once(self, store: MemoryStore, mishap: str) -> None:
+    def test_effects_are_committed_once(self, store: MemoryStore, mishap: Mishap) -> None:
         store.mishaps = ["none", mishap]
-        writes = [effect("e", at=store.now)]
+        writes = [creation("e")]
         assert run(store, lambda work: Outcome(result=1, writes=writes)).result == 1
         assert store.effects == ["effects/e"]
 
@@ -305,10 +310,10 @@ class TestStore:
             run(store, never)
 
     def test_a_store_that_keeps_failing_runs_nothing(self, store: MemoryStore) -> None:
-        store.mishaps = ["error"] * 8
+        store.mishaps = [*FAILING]
         with pytest.raises(TransientError, match="keeps changing"):
             run(store, never)
-        assert store.writes == 8
+        assert store.commits == MAX_TRIES
 
     def test_a_conflict_runs_the_handler_again_with_its_steps_kept(
         self, store: MemoryStore
@@ -318,15 +323,15 @@ class TestStore:
 
         def handler(work: Work) -> Outcome:
             work.last_step("mail", sent.append)
-            return Outcome(writes=[effect("e", at=store.now)])
+            return Outcome(writes=[creation("e")])
 
         run(store, handler)
         assert (len(sent), store.effects) == (1, ["effects/e"])
 
     def test_conflicts_without_end_are_a_failure(self, store: MemoryStore) -> None:
-        store.mishaps = ["none", *["conflict"] * 8]
-        with pytest.raises(TransientError, match="keeps changing"):
-            run(store, lambda work: Outcome(writes=[effect("e", at=store.now)]))
+        store.mishaps = ["none", *CONFLICTS]
+        with pytest.raises(TransientError, match="this work reads keep changing"):
+            run(store, lambda work: Outcome(writes=[creation("e")]))
         assert store.record().state is State.WAITING
 
     def test_no_retry_begins_when_the_budget_is_used_up(self, store: MemoryStore) -> None:
@@ -338,7 +343,7 @@ class TestStore:
 
         with pytest.raises(TransientError):
             run(store, handler)
-        assert store.writes == 3  # the claim, the completion once, the failure once
+        assert store.commits == 3  # the claim, the completion once, the failure once
 
     def test_effects_that_can_never_be_stored_are_dead_lettered(self, store: MemoryStore) -> None:
         store.mishaps = ["none", "permanent"]
@@ -351,18 +356,20 @@ class TestStore:
             answers.append(run(store, done, job(f"k{number}")).status)
 
         threads = [threading.Thread(target=deliver, args=(number,)) for number in range(20)]
-        [thread.start() for thread in threads]
-        [thread.join() for thread in threads]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
         assert answers == ["done"] * 20
 
 
 class TestOtherPayload:
     def test_it_is_refused_and_the_original_untouched(self, store: MemoryStore) -> None:
         run(store, done)
-        before = dict(store.records)
+        before = store.documents()
         with pytest.raises(KeyReusedError):
             run(store, never, job(identity={"n": 2}))
-        assert store.records == before
+        assert store.documents() == before
 
     def test_that_goes_before_in_progress(self, store: MemoryStore) -> None:
         def handler(work: Work) -> Outcome:
@@ -415,7 +422,7 @@ class TestReplay:
         corrected = job(identity={"n": 2}, replay_of="dead letter")
         assert run(store, done, corrected).status == "done"
 
-    def test_behind_a_step_it_may_not(self, store: MemoryStore) -> None:
+    def test_after_a_step_it_may_not(self, store: MemoryStore) -> None:
         def handler(work: Work) -> Outcome:
             work.last_step("mail", lambda key: None)
             raise PermanentError
@@ -459,14 +466,22 @@ class TestFastPath:
         return job(is_first=True, fast_path=lambda: outcome)
 
     def test_it_is_one_write(self, store: MemoryStore) -> None:
+        firestore.read("warm/up")
         given = self.first(Outcome(result=0, writes=[effect("e")]))
         assert run(store, never, given) == Answer(status="done", result=0)
-        assert (store.writes, store.reads, store.effects) == (1, 0, ["effects/e"])
+        assert (store.commits, store.reads, store.effects) == (1, 1, ["effects/e"])
         assert run(store, never) == Answer(status="duplicate", result=0)
+
+    def test_a_process_that_does_it_first_learns_the_time_for_the_collector(
+        self, store: MemoryStore
+    ) -> None:
+        run(store, never, self.first(Outcome(result=0)))
+        (record,) = store.documents("idempotency").values()
+        assert record["expire_at"] - store.now > timedelta(seconds=LIMITS.retention - 60)
 
     def test_none_takes_the_handler(self, store: MemoryStore) -> None:
         assert run(store, done, self.first(None)).result == "done"
-        assert (store.writes, store.reads) == (2, 0)
+        assert (store.commits, store.reads) == (2, 0)
 
     @pytest.mark.parametrize("fields", [{"is_first": False}, {"replay_of": "dead letter"}])
     def test_only_a_first_delivery_tries(self, store: MemoryStore, fields: Any) -> None:
@@ -474,14 +489,14 @@ class TestFastPath:
         assert run(store, done, job(fast_path=lambda: Outcome(), **given)).result == "done"
 
     @pytest.mark.parametrize("mishap", ["lost", "echo"])
-    def test_its_lost_reply_is_found(self, store: MemoryStore, mishap: str) -> None:
+    def test_its_lost_reply_is_found(self, store: MemoryStore, mishap: Mishap) -> None:
         store.mishaps = [mishap]
         given = self.first(Outcome(result=0, writes=[effect("e")]))
         assert run(store, never, given) == Answer(status="done", result=0)
         assert store.effects == ["effects/e"]
 
     @pytest.mark.parametrize("mishap", ["conflict", "error", "permanent"])
-    def test_refused_it_takes_the_handler(self, store: MemoryStore, mishap: str) -> None:
+    def test_refused_it_takes_the_handler(self, store: MemoryStore, mishap: Mishap) -> None:
         store.mishaps = [mishap]
         assert run(store, done, self.first(Outcome())).result == "done"
 
@@ -500,9 +515,9 @@ class TestWithClaim:
     def test_it_is_computed_again_for_every_try(self, store: MemoryStore) -> None:
         tries: list[int] = []
 
-        def begin() -> list[Merge | Update]:
+        def begin() -> list[Create]:
             tries.append(1)
-            return [effect("begun", at=store.now)]
+            return [creation("begun")]
 
         store.mishaps = ["conflict", "error"]
         run(store, done, job(writes_on_claim=begin))
@@ -514,4 +529,4 @@ class TestWithClaim:
 
         with pytest.raises(NothingToDoError):
             run(store, never, job(writes_on_claim=begin))
-        assert store.records == {}
+        assert store.documents("idempotency") == {}

@@ -1,4 +1,4 @@
-"""The state machine by itself: what a delivery may do about what it finds."""
+"""The state machine of a record: what a delivery may do about the record that it finds."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

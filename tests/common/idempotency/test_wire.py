@@ -204,7 +204,8 @@ class TestChaos:
             threading.Thread(target=self._work, args=(left, random.Random(f"{seed} {n}"), sent))
             for n in range(6)
         ]
-        [thread.start() for thread in threads]
+        for thread in threads:
+            thread.start()
         while any(thread.is_alive() for thread in threads):
             time.sleep(0.05)
             wire.advance(20)

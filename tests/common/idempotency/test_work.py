@@ -1,4 +1,4 @@
-"""Steps: done once, remembered exactly, never left behind."""
+"""Steps: done once, remembered exactly, never forgotten."""
 
 import threading
 from collections.abc import Callable
@@ -7,20 +7,18 @@ from typing import Any
 import pytest
 
 from common import idempotency
-from common.cloud.firestore import Merge, Update
+from common.cloud.firestore import Create, Merge
+from common.cloud.memory import Mishap
 from common.errors import LostClaimError, NotYetError, PermanentError, TransientError
 from common.idempotency import Answer, Job, Limits, Outcome, Work
+from common.idempotency.claim import MAX_TRIES
 from common.idempotency.exclusive import ProcessLock
 from common.idempotency.record import State
 from common.process import shutdown
 from tests.common.memory_store import LIMITS, MemoryStore, job
 
+FAILING: list[Mishap] = ["error"] * MAX_TRIES
 LONG = Limits(max_attempts=3, budget=10_000.0, lease=90.0)
-
-
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
 
 
 def run(
@@ -32,7 +30,6 @@ def run(
     return idempotency.run(
         given or job(),
         handler,
-        store=store,
         limits=limits,
         monotonic=store.monotonic,
         process_lock=ProcessLock(),
@@ -44,7 +41,7 @@ def never(key: str) -> None:
 
 
 def fail(store: MemoryStore, handler: Callable[[Work], Any], **fields: Any) -> None:
-    """An attempt that fails behind what the handler does."""
+    """An attempt that fails after what the handler does."""
 
     def failing(work: Work) -> Outcome:
         handler(work)
@@ -67,17 +64,21 @@ class TestStep:
             return Outcome()
 
         run(store, handler)
-        assert store.writes == 3
+        assert store.commits == 3
         assert store.record().steps == {"one": "1", "two": "2"}
 
     def test_its_key_is_its_own_and_the_same_in_every_attempt(self, store: MemoryStore) -> None:
         keys: list[str] = []
-        fail(store, lambda work: keys.append(work.step_key("a")))
-        run(store, lambda work: Outcome(result=keys.append(work.step_key("a"))))
-        run(store, lambda work: Outcome(result=keys.append(work.step_key("a"))), job("other"))
-        run(store, lambda work: Outcome(result=keys.append(work.step_key("b"))), job("third"))
-        assert keys[0] == keys[1]
-        assert len(set(keys)) == 3
+
+        def handler(work: Work) -> Outcome:
+            keys.extend(work.step_key(name) for name in ("a", "b"))
+            return Outcome()
+
+        fail(store, handler)
+        run(store, handler)
+        run(store, handler, job("other"))
+        assert keys[:2] == keys[2:4]
+        assert len(set(keys)) == 4
 
     def test_its_writes_commit_with_its_mark(self, store: MemoryStore) -> None:
         outcome = Outcome(result=1, writes=[Merge(path="effects/mail")])
@@ -141,10 +142,10 @@ class TestStep:
         def outer(work: Work) -> Outcome:
             return Outcome(result=work.step("a", lambda key: work.step("b", never)))
 
-        assert run(store, outer).result == "PermanentError: step 'b' begins inside of another"
+        assert run(store, outer).result == "PermanentError: step 'b' begins inside of another step"
 
     def test_its_writes_may_not_have_preconditions(self, store: MemoryStore) -> None:
-        outcome = Outcome(writes=[Update(path="a/b", fields={}, update_time=store.now)])
+        outcome = Outcome(writes=[Create(path="a/b", fields={})])
         answer = run(store, lambda work: Outcome(result=work.step("mail", lambda key: outcome)))
         assert "its writes have preconditions" in answer.result
 
@@ -175,7 +176,7 @@ class TestMarks:
         assert store.record().steps == {"mail": "7"}
 
     def test_a_mark_that_failed_travels_on(self, store: MemoryStore) -> None:
-        store.mishaps = ["none", *["error"] * 8]
+        store.mishaps = ["none", *FAILING]
 
         def handler(work: Work) -> Outcome:
             work.step("mail", lambda key: 7)
@@ -202,9 +203,9 @@ class TestWrite:
     def test_it_is_computed_again_when_what_it_read_has_changed(self, store: MemoryStore) -> None:
         tries: list[int] = []
 
-        def effects() -> list[Update]:
+        def effects() -> list[Create]:
             tries.append(1)
-            return [Update(path="effects/order", fields={}, update_time=store.now)]
+            return [Create(path="effects/order", fields={})]
 
         def handler(work: Work) -> Outcome:
             work.write("order", effects)
@@ -257,7 +258,7 @@ class TestTime:
             return Outcome()
 
         assert run(store, handler, limits=LONG).status == "done"
-        assert store.writes == 4
+        assert store.commits == 4
 
     def test_a_step_does_not_begin_once_another_holds_the_claim(self, store: MemoryStore) -> None:
         def handler(work: Work) -> Outcome:

@@ -17,6 +17,7 @@ from common.messaging.messages import Mailing, Message, Sent
 from common.messaging.recipients import Recipient
 from common.messaging.rendering import Templates
 from common.messaging.transports import Outgoing
+from tests.common.logged import entry
 from tests.common.process.test_settings import load
 from tests.common.web_server import Answer, serving
 
@@ -126,10 +127,33 @@ def test_an_unsubscribed_user_without_an_address_is_skipped_not_dead() -> None:
     assert send(Box(), recipient=Recipient(user_id="u-1", is_unsubscribed=True)).state == "skipped"
 
 
-def test_a_transactional_message_is_sent_all_the_same() -> None:
+def test_who_is_not_known_gets_nothing_that_is_not_transactional() -> None:
     box = Box()
-    send(box, message=RECEIPT, recipient=replace(ADA, is_unsubscribed=True))
+    sent = send(box, recipient=replace(ADA, is_known=False), to="new@example.com")
+    assert (sent.state, sent.transport, box.messages) == ("skipped", "none", [])
+
+
+@pytest.mark.parametrize("change", [{"is_unsubscribed": True}, {"is_known": False}])
+def test_a_transactional_message_is_sent_all_the_same(change: dict[str, Any]) -> None:
+    box = Box()
+    send(box, message=RECEIPT, recipient=replace(ADA, **change))
     assert len(box.messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"is_unsubscribed": True}, "the user has unsubscribed"),
+        ({"is_known": False}, "there is no such user"),
+    ],
+)
+def test_the_log_says_why_a_message_is_skipped(
+    change: dict[str, Any], reason: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    send(recipient=replace(ADA, **change))
+    found = entry(capfd)
+    assert (found["action"], found["template"], found["user_id"]) == ("skipped", "news", "u-1")
+    assert found["message"] == f"Message news not sent: {reason}."
 
 
 def test_a_message_that_does_not_say_whether_it_is_transactional_is_refused() -> None:
@@ -237,10 +261,9 @@ def test_a_naive_time_is_refused() -> None:
 
 def test_the_log_names_the_user_and_no_address(capfd: pytest.CaptureFixture[str]) -> None:
     send()
-    out = capfd.readouterr().out
-    entry = json.loads(out)
-    assert (entry["action"], entry["user_id"], entry["transport"]) == ("message", "u-1", "record")
-    assert "@" not in out
+    found = entry(capfd)
+    assert (found["action"], found["user_id"], found["transport"]) == ("message", "u-1", "record")
+    assert "@" not in json.dumps(found)
 
 
 def test_the_settings_decide_the_way_out() -> None:

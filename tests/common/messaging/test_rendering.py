@@ -88,7 +88,7 @@ def test_a_message_with_a_file_missing_is_refused_by_name() -> None:
 
 
 def test_one_file_can_be_rendered_alone() -> None:
-    assert TEMPLATES.text("half.txt", {}) == "Half a message\n"
+    assert TEMPLATES.text("half.txt", {}) == "Half a message"
 
 
 def test_one_line_folds_control_characters_and_space() -> None:

@@ -1,13 +1,14 @@
 """The environment, read once and judged at start."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from common.errors import ConfigurationError
-from common.process import settings
+from common.process import parsers, settings
 from common.process.parsers import Smtp
-from common.process.variables import VARIABLES
+from common.process.variables import ALL, VARIABLES, Variable
 
 ENVIRON = {
     "GOOGLE_CLOUD_PROJECT": "shop",
@@ -34,19 +35,19 @@ def sentence(**changes: str | None) -> str:
     return str(refused.value)
 
 
-def test_every_variable_is_a_field_and_the_reverse():
+def test_every_variable_is_a_field_and_the_reverse() -> None:
     fields = {name.upper() for name in settings.Settings.__dataclass_fields__}
     assert fields == set(VARIABLES)
 
 
-def test_every_variable_has_a_meaning_and_a_default_that_parses():
+def test_every_variable_has_a_meaning_and_a_default_that_parses() -> None:
     for variable in VARIABLES.values():
         assert variable.meaning
         if variable.default:
             variable.parse(variable.default)
 
 
-def test_what_is_not_set_has_its_default():
+def test_what_is_not_set_has_its_default() -> None:
     found = load()
     assert found.firestore_database == "(default)"
     assert found.oidc_issuer == "https://accounts.google.com"
@@ -57,31 +58,31 @@ def test_what_is_not_set_has_its_default():
 
 
 @pytest.mark.parametrize("name", sorted(ENVIRON))
-def test_what_is_missing_is_named_with_who_needs_it(name):
+def test_what_is_missing_is_named_with_who_needs_it(name: str) -> None:
     assert sentence(**{name: None}).startswith(f"{name} is not set, but needed by ")
 
 
-def test_blank_is_missing():
+def test_blank_is_missing() -> None:
     assert sentence(LOCATION="  ").startswith("LOCATION is not set")
     assert load(MESSAGING_URL=" ").messaging_url is None
 
 
-def test_values_are_taken_without_the_space_around_them():
+def test_values_are_taken_without_the_space_around_them() -> None:
     assert load(LOCATION=" europe-west1\n").location == "europe-west1"
 
 
-def test_a_variable_nobody_knows_is_ignored():
+def test_a_variable_nobody_knows_is_ignored() -> None:
     assert load(PATH="/bin", COLOUR="red") == load()
 
 
 @pytest.mark.parametrize("name", ["FANOUT_URL", "FANOUT_AUDIENCE", "SCHEDULER_SERVICE_ACCOUNT"])
-def test_the_consumer_starts_without_what_only_fanout_needs(name):
+def test_the_consumer_starts_without_what_only_fanout_needs(name: str) -> None:
     found = load(FUNCTION_TARGET="consumer", **{name: None})
     assert getattr(found, name.lower()) == ""
     assert sentence(FUNCTION_TARGET="fanout", **{name: None}).startswith(f"{name} is not set")
 
 
-def test_a_function_of_the_users_own_needs_what_all_need():
+def test_a_function_of_the_users_own_needs_what_all_need() -> None:
     assert load(FUNCTION_TARGET="mine", FANOUT_URL=None).function_target == "mine"
     assert sentence(FUNCTION_TARGET="mine", LOCATION=None).startswith("LOCATION is not set")
 
@@ -113,13 +114,13 @@ def test_a_function_of_the_users_own_needs_what_all_need():
         ("MAX_ATTEMPTS", "2.5"),
     ],
 )
-def test_what_is_malformed_is_named_with_its_value_in_one_sentence(name, value):
+def test_what_is_malformed_is_named_with_its_value_in_one_sentence(name: str, value: str) -> None:
     said = sentence(**{name: value})
     assert said.startswith(f"{name} is {value!r}, but must be ")
     assert said.count(". ") == 0
 
 
-def test_a_password_is_never_shown():
+def test_a_password_is_never_shown() -> None:
     for url in ("smtp://shop:s3cret@mail?tls=1", "shop:s3cret@mail", "http://mail?key=s3cret"):
         assert "s3cret" not in sentence(SMTP_URL=url)
     assert "s3cret" not in sentence(MESSAGING_URL="//key:s3cret@example.com")
@@ -142,27 +143,27 @@ def test_a_password_is_never_shown():
         ),
     ],
 )
-def test_a_mail_server_is_what_its_url_says(url: str, server: Smtp):
+def test_a_mail_server_is_what_its_url_says(url: str, server: Smtp) -> None:
     """A password travels encrypted unless the URL says otherwise."""
     found = load(SMTP_URL=url, MESSAGE_FROM="shop@example.com").smtp_url
     assert found == Smtp(**{**vars(server), "password": server.password or ""})
 
 
-def test_mail_needs_a_sender():
+def test_mail_needs_a_sender() -> None:
     assert "MESSAGE_FROM is not set" in sentence(SMTP_URL="smtp://mail")
 
 
-def test_two_ways_out_are_one_too_many():
+def test_two_ways_out_are_one_too_many() -> None:
     both: dict[str, Any] = {"SMTP_URL": "smtp://mail", "MESSAGING_URL": "https://example.com"}
     assert "MESSAGING_URL and SMTP_URL are both set" in sentence(**both)
 
 
-def test_an_unsubscribe_page_needs_a_secret_and_a_mailbox_does_not():
+def test_an_unsubscribe_page_needs_a_secret_and_a_mailbox_does_not() -> None:
     assert "UNSUBSCRIBE_SECRET is not set" in sentence(UNSUBSCRIBE_URL="https://example.com/u")
     assert load(UNSUBSCRIBE_URL="mailto:stop@example.com").unsubscribe_url
 
 
-def test_the_allow_list_is_addresses_and_domains():
+def test_the_allow_list_is_addresses_and_domains() -> None:
     found = load(MESSAGE_ALLOW="Ada@Example.com, @pulsecart.example").message_allow
     assert found == ("ada@example.com", "@pulsecart.example")
 
@@ -170,29 +171,82 @@ def test_the_allow_list_is_addresses_and_domains():
 @pytest.mark.parametrize(
     "changes", [{"HANDLER_BUDGET": "60"}, {"FUNCTION_TIMEOUT": "90"}, {"LEASE_SECONDS": "55"}]
 )
-def test_budget_timeout_and_lease_must_grow_in_this_order(changes: dict[str, str]):
+def test_budget_timeout_and_lease_must_grow_in_this_order(changes: dict[str, str]) -> None:
     """Otherwise a claim is taken over while its holder still works."""
     assert "each must be less than the next" in sentence(**changes)
     assert next(iter(changes.values())) in sentence(**changes)
 
 
 @pytest.mark.parametrize("changes", [{"REDELIVERY_ATTEMPTS": "5"}, {"REDELIVERY_SECONDS": "86489"}])
-def test_deliveries_must_outlast_our_attempts_a_lease_and_a_day(changes: dict[str, str]):
+def test_deliveries_must_outlast_our_attempts_a_lease_and_a_day(changes: dict[str, str]) -> None:
     """Otherwise a message is lost that we have neither done nor dead-lettered."""
     (name, value), *_ = changes.items()
     assert f"{name} is {value}" in sentence(**changes)
     assert load(REDELIVERY_ATTEMPTS="6", REDELIVERY_SECONDS="86490").redelivery_attempts == 6
 
 
-def test_an_issuer_on_this_machine_may_do_without_tls():
+def test_an_issuer_on_this_machine_may_do_without_tls() -> None:
     assert load(OIDC_ISSUER="http://127.0.0.1:8080/").oidc_issuer == "http://127.0.0.1:8080"
 
 
-def test_the_environment_is_read_once(monkeypatch: pytest.MonkeyPatch):
-    settings.current.cache_clear()
-    for name, value in ENVIRON.items():
-        monkeypatch.setenv(name, value)
-    before = settings.current()
-    monkeypatch.setenv("LOCATION", "us-central1")
-    assert settings.current() is before
-    settings.current.cache_clear()
+@dataclass(frozen=True, kw_only=True)
+class Clinic:
+    """The settings of a bundle."""
+
+    text_url: str
+    rooms: int | None
+
+
+CLINIC = {
+    "TEXT_URL": Variable(meaning="where texts are posted", parse=parsers.url, needed_by=ALL),
+    "ROOMS": Variable(meaning="how many rooms there are", parse=parsers.count),
+}
+
+
+class TestReader:
+    def test_a_bundle_has_settings_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TEXT_URL", "https://example.com")
+        read = settings.reader(Clinic, CLINIC)
+        assert read() == Clinic(text_url="https://example.com", rooms=None)
+
+    def test_the_environment_is_read_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TEXT_URL", "https://example.com")
+        read = settings.reader(Clinic, CLINIC)
+        before = read()
+        monkeypatch.setenv("TEXT_URL", "https://other.example")
+        assert read() is before
+
+    def test_it_is_read_again_once_it_is_forgotten(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TEXT_URL", "https://example.com")
+        read = settings.reader(Clinic, CLINIC)
+        read()
+        monkeypatch.setenv("TEXT_URL", "https://other.example")
+        read.cache_clear()
+        assert read().text_url == "https://other.example"
+
+    def test_outside_of_a_function_nothing_is_read_before_it_is_asked_for(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("TEXT_URL", raising=False)
+        read = settings.reader(Clinic, CLINIC)
+        with pytest.raises(ConfigurationError, match="TEXT_URL is not set"):
+            read()
+
+    @pytest.mark.parametrize("target", ["consumer", "mine"])
+    def test_a_function_with_a_wrong_setting_ends_with_one_sentence(
+        self, target: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("FUNCTION_TARGET", target)
+        monkeypatch.setenv("TEXT_URL", "example.com")
+        with pytest.raises(SystemExit) as ended:
+            settings.reader(Clinic, CLINIC)
+        assert str(ended.value) == (
+            "TEXT_URL is 'example.com', but must be a URL that begins with https:// or http://."
+        )
+
+    @pytest.mark.parametrize(("target", "is_one"), [("consumer", True), (" ", False), ("", False)])
+    def test_a_process_is_a_functions_if_the_platform_names_one(
+        self, target: str, is_one: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("FUNCTION_TARGET", target)
+        assert settings.is_function() is is_one

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from common.errors import MalformedError, NothingToDoError
 from common.idempotency import Outcome, Work
-from common.idempotency.fields import whole
+from common.process import tables
 from common.triggers.events import MAX_BYTES, NUMBER, Event, event, parse
 
 
@@ -58,14 +58,87 @@ def test_a_type_without_required_fields_needs_no_payload() -> None:
 
 def test_identity_ignores_when_it_was_stamped() -> None:
     one, other = read(occurred_at="2026-01-01T00:00:00Z"), read()
-    assert one is not None
-    assert other is not None
     assert one.identity == other.identity
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"user_id": "u2"},
+        {"payload": {"order_id": "o1", "total": 13}},
+        {"payload": {"order_id": "o1", "total": 12.5, "more": None}},
+        {"event_type": "user.logged_in"},
+    ],
+)
+def test_identity_is_the_type_the_user_and_the_whole_payload(changes: dict[str, Any]) -> None:
+    assert read(**changes).identity != read().identity
+
+
+def test_what_the_function_does_not_know_of_a_payload_is_kept() -> None:
+    payload = {"order_id": "o", "total": 1, "more": [{"a": None}]}
+    assert read(payload=payload).payload == payload
+
+
+def test_a_field_outside_of_the_payload_is_nobodys() -> None:
+    assert read(email="ada@example.com").identity == read().identity
+
+
+def test_an_event_is_kept_as_received_with_the_dead_letter_it_replays() -> None:
+    data = b'{"event_id": "e", "event_type": "user.logged_in",  "user_id": "u"}'
+    event = parse(data, SCHEMAS, "letter-1")
+    assert (event.raw, event.replay_of) == (data, "letter-1")
+
+
+@pytest.mark.parametrize("field", ["cart_id", "gift"])
 @pytest.mark.parametrize("value", [None, ""])
-def test_an_optional_field_may_be_missing_null_or_empty(value: str | None) -> None:
-    assert read(payload={"order_id": "o", "total": 1, "cart_id": value}) is not None
+def test_an_optional_field_may_be_null_or_empty(field: str, value: str | None) -> None:
+    payload = {"order_id": "o", "total": 1, field: value}
+    assert read(payload=payload).payload == payload
+
+
+def test_an_optional_field_may_be_missing() -> None:
+    assert read(payload={"order_id": "o", "total": 1}).payload == {"order_id": "o", "total": 1}
+
+
+@pytest.mark.parametrize("total", [0, -1.5, 12.5, 2**53, -(2**53)])
+def test_a_number_may_be_any_that_a_double_holds(total: float) -> None:
+    assert read(payload={"order_id": "o", "total": total}).payload["total"] == total
+
+
+@pytest.mark.parametrize(
+    ("time", "read_as"),
+    [
+        ("2026-11-21T02:00:00Z", datetime(2026, 11, 21, 2, tzinfo=UTC)),
+        ("2026-11-21T02:00:00.5+01:00", datetime(2026, 11, 21, 1, 0, 0, 500_000, tzinfo=UTC)),
+        ("2026-11-21T02:00:00-23:59", datetime(2026, 11, 22, 1, 59, tzinfo=UTC)),
+    ],
+)
+def test_a_time_is_read_in_its_zone_and_kept_in_utc(time: str, read_as: datetime) -> None:
+    occurred_at = read(occurred_at=time).occurred_at
+    assert (occurred_at, occurred_at and occurred_at.tzinfo) == (read_as, UTC)
+
+
+class TestDeclaration:
+    def test_it_says_what_the_handler_is_for_and_can_be_called_like_it(self) -> None:
+        work: Any = object()
+        assert (order_placed.name, order_placed(read(), work)) == ("order.placed", Outcome())
+
+    def test_unless_it_says_otherwise_it_is_run_again_and_has_no_fast_path(self) -> None:
+        assert (order_placed.on_unknown_outcome, order_placed.fast_path) == ("rerun", None)
+
+    def test_it_may_say_otherwise(self) -> None:
+        @event("t", fields={}, fast_path=lambda seen: None, on_unknown_outcome="hold")
+        def held(seen: Event, work: Work) -> Outcome:
+            return Outcome()
+
+        assert held.on_unknown_outcome == "hold"
+        assert held.fast_path
+        assert held.fast_path(read()) is None
+
+    def test_declaring_it_lists_it_nowhere(self) -> None:
+        before = len(tables._tables)
+        event("t", fields={})(lambda seen, work: Outcome())
+        assert len(tables._tables) == before
 
 
 @pytest.mark.parametrize(
@@ -82,6 +155,29 @@ def test_an_optional_field_may_be_missing_null_or_empty(value: str | None) -> No
         ({"payload": {"total": 1}}, "payload.order_id is missing or null, not a non-empty string"),
         ({"payload": {"order_id": "o"}}, "payload.total is missing or null, not a number"),
         ({"payload": {"order_id": "o", "total": True}}, "payload.total is a boolean, not a number"),
+        ({"payload": {"order_id": "o", "total": "12"}}, "payload.total is a string, not a number"),
+        ({"payload": {"order_id": "o", "total": ""}}, "payload.total is a string, not a number"),
+        (
+            {"payload": {"order_id": "", "total": 1}},
+            "payload.order_id is empty, not a non-empty string",
+        ),
+        (
+            {"payload": {"order_id": 7, "total": 1}},
+            "payload.order_id is a number, not a non-empty string",
+        ),
+        ({"payload": {"order_id": "o", "total": -(2**60)}}, "payload.total is out of range"),
+        (
+            {"payload": {"order_id": "o", "total": 1, "cart_id": 7}},
+            "payload.cart_id is a number, not a non-empty string",
+        ),
+        (
+            {"payload": {"order_id": "o", "total": 1, "gift": 1}},
+            "payload.gift is a number, not a boolean",
+        ),
+        (
+            {"occurred_at": "2026-01-01T00:00:00"},
+            "occurred_at is '2026-01-01T00:00:00', without a time zone",
+        ),
         ({"payload": {"order_id": "o", "total": 2**60}}, "payload.total is out of range"),
         (
             {"payload": {"order_id": "o", "total": 1, "gift": "yes"}},
@@ -126,7 +222,25 @@ def test_any_bytes_are_an_event_or_malformed(data: bytes) -> None:
         parse(data, SCHEMAS)
 
 
-@pytest.mark.parametrize("value", [True, -1, 1.0, "1", None, 2**60])
-def test_a_whole_number_is_one(value: object) -> None:
-    with pytest.raises(MalformedError):
-        whole({"n": value}, "n")
+def booked(starts_at: object) -> Event:
+    """An event with a time in its payload."""
+    return read(payload={**ORDER["payload"], "starts_at": starts_at})
+
+
+def test_a_time_of_the_payload_keeps_the_zone_that_it_was_given_in() -> None:
+    starts_at = booked("2027-03-01T10:30:00+01:00").time("starts_at")
+    assert starts_at.isoformat() == "2027-03-01T10:30:00+01:00"
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (None, "payload.starts_at is None, not an RFC 3339 time"),
+        ("soon", "payload.starts_at is 'soon', not an RFC 3339 time"),
+        ("2027-03-01T10:30:00", "payload.starts_at is '2027-03-01T10:30:00', without a time zone"),
+    ],
+)
+def test_what_is_no_time_is_said_with_the_name_of_the_field(given: object, sentence: str) -> None:
+    with pytest.raises(MalformedError) as refused:
+        booked(given).time("starts_at")
+    assert str(refused.value) == sentence

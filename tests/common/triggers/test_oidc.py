@@ -1,10 +1,11 @@
-"""Who may call: tokens of a real issuer, on real sockets, and what others try."""
+"""Who may call: tokens of an issuer, and what others try."""
 
 import base64
+import functools
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +21,7 @@ from common.triggers import oidc
 from common.triggers.oidc import Keys
 from local.kernel.identity import Issuer
 from tests.common.process.test_settings import load
-from tests.common.web_server import Answer, Asked, serving
+from tests.common.web_server import Answer, serving
 
 AUDIENCE = "https://reminder.example.com"
 CALLER = "tasks@shop.iam.gserviceaccount.com"
@@ -35,16 +36,24 @@ class Google:
     answers: dict[str, Answer] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
-    def answer(self, asked: Asked) -> Answer:
+    def answer(self, path: str) -> Answer:
         """What a request gets."""
-        self.asked.append(asked.path)
+        self.asked.append(path)
         documents = {
             "/.well-known/openid-configuration": self.issuer.discovery(),
             "/jwks": self.issuer.jwks(),
         }
-        if asked.path in self.answers:
-            return self.answers[asked.path]
-        return Answer(body=json.dumps(documents[asked.path]).encode())
+        return self.answers.get(path) or Answer(body=json.dumps(documents[path]).encode())
+
+    def get(self, url: str, *, timeout: object, allow_redirects: bool = True) -> requests.Response:
+        """What `requests.get` would return."""
+        assert timeout, "an issuer that is silent would hold the call for ever"
+        answer = self.answer(url.removeprefix(self.issuer.url))
+        if not answer.status:
+            raise requests.ConnectionError
+        if allow_redirects and "Location" in answer.headers:
+            return self.get(answer.headers["Location"], timeout=timeout)
+        return _response(answer)
 
     def token(self, **changes: Any) -> str:
         """A token of the caller for us."""
@@ -60,25 +69,30 @@ class Clock:
         return self.now
 
 
-@pytest.fixture(scope="module")
-def key() -> rsa.RSAPrivateKey:
-    """The issuer's key."""
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-@pytest.fixture(scope="module")
-def foreign_key() -> rsa.RSAPrivateKey:
-    """Somebody else's key."""
+@functools.cache
+def key_of(owner: str) -> rsa.RSAPrivateKey:
+    """A key, made once."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 @pytest.fixture
-def google(key: rsa.RSAPrivateKey) -> Iterator[Google]:
-    """An issuer, serving."""
-    google = Google(Issuer(url="", key=key))
-    with serving(google.answer) as server:
-        google.issuer.url = server.url
-        yield google
+def key() -> rsa.RSAPrivateKey:
+    """The issuer's key."""
+    return key_of("issuer")
+
+
+@pytest.fixture
+def foreign_key() -> rsa.RSAPrivateKey:
+    """Somebody else's key."""
+    return key_of("somebody else")
+
+
+@pytest.fixture
+def google(key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch) -> Google:
+    """An issuer that can be asked."""
+    google = Google(Issuer(url="http://127.0.0.1:1", key=key))
+    monkeypatch.setattr(requests, "get", google.get)
+    return google
 
 
 @pytest.fixture
@@ -94,8 +108,8 @@ def check(google: Google, clock: Clock) -> Callable[..., str]:
 
     def check(token: str | None, **options: Any) -> str:
         header = None if token is None else f"Bearer {token}"
-        options = {"audience": AUDIENCE, "emails": {CALLER}, "config": _settings(google)} | options
-        return oidc.check(header, keys=keys, **options)
+        usual = {"audience": AUDIENCE, "emails": {CALLER}, "config": _settings(google)}
+        return oidc.check(header, keys=keys, **{**usual, **options})
 
     return check
 
@@ -108,11 +122,11 @@ def _part(value: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
-def test_the_callers_token_tells_who_it_is(google: Google, check: Any):
+def test_the_callers_token_tells_who_it_is(google: Google, check: Any) -> None:
     assert check(google.token()) == CALLER
 
 
-def test_the_scheme_of_the_header_is_read_in_any_case(google: Google):
+def test_the_scheme_of_the_header_is_read_in_any_case(google: Google) -> None:
     keys = Keys(lambda: oidc.fetch_keys(google.issuer.url))
     header = f"  bearer  {google.token()} "
     options: Any = {"audience": AUDIENCE, "emails": [CALLER], "config": _settings(google)}
@@ -122,7 +136,7 @@ def test_the_scheme_of_the_header_is_read_in_any_case(google: Google):
 @pytest.mark.parametrize(
     "header", [None, "", "Bearer", "Bearer ", "Basic abc", "Bearer a b", "x" * 20_000]
 )
-def test_no_token_is_unauthorized_and_asks_nobody(google: Google, header: str | None):
+def test_no_token_is_unauthorized_and_asks_nobody(google: Google, header: str | None) -> None:
     keys = Keys(lambda: oidc.fetch_keys(google.issuer.url))
     with pytest.raises(UnauthorizedError):
         oidc.check(header, audience=AUDIENCE, emails=[CALLER], config=_settings(google), keys=keys)
@@ -132,7 +146,9 @@ def test_no_token_is_unauthorized_and_asks_nobody(google: Google, header: str | 
 @pytest.mark.parametrize(
     "token", ["abc", "a.b.c", "...", "é.é.é", "bm8.bm8.bm8", "\x00", "e30.e30.", "a" * 17_000]
 )
-def test_what_is_no_token_is_unauthorized_and_asks_nobody(google: Google, check: Any, token: str):
+def test_what_is_no_token_is_unauthorized_and_asks_nobody(
+    google: Google, check: Any, token: str
+) -> None:
     with pytest.raises(UnauthorizedError):
         check(token)
     assert google.asked == []
@@ -153,7 +169,9 @@ def test_what_is_no_token_is_unauthorized_and_asks_nobody(google: Google, check:
     ],
     ids=str,
 )
-def test_a_token_with_a_wrong_claim_is_unauthorized(google: Google, check: Any, claims: Any):
+def test_a_token_with_a_wrong_claim_is_unauthorized(
+    google: Google, check: Any, claims: Any
+) -> None:
     with pytest.raises(UnauthorizedError, match="not valid"):
         check(google.token(**claims))
 
@@ -161,13 +179,15 @@ def test_a_token_with_a_wrong_claim_is_unauthorized(google: Google, check: Any, 
 @pytest.mark.parametrize(("claim", "seconds"), [("exp", -45), ("nbf", 90), ("iat", 90)])
 def test_an_expired_or_early_token_is_unauthorized(
     google: Google, check: Any, claim: str, seconds: float
-):
+) -> None:
     with pytest.raises(UnauthorizedError, match="not valid"):
         check(google.token(**{claim: time.time() + seconds}))
 
 
 @pytest.mark.parametrize(("claim", "seconds"), [("exp", -15), ("nbf", 20), ("iat", 20)])
-def test_clocks_may_differ_by_half_a_minute(google: Google, check: Any, claim: str, seconds: float):
+def test_clocks_may_differ_by_half_a_minute(
+    google: Google, check: Any, claim: str, seconds: float
+) -> None:
     assert check(google.token(**{claim: time.time() + seconds})) == CALLER
 
 
@@ -184,7 +204,9 @@ def test_clocks_may_differ_by_half_a_minute(google: Google, check: Any, claim: s
     ],
     ids=str,
 )
-def test_a_valid_token_of_somebody_else_is_forbidden(google: Google, check: Any, claims: Any):
+def test_a_valid_token_of_somebody_else_is_forbidden(
+    google: Google, check: Any, claims: Any
+) -> None:
     token = _signed(google, {**_decoded(google.token()), **claims})
     with pytest.raises(ForbiddenError):
         check(token)
@@ -202,14 +224,14 @@ def _decoded(token: str) -> dict[str, Any]:
     return claims
 
 
-def test_nobody_may_call_where_nobody_is_named(google: Google, check: Any):
+def test_nobody_may_call_where_nobody_is_named(google: Google, check: Any) -> None:
     with pytest.raises(ForbiddenError):
         check(google.token(), emails=[])
     with pytest.raises(ForbiddenError):
         check(google.token(email=""), emails=[""])
 
 
-def test_a_token_longer_than_any_real_one_is_not_looked_at(google: Google, check: Any):
+def test_a_token_longer_than_any_real_one_is_not_looked_at(google: Google, check: Any) -> None:
     with pytest.raises(UnauthorizedError):
         check(google.token(extra="x" * 20_000))
     assert google.asked == []
@@ -217,14 +239,14 @@ def test_a_token_longer_than_any_real_one_is_not_looked_at(google: Google, check
 
 def test_a_token_signed_with_a_foreign_key_is_unauthorized(
     google: Google, check: Any, foreign_key: rsa.RSAPrivateKey
-):
+) -> None:
     """Same issuer, same key id, same claims."""
     forger = Issuer(url=google.issuer.url, key=foreign_key)
     with pytest.raises(UnauthorizedError, match="not valid"):
         check(forger.token(email=CALLER, audience=AUDIENCE))
 
 
-def test_changed_claims_are_unauthorized(google: Google, check: Any):
+def test_changed_claims_are_unauthorized(google: Google, check: Any) -> None:
     header, _, signature = google.token(email=OTHER).split(".")
     claims = _part(_decoded(google.token()))
     with pytest.raises(UnauthorizedError, match="not valid"):
@@ -232,7 +254,7 @@ def test_changed_claims_are_unauthorized(google: Google, check: Any):
 
 
 @pytest.mark.parametrize("name", ["none", "None", "HS256", "ES256", "PS256", ""])
-def test_only_rs256_is_a_signature(google: Google, check: Any, name: str):
+def test_only_rs256_is_a_signature(google: Google, check: Any, name: str) -> None:
     header = _part({"alg": name, "typ": "JWT", "kid": google.issuer.key_id})
     claims = _part(_decoded(google.token()))
     with pytest.raises(UnauthorizedError):
@@ -241,7 +263,7 @@ def test_only_rs256_is_a_signature(google: Google, check: Any, name: str):
         check(f"{header}.{claims}.c2ln")
 
 
-def test_the_public_key_is_no_shared_secret(google: Google, check: Any):
+def test_the_public_key_is_no_shared_secret(google: Google, check: Any) -> None:
     """HS256 with the published key as its secret: the classic confusion."""
     pem = google.issuer.key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -261,7 +283,7 @@ def _hmac(algorithm: Any, text: str, secret: bytes) -> bytes:
 
 def test_a_token_cannot_bring_its_own_key(
     google: Google, check: Any, foreign_key: rsa.RSAPrivateKey
-):
+) -> None:
     own = jwt.algorithms.RSAAlgorithm.to_jwk(foreign_key.public_key(), as_dict=True)
     headers = {"kid": google.issuer.key_id, "jwk": own, "jku": "http://evil.example/jwks"}
     claims = _decoded(google.token())
@@ -271,13 +293,13 @@ def test_a_token_cannot_bring_its_own_key(
 
 
 @pytest.mark.parametrize("key_id", [None, 7])
-def test_a_token_must_name_its_key(google: Google, check: Any, key_id: object):
+def test_a_token_must_name_its_key(google: Google, check: Any, key_id: object) -> None:
     header = {"alg": "RS256", **({"kid": key_id} if key_id else {})}
     with pytest.raises(UnauthorizedError):
         check(f"{_part(header)}.{_part(_decoded(google.token()))}.c2ln")
 
 
-def test_the_keys_are_fetched_once(google: Google, check: Any):
+def test_the_keys_are_fetched_once(google: Google, check: Any) -> None:
     for _ in range(3):
         check(google.token())
     assert google.asked == ["/.well-known/openid-configuration", "/jwks"]
@@ -285,14 +307,16 @@ def test_the_keys_are_fetched_once(google: Google, check: Any):
 
 def test_a_new_key_is_found_when_it_is_first_used(
     google: Google, check: Any, clock: Clock, foreign_key: rsa.RSAPrivateKey
-):
+) -> None:
     check(google.token())
     google.issuer = Issuer(url=google.issuer.url, key=foreign_key, key_id="local-2")
     clock.now += oidc.COOLDOWN
     assert check(google.token()) == CALLER
 
 
-def test_random_key_ids_do_not_make_us_hammer_the_issuer(google: Google, check: Any, clock: Clock):
+def test_random_key_ids_do_not_make_us_hammer_the_issuer(
+    google: Google, check: Any, clock: Clock
+) -> None:
     check(google.token())
     for number in range(50):
         clock.now += 1
@@ -306,7 +330,7 @@ def test_random_key_ids_do_not_make_us_hammer_the_issuer(google: Google, check: 
 
 def test_an_unknown_key_id_is_asked_for_again_after_a_minute(
     google: Google, check: Any, clock: Clock
-):
+) -> None:
     for _ in range(3):
         check(google.token())
         clock.now += oidc.COOLDOWN
@@ -315,7 +339,7 @@ def test_an_unknown_key_id_is_asked_for_again_after_a_minute(
     assert google.asked.count("/jwks") == 4
 
 
-def test_keys_are_fetched_anew_after_an_hour(google: Google, check: Any, clock: Clock):
+def test_keys_are_fetched_anew_after_an_hour(google: Google, check: Any, clock: Clock) -> None:
     check(google.token())
     clock.now += oidc.LIFETIME + 1
     check(google.token())
@@ -324,7 +348,7 @@ def test_keys_are_fetched_anew_after_an_hour(google: Google, check: Any, clock: 
 
 def test_a_key_the_issuer_has_withdrawn_counts_no_longer(
     google: Google, check: Any, clock: Clock, foreign_key: rsa.RSAPrivateKey
-):
+) -> None:
     old = google.token()
     check(old)
     google.issuer = Issuer(url=google.issuer.url, key=foreign_key, key_id="local-2")
@@ -349,7 +373,7 @@ BROKEN = [
 @pytest.mark.parametrize("answer", BROKEN, ids=lambda answer: f"{answer.status}{answer.body!r}")
 def test_while_the_issuer_is_down_the_known_keys_are_used(
     google: Google, check: Any, clock: Clock, path: str, answer: Answer
-):
+) -> None:
     check(google.token())
     google.answers[path] = answer
     clock.now += 10 * oidc.LIFETIME
@@ -360,14 +384,14 @@ def test_while_the_issuer_is_down_the_known_keys_are_used(
 @pytest.mark.parametrize("answer", BROKEN, ids=lambda answer: f"{answer.status}{answer.body!r}")
 def test_with_no_keys_at_all_the_call_is_worth_another_try(
     google: Google, check: Any, path: str, answer: Answer
-):
+) -> None:
     """Nobody is refused, and nobody let in, because the issuer cannot be asked."""
     google.answers[path] = answer
     with pytest.raises(TransientError):
         check(google.token())
 
 
-def test_a_dead_issuer_is_not_asked_by_every_call(google: Google, check: Any, clock: Clock):
+def test_a_dead_issuer_is_not_asked_by_every_call(google: Google, check: Any, clock: Clock) -> None:
     google.answers["/jwks"] = Answer(status=500)
     for _ in range(5):
         with pytest.raises(TransientError):
@@ -380,7 +404,7 @@ def test_a_dead_issuer_is_not_asked_by_every_call(google: Google, check: Any, cl
 
 def test_a_refresh_that_failed_is_tried_again_after_a_minute(
     google: Google, check: Any, clock: Clock
-):
+) -> None:
     check(google.token())
     google.answers["/jwks"] = Answer(status=500)
     clock.now += oidc.LIFETIME + 1
@@ -392,7 +416,7 @@ def test_a_refresh_that_failed_is_tried_again_after_a_minute(
     assert google.asked.count("/jwks") == 3
 
 
-def test_another_issuers_discovery_document_is_not_believed(google: Google, check: Any):
+def test_another_issuers_discovery_document_is_not_believed(google: Google, check: Any) -> None:
     other = {**google.issuer.discovery(), "issuer": "https://evil.example"}
     path = "/.well-known/openid-configuration"
     google.answers[path] = Answer(body=json.dumps(other).encode())
@@ -400,7 +424,7 @@ def test_another_issuers_discovery_document_is_not_believed(google: Google, chec
         check(google.token())
 
 
-def test_keys_are_not_fetched_from_wherever_a_redirect_leads(google: Google, check: Any):
+def test_keys_are_not_fetched_from_wherever_a_redirect_leads(google: Google, check: Any) -> None:
     elsewhere = Answer(status=302, headers={"Location": f"{google.issuer.url}/jwks"})
     google.issuer.discovery = lambda: {  # type: ignore[method-assign]
         "issuer": google.issuer.url,
@@ -417,7 +441,7 @@ def test_keys_are_not_fetched_from_wherever_a_redirect_leads(google: Google, che
 )
 def test_a_published_key_of_another_kind_is_passed_over(
     google: Google, check: Any, change: dict[str, Any]
-):
+) -> None:
     (good,) = google.issuer.jwks()["keys"]
     keys = {"keys": [{**good, **change}, {**good, "kid": "usable"}, "junk"]}
     google.answers["/jwks"] = Answer(body=json.dumps(keys).encode())
@@ -426,13 +450,13 @@ def test_a_published_key_of_another_kind_is_passed_over(
 
 
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
-def test_a_short_key_verifies_nothing(google: Google, check: Any):
+def test_a_short_key_verifies_nothing(google: Google, check: Any) -> None:
     google.issuer.key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
     with pytest.raises(UnauthorizedError, match="2048"):
         check(google.token())
 
 
-def test_many_threads_at_a_cold_start_fetch_once(google: Google):
+def test_many_threads_at_a_cold_start_fetch_once(google: Google) -> None:
     release = threading.Event()
 
     def fetch() -> dict[str, Any]:
@@ -455,7 +479,7 @@ def test_many_threads_at_a_cold_start_fetch_once(google: Google):
     assert google.asked.count("/jwks") == 1
 
 
-def test_nobody_waits_for_a_refresh_who_has_a_key(google: Google, clock: Clock):
+def test_nobody_waits_for_a_refresh_who_has_a_key(google: Google, clock: Clock) -> None:
     fetched = oidc.fetch_keys(google.issuer.url)
     fetching, release = threading.Event(), threading.Event()
 
@@ -476,7 +500,7 @@ def test_nobody_waits_for_a_refresh_who_has_a_key(google: Google, clock: Clock):
     refresher.join()
 
 
-def test_googles_issuer_has_two_names(google: Google):
+def test_googles_issuer_has_two_names(google: Google) -> None:
     key = google.issuer.key.public_key()
     keys, config = Keys(lambda: {"local-1": key}), load()
     for name in ("https://accounts.google.com", "accounts.google.com"):
@@ -485,30 +509,41 @@ def test_googles_issuer_has_two_names(google: Google):
         assert oidc.check(f"Bearer {token}", keys=keys, **options) == CALLER
 
 
-def test_keys_of_an_https_issuer_come_over_https(monkeypatch: pytest.MonkeyPatch):
+def test_keys_of_an_https_issuer_come_over_https(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = {"issuer": "https://accounts.example", "jwks_uri": "http://accounts.example/jwks"}
-    monkeypatch.setattr(requests, "get", lambda url, **options: _response(plain))
+    answer = Answer(body=json.dumps(plain).encode())
+    monkeypatch.setattr(requests, "get", lambda url, **options: _response(answer))
     with pytest.raises(ValueError, match="https"):
         oidc.fetch_keys("https://accounts.example")
 
 
-def _response(document: object) -> requests.Response:
+def _response(answer: Answer) -> requests.Response:
     response = requests.Response()
-    response.status_code = 200
-    response._content = json.dumps(document).encode()
+    response.status_code = answer.status
+    response._content = answer.body
     return response
+
+
+def test_the_keys_come_from_where_the_issuer_says(key: rsa.RSAPrivateKey) -> None:
+    """Over a socket, as from the issuer itself."""
+    google = Google(Issuer(url="", key=key))
+    with serving(lambda asked: google.answer(asked.path)) as server:
+        google.issuer.url = server.url
+        assert oidc.fetch_keys(server.url).keys() == {"local-1"}
 
 
 def _stripped(token: str) -> str:
     return ".".join([*token.split(".")[:2], oidc.REMOVED])
 
 
-def test_a_token_without_its_signature_is_unauthorized(google: Google, check: Any):
+def test_a_token_without_its_signature_is_unauthorized(google: Google, check: Any) -> None:
     with pytest.raises(UnauthorizedError):
         check(_stripped(google.token()))
 
 
-def test_where_the_platform_has_verified_it_the_signature_may_be_gone(google: Google, check: Any):
+def test_where_the_platform_has_verified_it_the_signature_may_be_gone(
+    google: Google, check: Any
+) -> None:
     trusting = _settings(google, PLATFORM_CHECKS_CALLERS="yes")
     assert check(_stripped(google.token()), config=trusting) == CALLER
     assert google.asked == []
@@ -527,13 +562,15 @@ def test_where_the_platform_has_verified_it_the_signature_may_be_gone(google: Go
     ],
     ids=str,
 )
-def test_its_claims_are_checked_all_the_same(google: Google, check: Any, change: Any, error: Any):
+def test_its_claims_are_checked_all_the_same(
+    google: Google, check: Any, change: Any, error: Any
+) -> None:
     trusting = _settings(google, PLATFORM_CHECKS_CALLERS="yes")
     with pytest.raises(error):
         check(_stripped(google.token(**change)), config=trusting)
 
 
-def test_the_platform_has_not_verified_a_token_beside_another(google: Google, check: Any):
+def test_the_platform_has_not_verified_a_token_beside_another(google: Google, check: Any) -> None:
     """Cloud Run verifies X-Serverless-Authorization then, and leaves Authorization as it came."""
     trusting = _settings(google, PLATFORM_CHECKS_CALLERS="yes")
     with pytest.raises(UnauthorizedError):
@@ -541,7 +578,7 @@ def test_the_platform_has_not_verified_a_token_beside_another(google: Google, ch
 
 
 @pytest.mark.parametrize("end", ["", "forged", "SIGNATURE_REMOVED_BY_GOOGL"])
-def test_no_other_end_stands_for_the_platforms_word(google: Google, check: Any, end: str):
+def test_no_other_end_stands_for_the_platforms_word(google: Google, check: Any, end: str) -> None:
     token = ".".join([*google.token().split(".")[:2], end])
     with pytest.raises(UnauthorizedError):
         check(token, config=_settings(google, PLATFORM_CHECKS_CALLERS="yes"))

@@ -1,53 +1,57 @@
-"""From a CloudEvent to an acknowledgement, with the record in a real Firestore."""
+"""From a CloudEvent to an acknowledgement: what a message is, and which work it is."""
 
 import base64
 import json
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import pytest
 from cloudevents.http import CloudEvent
 from werkzeug.exceptions import Conflict, InternalServerError
 
-from common.cloud import firestore
+from common import idempotency
+from common.cloud.memory import MemoryFirestore
 from common.errors import InProgressError, NothingToDoError, NotYetError, TransientError
-from common.idempotency import Outcome, Work
-from common.idempotency.store import record_id
+from common.idempotency import Answer, Job, Outcome, Work
 from common.triggers import pubsub
 from common.triggers.events import Event, EventType
-from tests.common.wire import Wire, running
+from common.triggers.pubsub import Message, unwrap
+from tests.common.logged import entries, entry
 
 Handler = Callable[[Event, Work], Outcome]
+Log = pytest.CaptureFixture[str]
+ATTRIBUTES = {
+    "type": "google.cloud.pubsub.topic.v1.messagePublished",
+    "source": "//s",
+    "id": "ce-1",
+}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def wire() -> Iterator[Wire]:
-    with running() as made:
-        yield made
+def envelope(message: Any, **more: Any) -> CloudEvent:
+    """What the platform delivers around a message."""
+    return CloudEvent(ATTRIBUTES, {"message": message, **more})
+
+
+def receive(data: bytes, handler: Handler, message: Any = None, **options: Any) -> None:
+    """One delivery of these bytes to a function that handles events of type `t`; returning
+    acknowledges it."""
+    more = options.pop("envelope", {})
+    given = {"data": base64.b64encode(data).decode(), **(message or {})}
+    declared = EventType(name="t", fields={}, handler=handler, **options)
+    pubsub.receive(envelope(given, **more), "consumer", {"t": declared})
 
 
 def deliver(event_id: str, handler: Handler, event_type: str = "t", **options: Any) -> None:
-    """One delivery of an event to a function that handles those of type `t`; returning
-    acknowledges it."""
+    """One delivery of an event."""
     event = {"event_id": event_id, "event_type": event_type, "user_id": "u", "payload": {}}
-    data = base64.b64encode(json.dumps(event).encode()).decode()
-    attributes = {"type": "google.cloud.pubsub.topic.v1.messagePublished", "source": "//s"}
-    envelope = {"message": {"data": data, "messageId": event_id}}
-    declared = EventType(name="t", fields={}, handler=handler, **options)
-    pubsub.receive(CloudEvent(attributes, envelope), "consumer", {"t": declared})
-
-
-def letter(event_id: str) -> dict[str, Any]:
-    """The dead letter of an event's record."""
-    found = firestore.read(f"dead_letters/{record_id('consumer', event_id)}")
-    return dict(found.data)
+    receive(json.dumps(event).encode(), handler, **options)
 
 
 def done(event: Event, work: Work) -> Outcome:
     return Outcome()
 
 
-def never(event: Event, work: Work) -> Outcome:
+def never(event: Event, work: Work) -> NoReturn:
     raise AssertionError("the handler ran")
 
 
@@ -60,51 +64,247 @@ def charging(event: Event, work: Work) -> Outcome:
     return Outcome(result=work.step("charge", charge))
 
 
-def test_done_and_done_before_are_acknowledged() -> None:
-    deliver("done", done)
-    deliver("done", never)
-
-
-@pytest.mark.parametrize(
-    ("error", "answer"),
-    [
-        (InProgressError(), Conflict),
-        (NotYetError(), InternalServerError),
-        (TransientError(), InternalServerError),
-        (ValueError(), InternalServerError),
-    ],
-)
-def test_what_is_not_settled_is_not_acknowledged(error: Exception, answer: Any) -> None:
+def raising(error: Exception) -> Handler:
     def failing(event: Event, work: Work) -> Outcome:
         raise error
 
-    with pytest.raises(answer):
-        deliver(f"open {type(error).__name__}", failing)
+    return failing
 
 
-def test_what_turns_out_to_be_settled_is_acknowledged() -> None:
-    def settled(event: Event, work: Work) -> Outcome:
-        raise NothingToDoError("skipped", "it is settled")
-
-    deliver("settled", settled)
-    deliver("settled", never)
+def letters(documents: MemoryFirestore) -> list[dict[str, Any]]:
+    """The dead letters."""
+    return list(documents.documents("dead_letters").values())
 
 
-def test_what_is_ignored_is_named(capfd: pytest.CaptureFixture[str]) -> None:
-    deliver("odd", never, event_type="parrot.squawked")
-    (line,) = capfd.readouterr().out.splitlines()
-    logged = json.loads(line)
-    assert (logged["severity"], logged["action"]) == ("INFO", "ignored")
-    assert "'parrot.squawked'" in logged["message"]
+@pytest.fixture
+def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+    """The work that deliveries turn out to be; none of it is done."""
+    made: list[Job] = []
+
+    def keep(job: Job, handler: object) -> Answer:
+        made.append(job)
+        return Answer(status="done", result="sent")
+
+    monkeypatch.setattr(idempotency, "run", keep)
+    return made
 
 
-def test_an_unknown_outcome_is_tried_again() -> None:
-    with pytest.raises(InternalServerError):
-        deliver("rerun", charging)
-    assert letter("rerun") == {}
+class TestUnwrap:
+    def test_a_message_is_its_data_its_id_and_its_attributes(self) -> None:
+        message = unwrap(envelope({"data": "e30=", "messageId": "7", "attributes": {"a": "b"}}))
+        assert message == Message(data=b"{}", message_id="7", attributes={"a": "b"})
+
+    def test_a_message_without_data_or_attributes_has_empty_ones(self) -> None:
+        message = unwrap(envelope({"messageId": "7", "attributes": None}))
+        assert (message.data, message.attributes, message.problem) == (b"", {}, None)
+
+    def test_a_message_without_an_id_has_that_of_its_delivery(self) -> None:
+        assert unwrap(envelope({"data": "e30="})).message_id == "ce-1"
+
+    @pytest.mark.parametrize(
+        ("attempt", "is_first"), [(1, True), (2, False), (0, False), ("1", False), (None, False)]
+    )
+    def test_only_what_the_platform_counts_as_the_first_delivery_is_one(
+        self, attempt: object, is_first: bool
+    ) -> None:
+        assert unwrap(envelope({}, deliveryAttempt=attempt)).is_first is is_first
+
+    def test_a_delivery_that_nobody_counts_is_not_known_to_be_the_first(self) -> None:
+        assert unwrap(envelope({})).is_first is False
+
+    @pytest.mark.parametrize(
+        ("body", "kept"),
+        [
+            (b"\xff\x00", b"\xff\x00"),
+            ("text", b"text"),
+            (None, b"null"),
+            ([1], b"[1]"),
+            ({"other": "thing"}, b'{"other": "thing"}'),
+            ({"message": "text"}, b'{"message": "text"}'),
+        ],
+    )
+    def test_what_is_no_message_is_kept_with_its_problem(self, body: object, kept: bytes) -> None:
+        message = unwrap(CloudEvent(ATTRIBUTES, body))
+        assert (message.data, message.problem) == (kept, "the body is no Pub/Sub message")
+
+    @pytest.mark.parametrize(
+        ("data", "kept"),
+        [
+            ("e30", b"e30"),
+            ("e30=!", b"e30=!"),
+            ("é", "é".encode()),
+            (7, b"7"),
+            ({"a": 1}, b'{"a": 1}'),
+        ],
+    )
+    def test_what_is_no_base64_is_kept_without_what_differs_in_a_repeat(
+        self, data: object, kept: bytes
+    ) -> None:
+        message = unwrap(envelope({"data": data, "messageId": "7"}, deliveryAttempt=3))
+        assert (message.data, message.problem) == (kept, "the message's data is not base64")
 
 
-def test_an_unknown_outcome_is_held_where_the_handler_says_so() -> None:
-    deliver("held", charging, on_unknown_outcome="hold")
-    deliver("held", never, on_unknown_outcome="hold")
-    assert (letter("held")["reason"], letter("held")["state"]) == ("unknown_outcome", "open")
+class TestJob:
+    def test_the_key_is_the_producers_and_the_payload_as_received(self, jobs: list[Job]) -> None:
+        deliver("e-1", never)
+        (job,) = jobs
+        assert (job.scope, job.key) == ("consumer", "e-1")
+        assert json.loads(job.payload)["event_id"] == "e-1"
+
+    def test_what_the_platform_says_of_the_delivery_does_not_make_it_other_work(
+        self, jobs: list[Job]
+    ) -> None:
+        deliver("e-1", never, message={"messageId": "1", "attributes": {"a": "1"}})
+        deliver("e-1", never, message={"messageId": "2", "attributes": {"a": "2"}})
+        assert jobs[0].identity == jobs[1].identity
+        assert jobs[0].identity == {"event_type": "t", "user_id": "u", "payload": {}}
+
+    def test_an_attribute_names_the_dead_letter_of_a_replay(self, jobs: list[Job]) -> None:
+        deliver("e-1", never, message={"attributes": {"replay_of": "letter-1"}})
+        deliver("e-1", never)
+        assert [job.replay_of for job in jobs] == ["letter-1", None]
+
+    def test_it_is_done_as_the_type_of_the_event_declares(self, jobs: list[Job]) -> None:
+        deliver("e-1", never, on_unknown_outcome="hold", fast_path=lambda event: Outcome(result=1))
+        (job,) = jobs
+        assert job.on_unknown_outcome == "hold"
+        assert job.fast_path
+        assert job.fast_path() == Outcome(result=1)
+
+    def test_only_the_first_delivery_is_first(self, jobs: list[Job]) -> None:
+        deliver("e-1", never, envelope={"deliveryAttempt": 1})
+        deliver("e-1", never, envelope={"deliveryAttempt": 2})
+        assert [job.is_first for job in jobs] == [True, False]
+
+
+class TestEnding:
+    def test_done_and_done_before_are_acknowledged(self, documents: MemoryFirestore) -> None:
+        deliver("e", done)
+        deliver("e", never)
+        assert letters(documents) == []
+
+    @pytest.mark.parametrize(
+        ("error", "answer"),
+        [
+            (InProgressError(), Conflict),
+            (NotYetError(), InternalServerError),
+            (TransientError(), InternalServerError),
+            (ValueError(), InternalServerError),
+        ],
+    )
+    def test_what_is_not_settled_is_not_acknowledged(
+        self, documents: MemoryFirestore, error: Exception, answer: Any
+    ) -> None:
+        with pytest.raises(answer):
+            deliver("e", raising(error))
+
+    def test_what_turns_out_to_be_settled_is_acknowledged(self, documents: MemoryFirestore) -> None:
+        deliver("e", raising(NothingToDoError("skipped", "it is settled")))
+        deliver("e", never)
+        assert letters(documents) == []
+
+    def test_an_unknown_outcome_is_tried_again(self, documents: MemoryFirestore) -> None:
+        with pytest.raises(InternalServerError):
+            deliver("e", charging)
+        assert letters(documents) == []
+
+    def test_an_unknown_outcome_is_held_where_the_handler_says_so(
+        self, documents: MemoryFirestore
+    ) -> None:
+        deliver("e", charging, on_unknown_outcome="hold")
+        deliver("e", never, on_unknown_outcome="hold")
+        (letter,) = letters(documents)
+        assert (letter["reason"], letter["state"], letter["key"]) == (
+            "unknown_outcome",
+            "open",
+            "e",
+        )
+
+    def test_an_event_that_is_ignored_leaves_nothing(self, documents: MemoryFirestore) -> None:
+        deliver("e", never, event_type="parrot.squawked")
+        assert documents.documents() == {}
+
+    def test_while_firestore_is_away_nothing_is_acknowledged(
+        self, documents: MemoryFirestore
+    ) -> None:
+        documents.failing_reads = 100
+        documents.mishaps = ["error"] * 100
+        for data in (b"broken", b'{"event_id": "e", "event_type": "t", "user_id": "u"}'):
+            with pytest.raises(InternalServerError):
+                receive(data, done)
+
+
+class TestDeadLetter:
+    def test_one_input_has_one_whatever_the_platform_calls_it(
+        self, documents: MemoryFirestore
+    ) -> None:
+        for number in ("1", "2", "3"):
+            message = {"messageId": number, "attributes": {"n": number}}
+            receive(b"broken", never, message, envelope={"deliveryAttempt": int(number)})
+        (letter,) = letters(documents)
+        assert (letter["reason"], letter["attempts"], letter["payload"]) == (
+            "malformed",
+            3,
+            "broken",
+        )
+
+    def test_so_has_one_whose_data_cannot_be_decoded(self, documents: MemoryFirestore) -> None:
+        for number in ("1", "2"):
+            message = {"data": "e30", "messageId": number}
+            receive(b"", never, message, envelope={"deliveryAttempt": int(number)})
+        (letter,) = letters(documents)
+        assert (letter["attempts"], letter["payload"]) == (2, "e30")
+        assert letter["error"] == "the message's data is not base64"
+
+    def test_another_input_has_another(self, documents: MemoryFirestore) -> None:
+        receive(b"broken", never)
+        receive(b"broken too", never)
+        assert {it["payload"] for it in letters(documents)} == {"broken", "broken too"}
+
+
+class TestLog:
+    def test_it_names_the_event_and_the_message(self, jobs: list[Job], capfd: Log) -> None:
+        deliver("e-1", never, message={"messageId": "7"})
+        ids = {"function": "consumer", "message_id": "7", "event_id": "e-1", "event_type": "t"}
+        received, done = entries(capfd)
+        assert received == received | ids | {"action": "received", "user_id": "u"}
+        assert done == done | ids | {"action": "done"}
+
+    @pytest.mark.parametrize(
+        ("event", "read"),
+        [
+            ({"event_type": "t", "user_id": 7}, {"event_type": "t"}),
+            ({"event_type": "t"}, {"event_type": "t"}),
+            ({"user_id": "u"}, {"user_id": "u"}),
+            ({"event_type": ["t"], "user_id": "u"}, {"user_id": "u"}),
+        ],
+    )
+    def test_of_an_event_that_is_refused_it_names_what_can_be_read(
+        self, documents: MemoryFirestore, event: dict[str, Any], read: dict[str, str], capfd: Log
+    ) -> None:
+        data = json.dumps({"event_id": "e-1", **event}).encode()
+        receive(data, never, {"messageId": "7"})
+        found = entry(capfd)
+        names = ("event_id", "event_type", "user_id", "message_id", "action")
+        assert {name: found[name] for name in names if name in found} == {
+            "event_id": "e-1",
+            "message_id": "7",
+            "action": "dead_lettered",
+            **read,
+        }
+
+    def test_of_an_event_that_is_ignored_it_names_the_type(
+        self, documents: MemoryFirestore, capfd: Log
+    ) -> None:
+        deliver("e-1", never, event_type="parrot.squawked")
+        found = entry(capfd)
+        assert (found["severity"], found["action"]) == ("INFO", "ignored")
+        assert (found["event_type"], found["event_id"]) == ("parrot.squawked", "e-1")
+        assert found["message"] == "'parrot.squawked' is no type of event handled here"
+
+    def test_what_was_bound_for_one_delivery_is_not_bound_for_the_next(
+        self, jobs: list[Job], capfd: Log
+    ) -> None:
+        deliver("e-1", never)
+        receive(b'{"event_type": "parrot.squawked"}', never)
+        assert "event_id" not in entries(capfd)[-1]

@@ -11,8 +11,6 @@ from common.errors import PermanentError
 from common.messaging.messages import Message
 from common.messaging.rendering import Rendering
 from functions.shop import messages
-from functions.shop.items import lines
-from functions.shop.money import money
 
 REQUIRED: dict[str, dict[str, Any]] = {
     "welcome": {},
@@ -102,41 +100,14 @@ def test_no_value_breaks_out_of_its_line() -> None:
     assert "Reason given: declined Pay at http://evil.example\n" in text
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (1234.5, "1,234.50"),
-        ("49.9", "49.90"),
-        (0, "0.00"),
-        ("-3", "-3.00"),
-        (0.1 + 0.2, "0.30"),
-        ("twelve", "twelve"),
-        ("NaN", "NaN"),
-        ("1e400", "1e400"),
-        ("sNaN", "sNaN"),
-        (float("inf"), "inf"),
-        (None, "None"),
-        ([], "[]"),
-    ],
-)
-def test_an_amount_has_two_decimals_and_anything_else_stays(value: object, shown: str) -> None:
-    assert money(value) == shown
-
-
 def test_an_amount_carries_its_currency() -> None:
     text = rendered("order_confirmation", total=20, currency="EUR").text
     assert "Total: 20.00 EUR\n" in text
 
 
-def test_items_are_texts_or_objects() -> None:
-    items = ["Mug", {"name": "Tea", "quantity": 2, "price": 3}, {"sku": "s-1"}, {}, None, 7]
-    assert lines(items) == ["Mug", "2 × Tea, 3.00", "s-1", "7"]
-
-
 @pytest.mark.parametrize("items", [None, "Mug", 3, {"name": "Mug"}])
 def test_what_is_no_list_has_no_items(items: object) -> None:
-    assert lines(items) == []
-    assert rendered("order_confirmation", items=items).text
+    assert rendered("order_confirmation", items=items) == rendered("order_confirmation")
 
 
 def test_items_are_listed_escaped() -> None:

@@ -5,7 +5,9 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,9 @@ from local.kernel.state import Folder
 PROJECT = Path(__file__).parents[3]
 
 
-def local(folder, *arguments, stdin="", **environ):
+def local(
+    folder: Path, *arguments: str, stdin: str = "", **environ: str
+) -> subprocess.CompletedProcess[str]:
     """Run a command; what it answered."""
     return subprocess.run(
         [sys.executable, "-m", "local", *arguments],
@@ -30,7 +34,7 @@ def local(folder, *arguments, stdin="", **environ):
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory):
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A cloud in the foreground of a process of its own; the folder it keeps its state in."""
     folder = tmp_path_factory.mktemp("cloud")
     with started(folder) as process:
@@ -42,11 +46,11 @@ def up(tmp_path_factory):
 class started:
     """`python -m local up` until its addresses are there."""
 
-    def __init__(self, folder, **environ):
+    def __init__(self, folder: Path, **environ: str) -> None:
         self.folder = folder
         self.environ = {**os.environ, "LOCAL_STATE": str(folder), "LOCAL_PORT": "0", **environ}
 
-    def __enter__(self):
+    def __enter__(self) -> subprocess.Popen[str]:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "local", "up"],
             cwd=PROJECT,
@@ -55,20 +59,22 @@ class started:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        self.printed = []
+        assert self.process.stdout
+        self.printed: list[str] = []
         for line in self.process.stdout:
             self.printed.append(line)
             if line.startswith("local cloud: http"):
                 break
         return self.process
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.wait(10)
+        assert self.process.stdout
         self.process.stdout.close()
 
 
-def deploy(up, source, name, topic):
+def deploy(up: Path, source: Path, name: str, topic: str) -> None:
     """Deploy the function `name` of a source folder, fed by a topic."""
     env = Folder(up).read_env()
     project = env["GOOGLE_CLOUD_PROJECT"]
@@ -81,7 +87,7 @@ def deploy(up, source, name, topic):
 
 
 @pytest.fixture(scope="module")
-def consumer(up, tmp_path_factory):
+def consumer(up: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A function that prints every event it gets, fed by the topic `events`."""
     source = tmp_path_factory.mktemp("source")
     source.joinpath("main.py").write_text(
@@ -96,7 +102,7 @@ def consumer(up, tmp_path_factory):
 
 
 @pytest.fixture
-def waiting(up, tmp_path):
+def waiting(up: Path, tmp_path: Path) -> Iterator[Path]:
     """A file; until it is there, a function fed by the topic `waiting` does not end."""
     gate = tmp_path / "gate"
     tmp_path.joinpath("main.py").write_text(
@@ -112,7 +118,7 @@ def waiting(up, tmp_path):
     request(url, "DELETE", f"/v2/projects/{project}/locations/local/functions/waiting")
 
 
-def test_the_addresses_are_in_a_file_while_it_runs(up, consumer):
+def test_the_addresses_are_in_a_file_while_it_runs(up: Path, consumer: Path) -> None:
     env = Folder(up).read_env()
     assert list(env) == [
         "GOOGLE_CLOUD_PROJECT",
@@ -124,7 +130,7 @@ def test_the_addresses_are_in_a_file_while_it_runs(up, consumer):
     ]
 
 
-def test_a_second_cloud_in_the_same_folder_is_refused(up):
+def test_a_second_cloud_in_the_same_folder_is_refused(up: Path) -> None:
     answer = local(up, "up", LOCAL_PORT="0")
     assert answer.returncode == 1
     assert answer.stderr.startswith(f"a local cloud is running in {up} already (process ")
@@ -140,7 +146,14 @@ def test_a_second_cloud_in_the_same_folder_is_refused(up):
         ("7.50", "", ["7.5"]),
     ],
 )
-def test_any_json_value_is_published_as_it_is(up, consumer, until, argument, stdin, received):
+def test_any_json_value_is_published_as_it_is(
+    up: Path,
+    consumer: Path,
+    until: Callable[..., None],
+    argument: str,
+    stdin: str,
+    received: list[Any],
+) -> None:
     answer = local(up, "publish", argument, stdin=stdin)
     assert answer.returncode == 0
     assert answer.stdout.startswith(f"published {len(received)} event")
@@ -148,7 +161,9 @@ def test_any_json_value_is_published_as_it_is(up, consumer, until, argument, std
     until(lambda: sorted(consumer.read_text().splitlines()[-len(received) :]) == sorted(received))
 
 
-def test_a_file_of_events_is_published(up, consumer, tmp_path, until):
+def test_a_file_of_events_is_published(
+    up: Path, consumer: Path, tmp_path: Path, until: Callable[..., None]
+) -> None:
     file = tmp_path / "events.jsonl"
     file.write_text('{"from": "a file"}\n')
     assert local(up, "publish", str(file)).returncode == 0
@@ -164,18 +179,18 @@ def test_a_file_of_events_is_published(up, consumer, tmp_path, until):
         ("NaN", "publish: neither a file nor JSON: 'NaN'"),
     ],
 )
-def test_what_is_not_json_is_the_users_error(up, argument, sentence):
+def test_what_is_not_json_is_the_users_error(up: Path, argument: str, sentence: str) -> None:
     answer = local(up, "publish", argument)
     assert (answer.returncode, answer.stdout) == (1, "")
     assert answer.stderr.startswith(sentence)
 
 
-def test_a_line_that_is_not_json_is_named(up):
+def test_a_line_that_is_not_json_is_named(up: Path) -> None:
     answer = local(up, "publish", "-", stdin='{"n": 1}\n{"n": \n')
     assert answer.stderr.startswith("publish: line 2 is not JSON")
 
 
-def test_attributes_and_topic_of_what_is_published(up):
+def test_attributes_and_topic_of_what_is_published(up: Path) -> None:
     options = ("--topic", "others", "--attribute", "replay_of=x", "--attribute", "n=1=2")
     url, project = (Folder(up).read_env()[key] for key in ("LOCAL_URL", "GOOGLE_CLOUD_PROJECT"))
     topic, name = f"projects/{project}/topics/others", f"projects/{project}/subscriptions/others"
@@ -188,7 +203,7 @@ def test_attributes_and_topic_of_what_is_published(up):
     assert [one["message"]["attributes"] for one in pulled] == [{"replay_of": "x", "n": "1=2"}] * 2
 
 
-def test_a_long_way_is_told_on_standard_error_alone(up, waiting):
+def test_a_long_way_is_told_on_standard_error_alone(up: Path, waiting: Path) -> None:
     local(up, "publish", "{}", "--topic", "waiting")
     command = [sys.executable, "-m", "local", "advance", "12h", "--json"]
     with subprocess.Popen(
@@ -199,6 +214,7 @@ def test_a_long_way_is_told_on_standard_error_alone(up, waiting):
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
+        assert process.stderr
         first = process.stderr.readline()
         waiting.touch()
         stdout, _ = process.communicate(timeout=60)
@@ -206,7 +222,7 @@ def test_a_long_way_is_told_on_standard_error_alone(up, waiting):
     assert list(json.loads(stdout)) == ["now"]
 
 
-def test_advance_moves_the_clock(up):
+def test_advance_moves_the_clock(up: Path) -> None:
     before = json.loads(local(up, "status", "--json").stdout)["clock"]["ahead_seconds"]
     assert local(up, "advance", "1d12h").returncode == 0
     after = json.loads(local(up, "status", "--json").stdout)["clock"]["ahead_seconds"]
@@ -227,7 +243,7 @@ def test_advance_moves_the_clock(up):
         (),
     ],
 )
-def test_wrong_usage_is_one_sentence_and_exits_with_64(up, arguments):
+def test_wrong_usage_is_one_sentence_and_exits_with_64(up: Path, arguments: Any) -> None:
     answer = local(up, *arguments)
     assert (answer.returncode, answer.stdout) == (64, "")
     [sentence] = answer.stderr.splitlines()
@@ -235,20 +251,20 @@ def test_wrong_usage_is_one_sentence_and_exits_with_64(up, arguments):
     assert sentence.endswith(" --help")
 
 
-def test_each_verb_says_what_it_does_and_how_it_is_called(tmp_path):
+def test_each_verb_says_what_it_does_and_how_it_is_called(tmp_path: Path) -> None:
     for verb in commands.VERBS:
         text = " ".join(local(tmp_path, verb.__name__, "--help").stdout.split())
         assert text.startswith(f"usage: ./deploy.sh local {verb.__name__} ")
-        assert verb.__doc__ in text
+        assert (verb.__doc__ or "nothing") in text
 
 
-def test_tick_of_a_job_that_is_not_there_says_so(up):
+def test_tick_of_a_job_that_is_not_there_says_so(up: Path) -> None:
     answer = local(up, "tick", "weekly-digest", "--at", "2026-11-23T08:00:00Z")
     assert answer.returncode == 1
     assert answer.stderr == "no job is named weekly-digest; there are no jobs\n"
 
 
-def test_faults_are_set_and_taken_back(up):
+def test_faults_are_set_and_taken_back(up: Path) -> None:
     arguments = ("--seed", "7", "--duplicates", "0.3", "--crashes", "0.1", "--latency", "20ms")
     rule = ("--rule", "Firestore.Commit:errors=0.2,code=ABORTED")
     assert local(up, "faults", *arguments, *rule).returncode == 0
@@ -267,18 +283,18 @@ def test_faults_are_set_and_taken_back(up):
         (("--rule", "Firestor:errors=1"), "a rule for Firestor: the services are Firestore, "),
     ],
 )
-def test_faults_that_make_no_sense_are_refused(up, arguments, sentence):
+def test_faults_that_make_no_sense_are_refused(up: Path, arguments: Any, sentence: str) -> None:
     answer = local(up, "faults", *arguments)
     assert answer.returncode == 1
     assert answer.stderr.startswith(sentence)
 
 
-def test_status_shows_functions(up, consumer):
+def test_status_shows_functions(up: Path, consumer: Path) -> None:
     url = Folder(up).read_env()["CONSUMER_URL"]
     assert f"  consumer  ready  {url}  events\n" in local(up, "status").stdout
 
 
-def test_commands_start_in_no_time(up):
+def test_commands_start_in_no_time(up: Path) -> None:
     """Without loading aiohttp, gRPC or any Google library."""
     code = "import sys, local.__main__; print([m for m in sys.modules if m in %r])"
     heavy = ("aiohttp", "grpc", "google.protobuf", "asyncio")
@@ -289,42 +305,42 @@ def test_commands_start_in_no_time(up):
 
 
 @pytest.mark.parametrize("command", ["status", "idle", "down", "publish"])
-def test_nothing_running_is_said(tmp_path, command):
+def test_nothing_running_is_said(tmp_path: Path, command: str) -> None:
     arguments = ("{}",) if command == "publish" else ()
     answer = local(tmp_path, command, *arguments)
     assert (answer.returncode, answer.stdout) == (1, "")
     assert answer.stderr == f"no local cloud is running in {tmp_path}\n"
 
 
-def test_inherited_emulator_addresses_are_ignored_with_one_line(tmp_path):
+def test_inherited_emulator_addresses_are_ignored_with_one_line(tmp_path: Path) -> None:
     cloud = started(tmp_path, FIRESTORE_EMULATOR_HOST="elsewhere:1")
     with cloud:
         assert next(line for line in cloud.printed if "elsewhere:1" in line).startswith("ignored:")
         assert "elsewhere" not in Folder(tmp_path).env.read_text()
 
 
-def test_down_ends_the_cloud_and_its_functions(tmp_path):
+def test_down_ends_the_cloud_and_its_functions(tmp_path: Path) -> None:
     with started(tmp_path) as process:
         assert local(tmp_path, "down").returncode == 0
         assert process.wait(10) == 0
         assert not Folder(tmp_path).env.exists()
 
 
-def test_a_port_that_is_taken_is_said(up, tmp_path):
+def test_a_port_that_is_taken_is_said(up: Path, tmp_path: Path) -> None:
     port = Folder(up).read_env()["LOCAL_URL"].rpartition(":")[2]
     answer = local(tmp_path, "up", "--port", port)
     assert answer.returncode == 1
     assert answer.stderr == f"port {port} (HTTP) is taken; LOCAL_PORT=0 or --port chooses others\n"
 
 
-def test_a_gateway_port_that_is_taken_is_said_too(up, tmp_path):
+def test_a_gateway_port_that_is_taken_is_said_too(up: Path, tmp_path: Path) -> None:
     port = int(Folder(up).read_env()["PUBSUB_EMULATOR_HOST"].rpartition(":")[2])
     answer = local(tmp_path, "up", "--port", str(port - 1))
     assert answer.returncode == 1
     assert answer.stderr.startswith(f"port {port} (gRPC) is taken")
 
 
-def test_a_state_folder_that_cannot_be_made_is_said(tmp_path):
+def test_a_state_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     answer = local(tmp_path / "file" / "state", "up", LOCAL_PORT="0")
     assert (answer.returncode, answer.stdout) == (1, "")
@@ -332,7 +348,7 @@ def test_a_state_folder_that_cannot_be_made_is_said(tmp_path):
     assert answer.stderr == f"cannot keep the state in {folder}: Not a directory\n"
 
 
-def test_a_state_that_is_no_database_is_said_and_stays(tmp_path):
+def test_a_state_that_is_no_database_is_said_and_stays(tmp_path: Path) -> None:
     (tmp_path / "cloud.sqlite").write_text("no database, but long enough to be looked at" * 40)
     answer = local(tmp_path, "up", LOCAL_PORT="0")
     assert answer.returncode == 1
@@ -340,7 +356,7 @@ def test_a_state_that_is_no_database_is_said_and_stays(tmp_path):
     assert "long enough" in (tmp_path / "cloud.sqlite").read_text()
 
 
-def test_what_it_keeps_is_readable_by_its_owner_alone(tmp_path):
+def test_what_it_keeps_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     with started(folder):
         modes = {path.name: path.stat().st_mode & 0o077 for path in (folder, *folder.iterdir())}
@@ -348,7 +364,7 @@ def test_what_it_keeps_is_readable_by_its_owner_alone(tmp_path):
     assert set(modes.values()) == {0}
 
 
-def test_a_port_of_the_environment_that_is_none_is_said(tmp_path):
+def test_a_port_of_the_environment_that_is_none_is_said(tmp_path: Path) -> None:
     answer = local(tmp_path, "up", LOCAL_PORT="http")
     assert answer.returncode == 64
     assert answer.stderr == "LOCAL_PORT: 'http' is not a port number (0: any free ones)\n"

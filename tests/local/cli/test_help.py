@@ -16,7 +16,7 @@ def verbs() -> dict[str, set[str]]:
     [choices] = (action.choices for action in parser()._actions if action.dest == "command")
     assert choices
     found = {}
-    for name, verb in dict(choices).items():  # type: ignore[call-overload]
+    for name, verb in dict(choices).items():
         found[name] = {option for a in verb._actions for option in a.option_strings}
     return found
 

@@ -24,7 +24,7 @@ def test_every_effect_happens_once() -> None:
     done = play()
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Every effect happened once." in done.stdout
-    assert "dead-lettered: payload is missing" in done.stdout
+    assert "dead-lettered: user_id is a number" in done.stdout
 
 
 @pytest.mark.slow

@@ -1,11 +1,11 @@
 """What the tests of the mini gcloud share: a cloud, and a way to run one command against it."""
 
-import json
+from collections.abc import Iterator
 
 import pytest
 
-from local.gcloud.main import main
-from local.testing import local_cloud
+from local.testing import LocalCloud, local_cloud
+from tests.local.gcloud.gcloud_command import Gcloud
 
 REGION = "europe-west1"
 NEEDED = (
@@ -14,34 +14,8 @@ NEEDED = (
 )
 
 
-class Gcloud:
-    """Runs commands in this process; `run` returns what was printed, `fail` why it was refused."""
-
-    def __init__(self, cloud, capsys):
-        self.cloud = cloud
-        self._capsys = capsys
-
-    def run(self, *words):
-        code = main([*words])
-        printed = self._capsys.readouterr()
-        assert code == 0, printed.err
-        return printed.out.rstrip("\n")
-
-    def fail(self, *words, code=None):
-        """What is printed; `code` is the exit code, if it has to be a certain one."""
-        ended = main([*words])
-        printed = self._capsys.readouterr()
-        assert ended != 0, printed.out
-        assert code in (None, ended), printed.err
-        return printed.err.rstrip("\n")
-
-    def read(self, *words):
-        """What is printed as JSON."""
-        return json.loads(self.run(*words, "--format=json"))
-
-
 @pytest.fixture(scope="module")
-def cloud():
+def cloud() -> Iterator[LocalCloud]:
     """A running cloud, shared by a module's tests; each uses names of its own."""
     with local_cloud() as made:
         names = [f"{name}.googleapis.com" for name in NEEDED]
@@ -51,7 +25,9 @@ def cloud():
 
 
 @pytest.fixture
-def gcloud(cloud, monkeypatch, capsys):
+def gcloud(
+    cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Gcloud:
     """gcloud for that cloud."""
     monkeypatch.setenv("LOCAL_URL", cloud.url)
     return Gcloud(cloud, capsys)

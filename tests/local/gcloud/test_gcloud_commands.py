@@ -4,8 +4,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from local.testing import LocalCloud
+from tests.local.gcloud.gcloud_command import Gcloud
 
 HERE = ("--location", "europe-west1")
 RUNNABLE = Path(__file__).parents[3] / "local" / "bin" / "gcloud"
@@ -19,7 +23,7 @@ def hello(request):
 """
 
 
-def test_a_queue_is_made_as_the_flags_say(gcloud):
+def test_a_queue_is_made_as_the_flags_say(gcloud: Gcloud) -> None:
     settings = ("--max-attempts=7", "--max-dispatches-per-second=0.5", "--min-backoff=3s")
     gcloud.run("tasks", "queues", "create", "q1", *HERE, *settings)
     keys = "name.basename(),rateLimits.maxDispatchesPerSecond,retryConfig.minBackoff,state"
@@ -27,7 +31,7 @@ def test_a_queue_is_made_as_the_flags_say(gcloud):
     assert shown == "q1\t0.5\t3s\tRUNNING"
 
 
-def test_an_update_changes_what_it_names_and_nothing_else(gcloud):
+def test_an_update_changes_what_it_names_and_nothing_else(gcloud: Gcloud) -> None:
     gcloud.run("tasks", "queues", "create", "q2", *HERE, "--max-attempts=7", "--min-backoff=3s")
     gcloud.run("tasks", "queues", "update", "q2", *HERE, "--max-attempts=9")
     keys = "retryConfig.maxAttempts,retryConfig.minBackoff"
@@ -36,7 +40,7 @@ def test_an_update_changes_what_it_names_and_nothing_else(gcloud):
     )
 
 
-def test_a_paused_queue_says_so(gcloud):
+def test_a_paused_queue_says_so(gcloud: Gcloud) -> None:
     gcloud.run("tasks", "queues", "create", "q3", *HERE)
     gcloud.run("tasks", "queues", "pause", "q3", *HERE)
     assert gcloud.run("tasks", "queues", "describe", "q3", *HERE, "--format=value(state)") == (
@@ -44,12 +48,12 @@ def test_a_paused_queue_says_so(gcloud):
     )
 
 
-def test_what_is_missing_is_not_found(gcloud):
+def test_what_is_missing_is_not_found(gcloud: Gcloud) -> None:
     shown = gcloud.fail("tasks", "queues", "describe", "nowhere", *HERE)
     assert shown.startswith("ERROR: (gcloud.tasks.queues.describe) NOT_FOUND: ")
 
 
-def test_what_exists_already_says_so(gcloud):
+def test_what_exists_already_says_so(gcloud: Gcloud) -> None:
     gcloud.run("pubsub", "topics", "create", "twice")
     topic = "[projects/local-project/topics/twice]"
     assert gcloud.fail("pubsub", "topics", "create", "twice") == (
@@ -59,7 +63,7 @@ def test_what_exists_already_says_so(gcloud):
     )
 
 
-def test_a_subscription_keeps_its_dead_letter_policy(gcloud):
+def test_a_subscription_keeps_its_dead_letter_policy(gcloud: Gcloud) -> None:
     gcloud.run("pubsub", "topics", "create", "events", "events-dead")
     gcloud.run("pubsub", "subscriptions", "create", "sub", "--topic=events", "--ack-deadline=20")
     limits = ("--dead-letter-topic=events-dead", "--max-delivery-attempts=50")
@@ -69,7 +73,7 @@ def test_a_subscription_keeps_its_dead_letter_policy(gcloud):
     assert shown == "600\tevents-dead"
 
 
-def test_a_message_published_is_pulled(gcloud):
+def test_a_message_published_is_pulled(gcloud: Gcloud) -> None:
     gcloud.run("pubsub", "topics", "create", "talk")
     gcloud.run("pubsub", "subscriptions", "create", "listener", "--topic=talk")
     gcloud.run("pubsub", "topics", "publish", "talk", "--message=hello")
@@ -79,7 +83,7 @@ def test_a_message_published_is_pulled(gcloud):
     )
 
 
-def test_a_job_has_its_target_and_token(gcloud):
+def test_a_job_has_its_target_and_token(gcloud: Gcloud) -> None:
     target = ("--uri=http://127.0.0.1:9/", '--message-body={"a":1}', "--headers=X-A=b")
     token = ("--oidc-service-account-email=a@b.c", "--oidc-token-audience=http://x")
     schedule = ("--schedule=0 8 * * 1", "--attempt-deadline=5m")
@@ -90,7 +94,7 @@ def test_a_job_has_its_target_and_token(gcloud):
     assert shown == "eyJhIjoxfQ==\thttp://x\t300s\td"
 
 
-def test_a_field_gets_its_expiry_and_loses_its_index(gcloud):
+def test_a_field_gets_its_expiry_and_loses_its_index(gcloud: Gcloud) -> None:
     where = ("--collection-group=messages", "--async")
     gcloud.run("firestore", "fields", "ttls", "update", "expire_at", "--enable-ttl", *where)
     assert gcloud.run("firestore", "indexes", "fields", "list", "--format=value(name)") == ""
@@ -100,7 +104,7 @@ def test_a_field_gets_its_expiry_and_loses_its_index(gcloud):
         assert shown.endswith("/databases/(default)/collectionGroups/messages/fields/expire_at")
 
 
-def test_a_binding_is_remembered_once(gcloud):
+def test_a_binding_is_remembered_once(gcloud: Gcloud) -> None:
     gcloud.run("iam", "service-accounts", "create", "worker")
     member = "--member=serviceAccount:worker@local-project.iam.gserviceaccount.com"
     binding = ("local-project", member, "--role=roles/viewer", "--condition=None")
@@ -113,7 +117,7 @@ def test_a_binding_is_remembered_once(gcloud):
     assert gcloud.run("projects", "get-iam-policy", "local-project", *keys) == "roles/owner"
 
 
-def test_an_account_that_does_not_exist_gets_no_binding(gcloud):
+def test_an_account_that_does_not_exist_gets_no_binding(gcloud: Gcloud) -> None:
     member = "--member=serviceAccount:nobody@local-project.iam.gserviceaccount.com"
     shown = gcloud.fail(
         "projects", "add-iam-policy-binding", "local-project", member, "--role=roles/viewer"
@@ -121,7 +125,9 @@ def test_an_account_that_does_not_exist_gets_no_binding(gcloud):
     assert "INVALID_ARGUMENT: Service account nobody@" in shown
 
 
-def test_a_function_runs_with_the_variables_of_the_deploy(gcloud, cloud, tmp_path):
+def test_a_function_runs_with_the_variables_of_the_deploy(
+    gcloud: Gcloud, cloud: LocalCloud, tmp_path: Path
+) -> None:
     (tmp_path / "main.py").write_text(MAIN)
     place = ("--region=europe-west1", f"--source={tmp_path}")
     deploy = ("functions", "deploy", "hello", "--runtime=python312", "--trigger-http", *place)
@@ -147,14 +153,14 @@ def test_a_function_runs_with_the_variables_of_the_deploy(gcloud, cloud, tmp_pat
         (("--trigger-http", "--vpc-connector=c"), "real gcloud has --vpc-connector"),
     ],
 )
-def test_a_deploy_that_could_not_work_is_refused(gcloud, flags, text):
+def test_a_deploy_that_could_not_work_is_refused(gcloud: Gcloud, flags: Any, text: str) -> None:
     shown = gcloud.fail(
         *("functions", "deploy", "wrong", "--runtime=python312", "--region=europe-west1"), *flags
     )
     assert text in shown
 
 
-def test_a_command_that_is_not_carried_out_is_named(gcloud):
+def test_a_command_that_is_not_carried_out_is_named(gcloud: Gcloud) -> None:
     shown = gcloud.fail("logging", "read")
     assert shown == (
         "ERROR: (gcloud.logging.read) real gcloud has this command, but the local one does not "
@@ -162,27 +168,36 @@ def test_a_command_that_is_not_carried_out_is_named(gcloud):
     )
 
 
-def test_a_format_that_is_not_carried_out_is_refused_before_anything_is_done(gcloud):
+def test_a_format_that_is_not_carried_out_is_refused_before_anything_is_done(
+    gcloud: Gcloud,
+) -> None:
     gcloud.fail("pubsub", "topics", "create", "never", "--format=table(name)")
     assert "NOT_FOUND" in gcloud.fail("pubsub", "topics", "describe", "never")
 
 
-def test_without_a_cloud_it_says_how_to_start_one(tmp_path):
+def test_without_a_cloud_it_says_how_to_start_one(tmp_path: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "LOCAL_STATE": str(tmp_path)}
-    command = [sys.executable, RUNNABLE, "pubsub", "topics", "list"]
+    command = [sys.executable, str(RUNNABLE), "pubsub", "topics", "list"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert "./deploy.sh local" in done.stderr
 
 
-def test_the_state_folder_says_where_the_cloud_is(cloud):
+def test_the_state_folder_says_where_the_cloud_is(cloud: LocalCloud) -> None:
     environment = {"PATH": os.environ["PATH"], "LOCAL_STATE": str(cloud.path)}
-    command = [sys.executable, RUNNABLE, "projects", "describe", "p", "--format=value(projectId)"]
+    command = [
+        sys.executable,
+        str(RUNNABLE),
+        "projects",
+        "describe",
+        "p",
+        "--format=value(projectId)",
+    ]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "p\n")
 
 
-def test_a_limit_is_cleared_and_attempts_may_be_unlimited(gcloud):
+def test_a_limit_is_cleared_and_attempts_may_be_unlimited(gcloud: Gcloud) -> None:
     gcloud.run("tasks", "queues", "create", "cleared", *HERE, "--max-concurrent-dispatches=3")
     changes = ("--max-attempts=unlimited", "--clear-max-concurrent-dispatches")
     changed = gcloud.read("tasks", "queues", "update", "cleared", *HERE, *changes)
@@ -190,7 +205,7 @@ def test_a_limit_is_cleared_and_attempts_may_be_unlimited(gcloud):
     assert changed["rateLimits"]["maxConcurrentDispatches"] == 1000
 
 
-def test_a_task_is_made_looked_at_and_deleted(gcloud):
+def test_a_task_is_made_looked_at_and_deleted(gcloud: Gcloud) -> None:
     gcloud.run("tasks", "queues", "create", "of-tasks", *HERE)
     gcloud.run("tasks", "queues", "pause", "of-tasks", *HERE)
     queue = ("--queue=of-tasks", *HERE)
@@ -204,7 +219,7 @@ def test_a_task_is_made_looked_at_and_deleted(gcloud):
     assert gcloud.read("tasks", "list", *queue) == []
 
 
-def test_a_job_keeps_all_its_settings_and_can_be_paused(gcloud):
+def test_a_job_keeps_all_its_settings_and_can_be_paused(gcloud: Gcloud) -> None:
     settings = ("--time-zone=Europe/Berlin", "--description=shop/prod", "--http-method=post")
     retries = ("--max-retry-attempts=5", "--max-retry-duration=90000s", "--min-backoff=5s")
     job = ("scheduler", "jobs")
@@ -219,7 +234,7 @@ def test_a_job_keeps_all_its_settings_and_can_be_paused(gcloud):
     assert gcloud.read(*job, "describe", "kept", *HERE)["state"] == "ENABLED"
 
 
-def test_an_account_is_described_changed_and_a_conflict_when_it_exists(gcloud):
+def test_an_account_is_described_changed_and_a_conflict_when_it_exists(gcloud: Gcloud) -> None:
     words = ("iam", "service-accounts")
     gcloud.run(*words, "create", "described", "--display-name=One", "--description=shop/prod")
     email = "described@local-project.iam.gserviceaccount.com"
@@ -234,6 +249,6 @@ def test_an_account_is_described_changed_and_a_conflict_when_it_exists(gcloud):
     )
 
 
-def test_without_a_format_only_what_happened_is_said(gcloud):
+def test_without_a_format_only_what_happened_is_said(gcloud: Gcloud) -> None:
     assert gcloud.run("pubsub", "topics", "create", "quiet") == ""
     assert gcloud.read("pubsub", "topics", "create", "shown")[0]["name"].endswith("/topics/shown")

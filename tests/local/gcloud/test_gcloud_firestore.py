@@ -1,17 +1,21 @@
 """Databases, expiry and index exemptions."""
 
+from typing import Any
+
 import pytest
+
+from tests.local.gcloud.gcloud_command import Gcloud
 
 WHERE = ("--collection-group=messages", "--database=shop", "--async")
 
 
 @pytest.fixture(scope="module")
-def made():
+def made() -> list[Any]:
     return []
 
 
 @pytest.fixture
-def shop(gcloud, made):
+def shop(gcloud: Gcloud, made: list[Any]) -> Gcloud:
     """gcloud, with the database `shop`."""
     if not made:
         words = ("firestore", "databases", "create", "--database=shop", "--location=eur3")
@@ -19,7 +23,7 @@ def shop(gcloud, made):
     return gcloud
 
 
-def test_a_database_is_as_it_was_made(shop, made):
+def test_a_database_is_as_it_was_made(shop: Gcloud, made: list[Any]) -> None:
     assert made[0]["done"] is True
     shown = shop.read("firestore", "databases", "describe", "--database=shop")
     asked = ("locationId", "type", "deleteProtectionState", "pointInTimeRecoveryEnablement")
@@ -30,21 +34,21 @@ def test_a_database_is_as_it_was_made(shop, made):
     assert [d["name"] for d in shop.read("firestore", "databases", "list")] == [shown["name"]]
 
 
-def test_a_project_has_no_database_until_one_is_made(shop):
+def test_a_project_has_no_database_until_one_is_made(shop: Gcloud) -> None:
     shown = shop.fail("firestore", "databases", "describe", "--database=other", code=1)
     assert "NOT_FOUND: The database other does not exist for project local-project." in shown
     words = ("firestore", "fields", "ttls", "update", "f", "--collection-group=g", "--enable-ttl")
     assert "NOT_FOUND: The database other" in shop.fail(*words, "--database=other", code=1)
 
 
-def test_a_database_that_exists_is_a_conflict(shop):
+def test_a_database_that_exists_is_a_conflict(shop: Gcloud) -> None:
     words = ("firestore", "databases", "create", "--database=shop", "--location=eur3")
     shown = shop.fail(*words, code=1)
     assert "Resource in projects [local-project] is the subject of a conflict: Database" in shown
 
 
-def test_a_field_has_an_expiry_and_no_index_until_they_are_taken_away(shop):
-    def listed(*words):
+def test_a_field_has_an_expiry_and_no_index_until_they_are_taken_away(shop: Gcloud) -> None:
+    def listed(*words: str) -> list[str]:
         found = shop.read("firestore", *words, "list", "--database=shop")
         return [field["name"].rpartition("/collectionGroups/")[2] for field in found]
 
@@ -60,7 +64,7 @@ def test_a_field_has_an_expiry_and_no_index_until_they_are_taken_away(shop):
     assert (listed("fields", "ttls"), listed("indexes", "fields")) == ([], [])
 
 
-def test_a_protected_database_is_not_deleted(shop):
+def test_a_protected_database_is_not_deleted(shop: Gcloud) -> None:
     shown = shop.fail("firestore", "databases", "delete", "--database=shop", code=1)
     assert "FAILED_PRECONDITION: The database has delete protection enabled" in shown
     shop.run("firestore", "databases", "update", "--database=shop", "--no-delete-protection")

@@ -1,7 +1,13 @@
 """Who may do what on what: asked for, given, taken away, on everything that has a policy."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
+from tests.local.gcloud.gcloud_command import Gcloud
+
+Guarded = Callable[..., Any]
 HERE = "--location=europe-west1"
 ADA = "--member=user:ada@example.com"
 WORKER = "worker-of-policies@local-project.iam.gserviceaccount.com"
@@ -24,21 +30,21 @@ ROLES = {
 }
 
 
-def place(group):
+def place(group: str) -> list[str]:
     return [HERE] if group in ("tasks queues", "artifacts repositories") else []
 
 
 @pytest.fixture(scope="module")
-def made():
+def made() -> set[str]:
     """The groups whose resource was made already."""
     return set()
 
 
 @pytest.fixture
-def guarded(gcloud, made):
+def guarded(gcloud: Gcloud, made: set[str]) -> Guarded:
     """Runs a command on the resource of a group, which is there."""
 
-    def run(group, verb, *words):
+    def run(group: str, verb: str, *words: str) -> Any:
         for kind in ("pubsub topics", group):
             if kind not in made:
                 gcloud.run(*CREATE[kind])
@@ -49,7 +55,7 @@ def guarded(gcloud, made):
 
 
 @pytest.mark.parametrize("group", CREATE)
-def test_a_role_is_given_once_and_taken_away(guarded, group):
+def test_a_role_is_given_once_and_taken_away(guarded: Guarded, group: str) -> None:
     role = f"--role={ROLES[group]}"
     assert guarded(group, "get-iam-policy") == {"etag": "ACAB", "version": 1}
     for _ in range(2):
@@ -61,7 +67,7 @@ def test_a_role_is_given_once_and_taken_away(guarded, group):
 
 
 @pytest.mark.parametrize("group", CREATE)
-def test_a_role_of_another_service_is_refused(guarded, gcloud, group):
+def test_a_role_of_another_service_is_refused(guarded: Guarded, gcloud: Gcloud, group: str) -> None:
     guarded(group, "get-iam-policy")
     words = (*group.split(), "add-iam-policy-binding", "guarded", *place(group))
     shown = gcloud.fail(*words, ADA, "--role=roles/run.invoker", code=1)
@@ -69,20 +75,22 @@ def test_a_role_of_another_service_is_refused(guarded, gcloud, group):
 
 
 @pytest.mark.parametrize("group", CREATE)
-def test_what_does_not_exist_has_no_policy(gcloud, group):
+def test_what_does_not_exist_has_no_policy(gcloud: Gcloud, group: str) -> None:
     shown = gcloud.fail(*group.split(), "get-iam-policy", "nothing", *place(group), code=1)
     assert f"({'.'.join(['gcloud', *group.split()])}.get-iam-policy) NOT_FOUND: " in shown
 
 
 @pytest.mark.parametrize("group", CREATE)
-def test_a_binding_that_is_not_there_cannot_be_removed(guarded, gcloud, group):
+def test_a_binding_that_is_not_there_cannot_be_removed(
+    guarded: Guarded, gcloud: Gcloud, group: str
+) -> None:
     guarded(group, "get-iam-policy")
     words = (*group.split(), "remove-iam-policy-binding", "guarded", *place(group))
     shown = gcloud.fail(*words, ADA, f"--role={ROLES[group]}", code=1)
     assert "Policy binding with the specified principal, role, and condition not found!" in shown
 
 
-def test_a_policy_goes_with_what_it_is_on(gcloud):
+def test_a_policy_goes_with_what_it_is_on(gcloud: Gcloud) -> None:
     words = ("pubsub", "topics")
     gcloud.run(*words, "create", "short-lived")
     gcloud.run(*words, "add-iam-policy-binding", "short-lived", ADA, "--role=roles/pubsub.viewer")
@@ -91,7 +99,7 @@ def test_a_policy_goes_with_what_it_is_on(gcloud):
     assert "bindings" not in gcloud.read(*words, "get-iam-policy", "short-lived")
 
 
-def test_a_condition_is_part_of_its_binding(gcloud):
+def test_a_condition_is_part_of_its_binding(gcloud: Gcloud) -> None:
     role = "--role=roles/datastore.user"
     condition = '--condition=expression=resource.name=="projects/p/databases/d",title=only-d'
     words = ("projects", "add-iam-policy-binding", "local-project", ADA, role)
@@ -105,7 +113,7 @@ def test_a_condition_is_part_of_its_binding(gcloud):
     assert policy["version"] == 3
 
 
-def test_an_account_that_is_gone_keeps_its_place_as_nobody(gcloud):
+def test_an_account_that_is_gone_keeps_its_place_as_nobody(gcloud: Gcloud) -> None:
     gcloud.run("iam", "service-accounts", "create", "worker-of-policies")
     member, role = f"--member=serviceAccount:{WORKER}", "--role=roles/logging.logWriter"
     words = ("local-project", member, role, "--condition=None")
@@ -116,7 +124,7 @@ def test_an_account_that_is_gone_keeps_its_place_as_nobody(gcloud):
     assert [member.partition("?")[0] for member in members] == [f"deleted:serviceAccount:{WORKER}"]
 
 
-def test_an_account_has_a_policy_of_its_own(gcloud):
+def test_an_account_has_a_policy_of_its_own(gcloud: Gcloud) -> None:
     gcloud.run("iam", "service-accounts", "create", "acted-for")
     email = "acted-for@local-project.iam.gserviceaccount.com"
     role = "--role=roles/iam.serviceAccountUser"

@@ -1,8 +1,12 @@
 """Topics and subscriptions, and the slow lane: what was given up is pushed to a function."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+
+from local.testing import LocalCloud
+from tests.local.gcloud.gcloud_command import Gcloud
 
 WORDS = ("pubsub", "subscriptions")
 MAIN = """
@@ -19,14 +23,14 @@ def consumer(event):
 
 
 @pytest.fixture
-def topic(gcloud, request):
+def topic(gcloud: Gcloud, request: pytest.FixtureRequest) -> str:
     """A topic of the test's own, and another for dead letters; their ids."""
-    name = request.node.name.replace("_", "-")
+    name: str = request.node.name.replace("_", "-")
     gcloud.run("pubsub", "topics", "create", name, f"{name}-dead")
     return name
 
 
-def test_a_subscription_has_everything_it_was_made_with(gcloud, topic):
+def test_a_subscription_has_everything_it_was_made_with(gcloud: Gcloud, topic: str) -> None:
     gcloud.run(
         *(*WORDS, "create", topic, f"--topic={topic}", "--ack-deadline=600"),
         *("--message-retention-duration=2678400s", "--expiration-period=never"),
@@ -57,7 +61,7 @@ def test_a_subscription_has_everything_it_was_made_with(gcloud, topic):
     }
 
 
-def test_labels_are_changed_one_by_one(gcloud, topic):
+def test_labels_are_changed_one_by_one(gcloud: Gcloud, topic: str) -> None:
     gcloud.run("pubsub", "topics", "update", topic, "--update-labels=a=1,b=2")
     gcloud.run("pubsub", "topics", "update", topic, "--update-labels=b=3", "--remove-labels=a")
     assert gcloud.read("pubsub", "topics", "describe", topic)["labels"] == {"b": "3"}
@@ -67,7 +71,7 @@ def test_labels_are_changed_one_by_one(gcloud, topic):
     assert (changed["labels"], changed["ackDeadlineSeconds"]) == ({"a": "1", "b": "2"}, 60)
 
 
-def test_pushing_is_switched_off_and_on(gcloud, topic):
+def test_pushing_is_switched_off_and_on(gcloud: Gcloud, topic: str) -> None:
     push = ("--push-endpoint=http://127.0.0.1:9/", "--push-auth-service-account=a@b.c")
     gcloud.run(*WORDS, "create", topic, f"--topic={topic}", *push)
     gcloud.run(*WORDS, "modify-push-config", topic, "--push-endpoint=")
@@ -79,13 +83,15 @@ def test_pushing_is_switched_off_and_on(gcloud, topic):
     }
 
 
-def test_of_several_topics_the_others_are_made_when_one_exists(gcloud, topic):
+def test_of_several_topics_the_others_are_made_when_one_exists(gcloud: Gcloud, topic: str) -> None:
     shown = gcloud.fail("pubsub", "topics", "create", topic, f"{topic}-two", code=1)
     assert f"Created topic [projects/local-project/topics/{topic}-two]." in shown
     assert shown.endswith(f"Failed to create the following: [{topic}].")
 
 
-def test_a_dead_letter_is_pushed_to_a_function_after_long_pauses(gcloud, cloud, topic, tmp_path):
+def test_a_dead_letter_is_pushed_to_a_function_after_long_pauses(
+    gcloud: Gcloud, cloud: LocalCloud, topic: str, tmp_path: Path
+) -> None:
     (tmp_path / "main.py").write_text(MAIN)
     url = cloud.deploy(tmp_path, "consumer", topic=topic)
     gcloud.run(

@@ -3,7 +3,11 @@
 Each row is a command line that is right but for one value, and what is printed of it.
 """
 
+from pathlib import Path
+
 import pytest
+
+from tests.local.gcloud.gcloud_command import Gcloud
 
 HERE = "--location=europe-west1"
 ACCOUNTS = ("iam", "service-accounts")
@@ -18,18 +22,18 @@ NOT_A_NAME = "(gcloud.tasks.queues.create) INVALID_ARGUMENT: Queue name must be 
 
 
 @pytest.fixture
-def topic(gcloud):
+def topic(gcloud: Gcloud) -> None:
     """A topic for subscriptions."""
     gcloud.cloud.topic("of-refusals")
 
 
-def refused(gcloud, code, text, *words):
+def refused(gcloud: Gcloud, code: int, text: str, *words: str) -> None:
     """The command is refused with that exit code and that text."""
     assert text in gcloud.fail(*words, code=code)
 
 
 @pytest.mark.parametrize("id_", ["w", "Worker_Bad", "a" * 31, "1worker", "worker-"])
-def test_accounts_ids(gcloud, id_):
+def test_accounts_ids(gcloud: Gcloud, id_: str) -> None:
     text = f"service-accounts.create) INVALID_ARGUMENT: Invalid service account ID '{id_}'"
     refused(gcloud, 1, text, *ACCOUNTS, "create", id_)
 
@@ -47,18 +51,18 @@ def test_accounts_ids(gcloud, id_):
         ),
     ],
 )
-def test_members(gcloud, member, text):
+def test_members(gcloud: Gcloud, member: str, text: str) -> None:
     refused(gcloud, 1, text, *BINDING, f"--member={member}", VIEWER)
 
 
 @pytest.mark.parametrize("role", ["viewer", "roles/pubsub.publish", "roles/run.invoke", "roles/"])
-def test_roles(gcloud, role):
+def test_roles(gcloud: Gcloud, role: str) -> None:
     text = f"INVALID_ARGUMENT: Role {role} is not supported for this resource."
     refused(gcloud, 1, text, *BINDING, ADA, f"--role={role}")
 
 
 @pytest.mark.parametrize("label", ["App=shop", "app=Shop", "1app=shop", "app=a b"])
-def test_labels(gcloud, label):
+def test_labels(gcloud: Gcloud, label: str) -> None:
     commands = (
         ("pubsub", "topics", "create", "wrong", "--labels"),
         ("secrets", "create", "wrong", "--labels"),
@@ -69,7 +73,7 @@ def test_labels(gcloud, label):
 
 
 @pytest.mark.parametrize("name", ["bad_queue", "a.b", "x" * 101])
-def test_names_of_queues(gcloud, name):
+def test_names_of_queues(gcloud: Gcloud, name: str) -> None:
     refused(gcloud, 1, NOT_A_NAME, "tasks", "queues", "create", name, HERE)
 
 
@@ -85,7 +89,7 @@ def test_names_of_queues(gcloud, name):
         ("--log-sampling-ratio=2", 1, "INVALID_ARGUMENT: StackdriverLoggingConfig"),
     ],
 )
-def test_settings_of_queues(gcloud, flag, code, text):
+def test_settings_of_queues(gcloud: Gcloud, flag: str, code: int, text: str) -> None:
     refused(gcloud, code, text, *QUEUE, flag)
 
 
@@ -98,12 +102,12 @@ def test_settings_of_queues(gcloud, flag, code, text):
         (("firestore", "databases", "create", "--location=mars"), "Invalid location: 'mars'"),
     ],
 )
-def test_regions(gcloud, words, text):
+def test_regions(gcloud: Gcloud, words: tuple[str, ...], text: str) -> None:
     refused(gcloud, 1, text, *words)
 
 
 @pytest.mark.parametrize("schedule", ["99 8 * * 1", "0 8 * *", "every day", "0 8 * * L"])
-def test_schedules(gcloud, schedule):
+def test_schedules(gcloud: Gcloud, schedule: str) -> None:
     text = "(gcloud.scheduler.jobs.create.http) INVALID_ARGUMENT: Schedule or time zone is invalid"
     refused(gcloud, 1, text, *JOB, URI, f"--schedule={schedule}")
 
@@ -119,7 +123,7 @@ def test_schedules(gcloud, schedule):
         ("--headers=nothing", 2, "argument --headers: Bad syntax for dict arg: [nothing]."),
     ],
 )
-def test_settings_of_jobs(gcloud, flag, code, text):
+def test_settings_of_jobs(gcloud: Gcloud, flag: str, code: int, text: str) -> None:
     refused(gcloud, code, text, *JOB, WEEKLY, URI, flag)
 
 
@@ -137,31 +141,31 @@ def test_settings_of_jobs(gcloud, flag, code, text):
     ],
 )
 @pytest.mark.usefixtures("topic")
-def test_settings_of_subscriptions(gcloud, flag, code, text):
+def test_settings_of_subscriptions(gcloud: Gcloud, flag: str, code: int, text: str) -> None:
     refused(gcloud, code, text, *SUBSCRIPTION, flag)
 
 
 @pytest.mark.parametrize("name", ["Images", "images_1", "1images", "images-"])
-def test_names_of_repositories(gcloud, name):
+def test_names_of_repositories(gcloud: Gcloud, name: str) -> None:
     text = "Names may only contain lowercase letters, numbers, and hyphens"
     words = ("artifacts", "repositories", "create", DOCKER, HERE, name)
     refused(gcloud, 1, text, *words)
 
 
 @pytest.mark.parametrize("name", ["s.1", "a b", "x" * 256])
-def test_names_of_secrets(gcloud, name):
+def test_names_of_secrets(gcloud: Gcloud, name: str) -> None:
     text = f"(gcloud.secrets.create) INVALID_ARGUMENT: The provided Secret ID [{name}] does not"
     refused(gcloud, 1, text, "secrets", "create", name)
 
 
 @pytest.mark.parametrize("name", ["Bad_Name", "abc", "1abcd", "abcd-"])
-def test_names_of_databases(gcloud, name):
+def test_names_of_databases(gcloud: Gcloud, name: str) -> None:
     words = ("firestore", "databases", "create", "--location=eur3", f"--database={name}")
     refused(gcloud, 1, f"INVALID_ARGUMENT: database_id '{name}' is not valid", *words)
 
 
 @pytest.mark.parametrize("name", ["frob.googleapis.com", "cloudtask.googleapis.com"])
-def test_services(gcloud, name):
+def test_services(gcloud: Gcloud, name: str) -> None:
     text = f"PERMISSION_DENIED: Not found or permission denied for service(s): {name}."
     refused(gcloud, 1, text, "services", "enable", name)
 
@@ -189,7 +193,9 @@ def test_services(gcloud, name):
         ("bad", [], 1, "status=[400], code=[Ok]"),
     ],
 )
-def test_functions(gcloud, tmp_path, name, flags, code, text):
+def test_functions(
+    gcloud: Gcloud, tmp_path: Path, name: str, flags: list[str], code: int, text: str
+) -> None:
     (tmp_path / "main.py").write_text("")
     given = {"--runtime": "python313", "--source": str(tmp_path)}
     words = [f"{flag}={value}" for flag, value in given.items() if flag not in str(flags)]
@@ -197,7 +203,7 @@ def test_functions(gcloud, tmp_path, name, flags, code, text):
     refused(gcloud, code, text, "functions", "deploy", name, *place, *words, *flags)
 
 
-def test_a_topic_that_feeds_a_function_is_named_by_its_id(gcloud):
+def test_a_topic_that_feeds_a_function_is_named_by_its_id(gcloud: Gcloud) -> None:
     words = ("functions", "deploy", "wrong", "--region=europe-west1", "--runtime=python313")
     text = "argument --trigger-topic: Invalid value 'projects/p/topics/t'"
     refused(gcloud, 2, text, *words, "--trigger-topic=projects/p/topics/t")

@@ -4,9 +4,15 @@ import io
 import json
 import sqlite3
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from local.testing import LocalCloud
+from tests.local.gcloud.gcloud_command import Gcloud
+
+Give = Callable[[str], None]
 PLACE = "--region=europe-west1"
 MAIN = """
 import os
@@ -19,16 +25,16 @@ def hello(request):
 
 
 @pytest.fixture
-def value(monkeypatch):
+def value(monkeypatch: pytest.MonkeyPatch) -> Give:
     """Gives a value on standard input."""
 
-    def give(text):
+    def give(text: str) -> None:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
 
     return give
 
 
-def test_a_secret_is_made_with_its_first_version(gcloud, value):
+def test_a_secret_is_made_with_its_first_version(gcloud: Gcloud, value: Give) -> None:
     value("one")
     gcloud.run("secrets", "create", "first", "--labels=app=shop", "--data-file=-")
     secret = gcloud.read("secrets", "describe", "first")
@@ -38,7 +44,7 @@ def test_a_secret_is_made_with_its_first_version(gcloud, value):
     assert (version["name"].rpartition("/")[2], version["state"]) == ("1", "ENABLED")
 
 
-def test_versions_are_added_and_read_by_number(gcloud, value):
+def test_versions_are_added_and_read_by_number(gcloud: Gcloud, value: Give) -> None:
     gcloud.run("secrets", "create", "numbered")
     for text in ("one", "two"):
         value(text)
@@ -49,7 +55,7 @@ def test_versions_are_added_and_read_by_number(gcloud, value):
     assert gcloud.read(*access, "2", "--secret=numbered")["payload"]["data"] == "dHdv"
 
 
-def test_a_version_can_be_destroyed(gcloud, value):
+def test_a_version_can_be_destroyed(gcloud: Gcloud, value: Give) -> None:
     value("one")
     gcloud.run("secrets", "create", "destroyed", "--data-file=-")
     gcloud.run("secrets", "versions", "destroy", "1", "--secret=destroyed")
@@ -57,14 +63,14 @@ def test_a_version_can_be_destroyed(gcloud, value):
     assert "FAILED_PRECONDITION: Secret Version [" in shown
 
 
-def test_an_empty_value_is_refused(gcloud, value):
+def test_an_empty_value_is_refused(gcloud: Gcloud, value: Give) -> None:
     gcloud.run("secrets", "create", "empty")
     value("")
     shown = gcloud.fail("secrets", "versions", "add", "empty", "--data-file=-", code=1)
     assert "INVALID_ARGUMENT: Secret Payload" in shown
 
 
-def test_secrets_are_listed_by_label_and_without_values(gcloud, value):
+def test_secrets_are_listed_by_label_and_without_values(gcloud: Gcloud, value: Give) -> None:
     value("hidden-value")
     gcloud.run("secrets", "create", "listed", "--labels=mark=mine", "--data-file=-")
     gcloud.run("secrets", "update", "listed", "--update-labels=more=here")
@@ -73,7 +79,7 @@ def test_secrets_are_listed_by_label_and_without_values(gcloud, value):
     assert "hidden-value" not in json.dumps(gcloud.read("secrets", "list"))
 
 
-def test_what_exists_and_what_does_not(gcloud):
+def test_what_exists_and_what_does_not(gcloud: Gcloud) -> None:
     gcloud.run("secrets", "create", "taken")
     shown = gcloud.fail("secrets", "create", "taken", code=1)
     assert "Resource in projects [local-project] is the subject of a conflict: Secret [" in shown
@@ -81,7 +87,9 @@ def test_what_exists_and_what_does_not(gcloud):
     assert "NOT_FOUND: Secret [projects/" in missing
 
 
-def test_a_function_gets_the_pinned_version_and_shows_a_reference(gcloud, cloud, value, tmp_path):
+def test_a_function_gets_the_pinned_version_and_shows_a_reference(
+    gcloud: Gcloud, cloud: LocalCloud, value: Give, tmp_path: Path
+) -> None:
     value("first-value")
     gcloud.run("secrets", "create", "of-a-function", "--data-file=-")
     (tmp_path / "main.py").write_text(MAIN)
@@ -110,7 +118,9 @@ def test_a_function_gets_the_pinned_version_and_shows_a_reference(gcloud, cloud,
     assert cloud.call("hello").json() == {"KEY": ""}
 
 
-def test_a_value_is_in_one_table_of_the_state_and_nowhere_else(gcloud, cloud, value):
+def test_a_value_is_in_one_table_of_the_state_and_nowhere_else(
+    gcloud: Gcloud, cloud: LocalCloud, value: Give
+) -> None:
     value("only-in-one-place")
     gcloud.run("secrets", "create", "kept", "--data-file=-")
     database = sqlite3.connect(cloud.path / "cloud.sqlite")

@@ -1,38 +1,40 @@
 """The command lines that real gcloud refuses are refused, in its words."""
 
+from typing import Any
+
 import pytest
 
 from local.gcloud.errors import UsageError
 from local.gcloud.surface import parse
 
 
-def parsed(line):
+def parsed(line: Any) -> Any:
     return parse(line.split())
 
 
-def refusal(line):
+def refusal(line: Any) -> Any:
     with pytest.raises(UsageError) as caught:
         parsed(line)
     return caught.value
 
 
-def test_a_command_line_is_taken_apart():
+def test_a_command_line_is_taken_apart() -> None:
     found = parsed("tasks queues create q --location=a-b1 --max-attempts 5 --quiet")
     assert (found.command, found.arguments) == ("tasks queues create", ["q"])
     assert found.flags == {"--location": "a-b1", "--max-attempts": "5", "--quiet": True}
 
 
-def test_global_flags_may_stand_before_the_command():
+def test_global_flags_may_stand_before_the_command() -> None:
     found = parsed("--project p -q pubsub topics list")
     assert (found.command, found.flags["--project"]) == ("pubsub topics list", "p")
 
 
-def test_a_negated_switch_is_false():
+def test_a_negated_switch_is_false() -> None:
     found = parsed("functions deploy f --no-allow-unauthenticated")
     assert found.flags == {"--allow-unauthenticated": False}
 
 
-def test_a_value_may_begin_with_a_single_dash():
+def test_a_value_may_begin_with_a_single_dash() -> None:
     found = parsed("tasks queues create q --max-attempts -1")
     assert found.flags["--max-attempts"] == "-1"
 
@@ -105,7 +107,7 @@ def test_a_value_may_begin_with_a_single_dash():
         ),
     ],
 )
-def test_what_real_gcloud_does_not_take_is_refused(line, command, text):
+def test_what_real_gcloud_does_not_take_is_refused(line: str, command: str, text: str) -> None:
     error = refusal(line)
     assert error.command == command
     assert str(error).startswith(text)

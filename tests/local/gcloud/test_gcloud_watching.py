@@ -1,9 +1,15 @@
 """Metrics, alert policies and notification channels; and where images go."""
 
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.local.gcloud.gcloud_command import Gcloud
+
+Act = Callable[..., Any]
 HERE = "--location=europe-west1"
 MATCH = {"displayName": "logged", "conditionMatchedLog": {"filter": 'jsonPayload.action="x"'}}
 LIMIT = {"notificationRateLimit": {"period": "3600s"}}
@@ -17,10 +23,10 @@ POLICY = {
 
 
 @pytest.fixture
-def policies(gcloud, tmp_path):
+def policies(gcloud: Gcloud, tmp_path: Path) -> Act:
     """Runs `gcloud monitoring policies VERB` with a policy in a file."""
 
-    def run(verb, policy, *words, fails=False):
+    def run(verb: str, policy: dict[str, Any], *words: str, fails: bool = False) -> Any:
         (tmp_path / "policy.json").write_text(json.dumps(policy))
         file = f"--policy-from-file={tmp_path / 'policy.json'}"
         act = gcloud.fail if fails else gcloud.read
@@ -29,7 +35,7 @@ def policies(gcloud, tmp_path):
     return run
 
 
-def test_a_policy_is_made_listed_replaced_and_deleted(gcloud, policies):
+def test_a_policy_is_made_listed_replaced_and_deleted(gcloud: Gcloud, policies: Act) -> None:
     made = policies("create", POLICY)
     assert {key: made[key] for key in ("displayName", "userLabels")} == {
         "displayName": "shop: dead letter",
@@ -55,11 +61,13 @@ def test_a_policy_is_made_listed_replaced_and_deleted(gcloud, policies):
         ({"notificationChannels": ["projects/p/notificationChannels/1"]}, "does not exist"),
     ],
 )
-def test_a_policy_that_could_not_work_is_refused(policies, change, text):
+def test_a_policy_that_could_not_work_is_refused(
+    policies: Act, change: dict[str, Any], text: str
+) -> None:
     assert text in policies("create", {**POLICY, **change}, fails=True)
 
 
-def test_a_threshold_compares_in_two_ways(policies):
+def test_a_threshold_compares_in_two_ways(policies: Act) -> None:
     threshold = {"filter": 'metric.type="m"', "comparison": "COMPARISON_GE"}
     condition = {"displayName": "late", "conditionThreshold": threshold}
     shown = policies(
@@ -68,7 +76,7 @@ def test_a_threshold_compares_in_two_ways(policies):
     assert "COMPARISON_GT" in shown
 
 
-def test_a_channel_is_made_and_found_by_its_label(gcloud):
+def test_a_channel_is_made_and_found_by_its_label(gcloud: Gcloud) -> None:
     words = ("beta", "monitoring", "channels")
     address = "--channel-labels=email_address=a@example.com"
     made = gcloud.read(*words, "create", "--type=email", address, "--user-labels=app=shop")
@@ -79,7 +87,7 @@ def test_a_channel_is_made_and_found_by_its_label(gcloud):
     assert "no notification channel type 'frob'" in gcloud.fail(*words, "create", "--type=frob")
 
 
-def test_a_metric_is_made_changed_and_deleted(gcloud):
+def test_a_metric_is_made_changed_and_deleted(gcloud: Gcloud) -> None:
     words = ("logging", "metrics")
     gcloud.run(*words, "create", "m", "--description=mine", "--log-filter=severity>=ERROR")
     assert "is the subject of a conflict: Metric m already exists" in gcloud.fail(
@@ -92,7 +100,7 @@ def test_a_metric_is_made_changed_and_deleted(gcloud):
     assert "NOT_FOUND: Metric" in gcloud.fail(*words, "describe", "m", code=1)
 
 
-def test_a_repository_is_made_listed_and_deleted(gcloud):
+def test_a_repository_is_made_listed_and_deleted(gcloud: Gcloud) -> None:
     words = ("artifacts", "repositories")
     flags = ("--repository-format=docker", "--description=shop", "--labels=app=shop")
     gcloud.run(*words, "create", "images", HERE, *flags)

@@ -4,11 +4,13 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from local.testing import local_cloud
+from local.testing import LocalCloud, local_cloud
 
 OURS = Path(__file__).parents[3] / "local" / "bin"
 APIS = ("CLOUDFUNCTIONS", "CLOUDSCHEDULER", "CLOUDTASKS", "EVENTARC", "FIRESTORE", "PUBSUB")
@@ -18,14 +20,14 @@ LOCATION = f"--location={REGION}"
 pytestmark = pytest.mark.slow
 
 
-def installed():
+def installed() -> Any:
     """The path of a gcloud that is not ours, or None."""
     folders = [f for f in os.get_exec_path() if Path(f).resolve() != OURS]
     return shutil.which("gcloud", path=os.pathsep.join(folders))
 
 
 @pytest.fixture(scope="module")
-def cloud():
+def cloud() -> Iterator[LocalCloud]:
     if not installed():
         pytest.skip("there is no gcloud but ours on PATH")
     with local_cloud() as made:
@@ -34,7 +36,7 @@ def cloud():
 
 
 @pytest.fixture(scope="module")
-def run(cloud, tmp_path_factory):
+def run(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Runs a command; what it answers as JSON, or raises Failed with what it says."""
     environment = {
         "PATH": os.environ["PATH"],
@@ -48,7 +50,7 @@ def run(cloud, tmp_path_factory):
         **{f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api}": f"{cloud.url}/" for api in APIS},
     }
 
-    def run(*words):
+    def run(*words: Any) -> Any:
         command = [installed(), *words, "--format=json"]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
         if done.returncode:
@@ -62,11 +64,11 @@ class Failed(Exception):
     """gcloud refused, or what it called did."""
 
 
-def ids(resources):
+def ids(resources: Any) -> Any:
     return [resource["name"].rpartition("/")[2] for resource in resources]
 
 
-def test_a_job_is_listed_paused_resumed_and_run(cloud, run):
+def test_a_job_is_listed_paused_resumed_and_run(cloud: LocalCloud, run: Any) -> None:
     cloud.job("digest", "0 8 * * 1", "http://127.0.0.1:9/")
     assert ids(run("scheduler", "jobs", "list", LOCATION)) == ["digest"]
     run("scheduler", "jobs", "pause", "digest", LOCATION)
@@ -79,7 +81,7 @@ def test_a_job_is_listed_paused_resumed_and_run(cloud, run):
     assert job["lastAttemptTime"]
 
 
-def test_a_job_is_created_changed_and_deleted(run):
+def test_a_job_is_created_changed_and_deleted(run: Any) -> None:
     job = ("second", LOCATION)
     target = ("--uri=https://example.com/", "--message-body={}", "--max-retry-attempts=3")
     run("scheduler", "jobs", "create", "http", *job, "--schedule=0 9 * * *", *target)
@@ -91,7 +93,7 @@ def test_a_job_is_created_changed_and_deleted(run):
         run("scheduler", "jobs", "describe", *job)
 
 
-def test_a_queue_is_listed_paused_resumed_and_purged(cloud, run):
+def test_a_queue_is_listed_paused_resumed_and_purged(cloud: LocalCloud, run: Any) -> None:
     cloud.queue("reminders", rateLimits={"maxDispatchesPerSecond": 7})
     assert "reminders" in ids(run("tasks", "queues", "list", LOCATION))
     run("tasks", "queues", "pause", "reminders", LOCATION)
@@ -102,7 +104,7 @@ def test_a_queue_is_listed_paused_resumed_and_purged(cloud, run):
     assert run("tasks", "queues", "describe", "reminders", LOCATION)["state"] == "RUNNING"
 
 
-def test_a_queue_is_created_and_changed(run):
+def test_a_queue_is_created_and_changed(run: Any) -> None:
     run("tasks", "queues", "create", "made", LOCATION, "--max-attempts=7", "--min-backoff=1s")
     run("tasks", "queues", "update", "made", LOCATION, "--max-concurrent-dispatches=3")
     made = run("tasks", "queues", "describe", "made", LOCATION)
@@ -110,7 +112,7 @@ def test_a_queue_is_created_and_changed(run):
     assert made["rateLimits"]["maxConcurrentDispatches"] == 3
 
 
-def test_a_task_is_created_listed_run_and_deleted(cloud, run):
+def test_a_task_is_created_listed_run_and_deleted(cloud: LocalCloud, run: Any) -> None:
     cloud.request("POST", f"/v2/{cloud.queue('work')}:pause", {})
     queue = ("--queue=work", LOCATION)
     run("tasks", "create-http-task", "one", *queue, "--url=http://127.0.0.1:9/")
@@ -120,7 +122,7 @@ def test_a_task_is_created_listed_run_and_deleted(cloud, run):
     assert run("tasks", "list", *queue) == []
 
 
-def test_a_queues_policy_is_remembered(cloud, run):
+def test_a_queues_policy_is_remembered(cloud: LocalCloud, run: Any) -> None:
     cloud.queue("guarded")
     binding = ("--member=user:ada@example.com", "--role=roles/cloudtasks.enqueuer")
     run("tasks", "queues", "add-iam-policy-binding", "guarded", LOCATION, *binding)
@@ -128,7 +130,7 @@ def test_a_queues_policy_is_remembered(cloud, run):
     assert policy["bindings"][0]["role"] == "roles/cloudtasks.enqueuer"
 
 
-def test_a_message_is_published_and_pulled(cloud, run):
+def test_a_message_is_published_and_pulled(cloud: LocalCloud, run: Any) -> None:
     run("pubsub", "topics", "create", "events")
     run("pubsub", "subscriptions", "create", "reader", "--topic=events")
     assert "events" in ids(run("pubsub", "topics", "list"))
@@ -139,7 +141,7 @@ def test_a_message_is_published_and_pulled(cloud, run):
     assert pulled["message"]["attributes"] == {"a": "b"}
 
 
-def test_a_subscription_is_changed(run):
+def test_a_subscription_is_changed(run: Any) -> None:
     run("pubsub", "topics", "create", "source", "source-dead")
     run("pubsub", "subscriptions", "create", "changing", "--topic=source")
     dead = ("--dead-letter-topic=source-dead", "--max-delivery-attempts=9")
@@ -150,7 +152,7 @@ def test_a_subscription_is_changed(run):
     run("pubsub", "subscriptions", "seek", "changing", "--time=2026-01-01T00:00:00Z")
 
 
-def test_a_topics_policy_is_remembered(run):
+def test_a_topics_policy_is_remembered(run: Any) -> None:
     run("pubsub", "topics", "create", "guarded-topic")
     binding = ("--member=user:ada@example.com", "--role=roles/pubsub.publisher")
     run("pubsub", "topics", "add-iam-policy-binding", "guarded-topic", *binding)
@@ -160,14 +162,14 @@ def test_a_topics_policy_is_remembered(run):
         run("pubsub", "topics", "get-iam-policy", "missing-topic")
 
 
-def test_a_field_gets_a_time_to_live(run):
+def test_a_field_gets_a_time_to_live(run: Any) -> None:
     field = ("expire_at", "--collection-group=messages")
     run("firestore", "fields", "ttls", "update", *field, "--enable-ttl")
     (listed,) = run("firestore", "fields", "ttls", "list", "--collection-group=messages")
     assert listed["ttlConfig"]["state"] == "ACTIVE"
 
 
-def test_a_function_and_its_trigger_are_seen(cloud, run, source):
+def test_a_function_and_its_trigger_are_seen(cloud: LocalCloud, run: Any, source: Path) -> None:
     cloud.deploy(source, "consumer", topic="of-consumer")
     assert ids(run("functions", "list", "--v2")) == ["consumer"]
     function = run("functions", "describe", "consumer", f"--region={REGION}", "--gen2")

@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 import itertools
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,17 +19,17 @@ HOUR = timedelta(hours=1)
 class Alarms:
     """A service: starts what is due, each taking a moment of real time; may set more."""
 
-    def __init__(self, clock, *moments):
+    def __init__(self, clock: Clock, *moments: datetime) -> None:
         self.clock = clock
         self.pending = list(moments)
-        self.rung = []
-        self.then = lambda moment: []
+        self.rung: list[tuple[datetime, datetime, datetime]] = []
+        self.then: Callable[[datetime], list[datetime]] = lambda moment: []
         clock.register(self)
 
-    def next_due(self):
+    def next_due(self) -> datetime | None:
         return min(self.pending, default=None)
 
-    async def run(self):
+    async def run(self) -> None:
         running = set()
         while True:
             for moment in [m for m in self.pending if m <= self.clock.now()]:
@@ -36,7 +39,7 @@ class Alarms:
                 running.add(asyncio.create_task(self.ring(moment, busy)))
             await self.clock.wait_until(self.next_due())
 
-    async def ring(self, moment, busy):
+    async def ring(self, moment: datetime, busy: contextlib.ExitStack) -> None:
         with busy:
             started = self.clock.now()
             await asyncio.sleep(0.01)
@@ -44,10 +47,13 @@ class Alarms:
             self.pending += self.then(moment)
 
 
-def played(scenario):
+Scenario = Callable[[Clock, Alarms], Awaitable[None]]
+
+
+def played(scenario: Scenario) -> Alarms:
     """Run `scenario(clock, alarms)` with the alarms' pump beside it; the alarms."""
 
-    async def run():
+    async def run() -> Alarms:
         clock = Clock(Database(":memory:"))
         alarms = Alarms(clock)
         pump = asyncio.create_task(alarms.run())
@@ -61,8 +67,8 @@ def played(scenario):
     return asyncio.run(run())
 
 
-def test_what_falls_due_is_started_in_the_order_of_its_times():
-    async def scenario(clock, alarms):
+def test_what_falls_due_is_started_in_the_order_of_its_times() -> None:
+    async def scenario(clock: Clock, alarms: Alarms) -> None:
         alarms.pending += [clock.now() + n * HOUR for n in (3, 1, 2)]
         await clock.advance(4 * HOUR)
 
@@ -71,8 +77,8 @@ def test_what_falls_due_is_started_in_the_order_of_its_times():
     assert rung == sorted(rung)
 
 
-def test_each_is_started_at_its_own_time_and_time_waits_for_it():
-    async def scenario(clock, alarms):
+def test_each_is_started_at_its_own_time_and_time_waits_for_it() -> None:
+    async def scenario(clock: Clock, alarms: Alarms) -> None:
         alarms.pending += [clock.now() + n * HOUR for n in (1, 2, 3)]
         await clock.advance(4 * HOUR)
 
@@ -80,8 +86,8 @@ def test_each_is_started_at_its_own_time_and_time_waits_for_it():
         assert moment == started == ended
 
 
-def test_what_falls_due_because_of_it_is_started_too():
-    async def scenario(clock, alarms):
+def test_what_falls_due_because_of_it_is_started_too() -> None:
+    async def scenario(clock: Clock, alarms: Alarms) -> None:
         last = clock.now() + timedelta(hours=10, minutes=1)
         alarms.then = lambda moment: [moment + HOUR] if moment + HOUR <= last else []
         alarms.pending += [clock.now() + HOUR]
@@ -90,8 +96,8 @@ def test_what_falls_due_because_of_it_is_started_too():
     assert len(played(scenario).rung) == 10
 
 
-def test_what_is_due_later_stays():
-    async def scenario(clock, alarms):
+def test_what_is_due_later_stays() -> None:
+    async def scenario(clock: Clock, alarms: Alarms) -> None:
         alarms.pending += [clock.now() + 2 * HOUR]
         await clock.advance(HOUR)
 
@@ -100,8 +106,8 @@ def test_what_is_due_later_stays():
     assert len(alarms.pending) == 1
 
 
-def test_an_idle_year_costs_nothing():
-    async def scenario(clock, alarms):
+def test_an_idle_year_costs_nothing() -> None:
+    async def scenario(clock: Clock, alarms: Alarms) -> None:
         began = asyncio.get_running_loop().time()
         await clock.advance(timedelta(days=365))
         assert asyncio.get_running_loop().time() - began < 0.5
@@ -109,8 +115,8 @@ def test_an_idle_year_costs_nothing():
     played(scenario)
 
 
-def test_time_runs_on_by_itself_after_an_advance():
-    async def scenario(clock, alarms):
+def test_time_runs_on_by_itself_after_an_advance() -> None:
+    async def scenario(clock: Clock, alarms: Alarms) -> None:
         await clock.advance(HOUR)
         alarms.pending += [clock.now() + timedelta(milliseconds=30)]
         clock.changed()
@@ -120,16 +126,16 @@ def test_time_runs_on_by_itself_after_an_advance():
     played(scenario)
 
 
-def test_time_does_not_go_back():
-    async def scenario(clock, alarms):
+def test_time_does_not_go_back() -> None:
+    async def scenario(clock: Clock, alarms: Alarms) -> None:
         with pytest.raises(ValueError, match="forward only"):
             await clock.advance(-HOUR)
 
     played(scenario)
 
 
-def test_two_advances_add_up():
-    async def scenario(clock, alarms):
+def test_two_advances_add_up() -> None:
+    async def scenario(clock: Clock, alarms: Alarms) -> None:
         before = clock.now()
         await asyncio.gather(clock.advance(HOUR), clock.advance(HOUR))
         assert clock.now() - before >= 2 * HOUR
@@ -137,10 +143,10 @@ def test_two_advances_add_up():
     played(scenario)
 
 
-def test_the_clock_is_where_it_was_after_a_restart(tmp_path):
+def test_the_clock_is_where_it_was_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "state"
 
-    async def run():
+    async def run() -> Any:
         clock = Clock(Database(path))
         await clock.advance(timedelta(days=40))
         return clock.now(), clock.commit_time()
@@ -152,20 +158,25 @@ def test_the_clock_is_where_it_was_after_a_restart(tmp_path):
     assert after.commit_time() > commit
 
 
-def test_commit_times_strictly_increase_while_the_clock_stands_still():
-    async def scenario(clock, alarms):
-        alarms.then = lambda moment: times.extend(clock.commit_time() for _ in range(100)) or []
+def test_commit_times_strictly_increase_while_the_clock_stands_still() -> None:
+    times: list[datetime] = []
+
+    async def scenario(clock: Clock, alarms: Alarms) -> None:
+        def then(moment: datetime) -> list[datetime]:
+            times.extend(clock.commit_time() for _ in range(100))
+            return []
+
+        alarms.then = then
         alarms.pending += [clock.now() + HOUR]
         await clock.advance(HOUR)
 
-    times = []
     played(scenario)
     assert len(times) == 100
     assert all(a < b for a, b in itertools.pairwise(times))
 
 
-def test_a_read_is_never_older_than_the_last_commit():
-    async def scenario(clock, alarms):
+def test_a_read_is_never_older_than_the_last_commit() -> None:
+    async def scenario(clock: Clock, alarms: Alarms) -> None:
         commits = [clock.commit_time() for _ in range(1000)]
         assert clock.read_time() >= commits[-1]
 

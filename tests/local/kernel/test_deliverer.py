@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from aiohttp import web
 
+from local.kernel import fault_plans
 from local.kernel.clock import Clock
 from local.kernel.database import Database
 from local.kernel.delivery import Deliverer, Request
@@ -15,12 +18,12 @@ from local.kernel.faults import Faults, Plan
 class Server:
     """Answers what it is told to, and remembers when each request came and went."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.status = 200
         self.pause = 0.0
-        self.log = []
+        self.log: list[str] = []
 
-    async def handle(self, request):
+    async def handle(self, request: web.Request) -> web.Response:
         name = request.path.strip("/")
         self.log.append(f"{name} in")
         await asyncio.sleep(self.pause)
@@ -28,7 +31,7 @@ class Server:
         return web.Response(status=self.status, text="answer")
 
     @contextlib.asynccontextmanager
-    async def running(self):
+    async def running(self) -> AsyncIterator[str]:
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self.handle)
         runner = web.AppRunner(app)
@@ -40,14 +43,21 @@ class Server:
             await runner.cleanup()
 
 
-def delivered(plan, *subjects, server=None, attempt=1, timeout=10.0, apart=0.0):
+def delivered(
+    plan: Plan,
+    *subjects: str,
+    server: Server | None = None,
+    attempt: int = 1,
+    timeout: float = 10.0,
+    apart: float = 0.0,
+) -> Any:
     """Deliver all subjects, each begun `apart` seconds after the one before; their replies."""
     server = server or Server()
 
-    async def run():
+    async def run() -> Any:
         deliverer = Deliverer(Clock(Database(":memory:")), Faults(plan=plan))
 
-        async def one(url, number, subject):
+        async def one(url: Any, number: Any, subject: Any) -> Any:
             await asyncio.sleep(number * apart)
             return await deliverer.send(
                 Request(
@@ -72,22 +82,22 @@ def delivered(plan, *subjects, server=None, attempt=1, timeout=10.0, apart=0.0):
 MANY = [f"t{number}" for number in range(30)]
 
 
-def test_a_delivery_is_made_once_and_its_answer_comes_back():
+def test_a_delivery_is_made_once_and_its_answer_comes_back() -> None:
     server = Server()
     (reply,) = delivered(Plan(), "t", server=server)
     assert (reply.status, reply.body, reply.ok) == (200, b"answer", True)
     assert server.log == ["t in", "t out"]
 
 
-def test_no_answer_in_time_is_a_time_out():
+def test_no_answer_in_time_is_a_time_out() -> None:
     server = Server()
     server.pause = 0.5
     (reply,) = delivered(Plan(), "t", server=server, timeout=0.05)
     assert (reply.status, reply.timed_out) == (None, True)
 
 
-def test_a_refused_connection_is_no_answer():
-    async def run():
+def test_a_refused_connection_is_no_answer() -> None:
+    async def run() -> Any:
         deliverer = Deliverer(Clock(Database(":memory:")), Faults())
         request = Request(
             service="tasks", subject="t", attempt=1, url="http://127.0.0.1:1/", timeout=5
@@ -100,11 +110,11 @@ def test_a_refused_connection_is_no_answer():
     assert asyncio.run(run()).status is None
 
 
-def test_time_stands_still_while_a_delivery_is_in_flight():
+def test_time_stands_still_while_a_delivery_is_in_flight() -> None:
     server = Server()
     server.pause = 0.05
 
-    async def run():
+    async def run() -> None:
         clock = Clock(Database(":memory:"))
         deliverer = Deliverer(clock, Faults())
         async with server.running() as url:
@@ -119,7 +129,7 @@ def test_time_stands_still_while_a_delivery_is_in_flight():
     asyncio.run(run())
 
 
-def test_duplicates_come_one_after_the_other_and_at_once():
+def test_duplicates_come_one_after_the_other_and_at_once() -> None:
     server = Server()
     server.pause = 0.02
     delivered(Plan(seed=1, duplicates=1), *MANY, server=server)
@@ -132,7 +142,7 @@ def test_duplicates_come_one_after_the_other_and_at_once():
     assert all(len(order) == 4 for order in orders.values())
 
 
-def test_a_delivery_that_failed_is_not_repeated_after_its_answer():
+def test_a_delivery_that_failed_is_not_repeated_after_its_answer() -> None:
     """The platform does that itself, later."""
     server = Server()
     server.status = 500
@@ -140,26 +150,26 @@ def test_a_delivery_that_failed_is_not_repeated_after_its_answer():
     assert len(MANY) < server.log.count("t0 in") + len(server.log) / 2 < 2 * len(MANY)
 
 
-def test_a_dropped_delivery_never_arrives():
+def test_a_dropped_delivery_never_arrives() -> None:
     server = Server()
     (reply,) = delivered(Plan(drops=1), "t", server=server)
     assert (reply.status, server.log) == (None, [])
 
 
-def test_a_lost_acknowledgement_was_given():
+def test_a_lost_acknowledgement_was_given() -> None:
     server = Server()
     (reply,) = delivered(Plan(lost_acks=1), "t", server=server)
     assert (reply.status, server.log) == (None, ["t in", "t out"])
 
 
-def test_a_failure_is_not_lost():
+def test_a_failure_is_not_lost() -> None:
     server = Server()
     server.status = 500
     (reply,) = delivered(Plan(lost_acks=1), "t", server=server)
     assert reply.status == 500
 
 
-def test_a_reordered_delivery_is_overtaken_by_later_ones():
+def test_a_reordered_delivery_is_overtaken_by_later_ones() -> None:
     server = Server()
     delivered(Plan(seed=2, reorder=0.5), *MANY[:8], server=server, apart=0.03)
     arrived = [line.split()[0] for line in server.log if line.endswith("in")]
@@ -167,17 +177,17 @@ def test_a_reordered_delivery_is_overtaken_by_later_ones():
     assert sorted(arrived) == MANY[:8]
 
 
-def test_deliveries_arrive_in_order_otherwise():
+def test_deliveries_arrive_in_order_otherwise() -> None:
     server = Server()
     delivered(Plan(seed=2), *MANY[:8], server=server, apart=0.03)
     assert [line.split()[0] for line in server.log if line.endswith("in")] == MANY[:8]
 
 
 @pytest.mark.parametrize("kind", ["drops", "lost_acks", "duplicates"])
-def test_which_deliveries_are_hit_depends_on_seed_and_subject_alone(kind):
-    def hit(*subjects):
+def test_which_deliveries_are_hit_depends_on_seed_and_subject_alone(kind: str) -> None:
+    def hit(*subjects: Any) -> Any:
         server = Server()
-        replies = delivered(Plan(seed=9, **{kind: 0.5}), *subjects, server=server)
+        replies = delivered(fault_plans.plan({"seed": 9, kind: 0.5}), *subjects, server=server)
         return {
             subject: (reply.status, server.log.count(f"{subject} in"))
             for subject, reply in zip(subjects, replies, strict=True)
@@ -186,7 +196,7 @@ def test_which_deliveries_are_hit_depends_on_seed_and_subject_alone(kind):
     assert hit(*MANY) == hit(*reversed(MANY))
 
 
-def test_a_later_attempt_has_its_own_luck():
+def test_a_later_attempt_has_its_own_luck() -> None:
     plan = Plan(seed=9, drops=0.5)
     first = [reply.status for reply in delivered(plan, *MANY)]
     assert first != [reply.status for reply in delivered(plan, *MANY, attempt=2)]

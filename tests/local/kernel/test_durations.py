@@ -1,5 +1,7 @@
 """Durations, as they are typed and as they are shown."""
 
+import contextlib
+
 import pytest
 
 from local.kernel import durations
@@ -12,10 +14,14 @@ def test_durations_are_understood() -> None:
     assert [durations.seconds(text) for text in typed] == seconds
 
 
-@pytest.mark.parametrize("text", ["", "2", "h", "2 h", "-2h", "2y", "2h!", "1e3s", "٢h"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a duration"):
-        durations.seconds(text)
+def test_what_is_no_duration_is_refused() -> None:
+    understood = []
+    for text in ("", "2", "h", "2 h", "-2h", "2y", "2h!", "1e3s", "٢h"):
+        with contextlib.suppress(ValueError):
+            understood.append(durations.seconds(text))
+    assert understood == []
+    with pytest.raises(ValueError, match="'2 h' is not a duration such as 2h, 45d or 30s"):
+        durations.seconds("2 h")
 
 
 def test_a_length_of_time_is_shown_with_its_two_largest_units() -> None:

@@ -19,7 +19,7 @@ logs.install()
 shutdown.prepare()
 
 
-@functions_framework.http
+@functions_framework.http  # type: ignore[untyped-decorator]
 def worker(request: Request) -> tuple[dict[str, Any], int]:
     """`key`; `seconds` that its effect takes; `on_unknown_outcome`."""
     asked = request.get_json()

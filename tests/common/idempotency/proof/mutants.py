@@ -1,58 +1,16 @@
 """What the explorer must catch: the real code with one mistake in it, made in memory."""
 
-import inspect
-import sys
-import textwrap
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
-from common.idempotency import attempt, claim, delivery, job, record, work
+from common.idempotency import attempt, change, claim, delivery, job, record, work
+from tests.common import mutants
 
 
 @dataclass(frozen=True)
-class Mutant:
-    """One mistake: in the source of `where`, `right` is replaced by `wrong`."""
+class Mutant(mutants.Mutant):
+    """A mistake that a scenario of the proof catches."""
 
-    name: str
-    owner: Any
-    """The module or class that `where` is an attribute of."""
-    where: str
-    right: str
-    wrong: str
     scenario: str
-    """One that catches it."""
-
-    @contextmanager
-    def made(self) -> Iterator[None]:
-        """The mistake is in the code inside the block."""
-        original = getattr(self.owner, self.where)
-        users = _users(self.where, original)
-        try:
-            mutated = self._mutated(original)
-            for user in users:
-                setattr(user, self.where, mutated)
-            yield
-        finally:
-            for user in users:
-                setattr(user, self.where, original)
-
-    def _mutated(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        source = textwrap.dedent(inspect.getsource(original))
-        assert source.count(self.right) == 1, f"{self.right!r} is not once in {self.where}"
-        names: dict[str, Any] = {}
-        code = compile(source.replace(self.right, self.wrong), f"<{self.name}>", "exec")
-        exec(code, original.__globals__, names)
-        mutated: Callable[..., Any] = names[self.where]
-        return mutated
-
-
-def _users(name: str, original: object) -> list[Any]:
-    """Whoever calls it by that name: its home, and the modules that import it from there."""
-    modules = [module for path, module in sys.modules.items() if path.startswith("common.")]
-    classes = [it for module in modules for it in vars(module).values() if inspect.isclass(it)]
-    return [it for it in {*modules, *classes} if vars(it).get(name) is original]
 
 
 D = delivery._Delivery
@@ -141,9 +99,9 @@ MUTANTS = [
     ),
     Mutant(
         "write effects again that came late",
-        work, "_writing",
-        "if name in record.steps:",
-        "if False:",
+        change, "applied",
+        "if name not in record.steps",
+        "if True",
         "a handler that goes on",
     ),
     Mutant(
@@ -161,11 +119,11 @@ MUTANTS = [
         "Firestore effects",
     ),
     Mutant(
-        "replay another payload behind a finished step",
+        "replay another payload after a finished step",
         record, "_is_correction",
         "return is_replay and not record.steps",
         "return is_replay",
-        "a replay with another payload, behind a step",
+        "a replay with another payload, after a step",
     ),
     Mutant(
         "count attempts after user code",
@@ -211,14 +169,14 @@ MUTANTS = [
     ),
     Mutant(
         "do not mark the dead letter as replayed",
-        work, "completing",
-        "if record.replay_of else []",
+        A, "_completion",
+        "if replay_of else []",
         "if False else []",
         "a handler that fails for good",
     ),
     Mutant(
         "complete without the effects",
-        work, "completing",
+        A, "_completion",
         "[*outcome.writes, *replayed]",
         "replayed",
         "Firestore effects",
@@ -232,10 +190,66 @@ MUTANTS = [
     ),
     Mutant(
         "leave marks behind that could travel",
-        W, "carrying",
-        "return carry",
-        "return draft",
+        C, "commit",
+        "{**self._travelling, **change.marks}",
+        "change.marks",
         "a last step",
+    ),
+    Mutant(
+        "forget that an effect happened",
+        C, "carry",
+        "self._travelling[step] = mark",
+        "pass",
+        "a last step",
+    ),
+    Mutant(
+        "begin a travelling step again",
+        C, "result_of",
+        "if step in self._travelling:",
+        "if False:",
+        "a last step",
+    ),
+    Mutant(
+        "apply a change without its marks",
+        change, "applied",
+        "{name: mark.result for name, mark in new.items()}",
+        "{}",
+        "a step",
+    ),
+    Mutant(
+        "apply a change without the writes of its marks",
+        change, "applied",
+        "[*marked, *change.writes]",
+        "change.writes",
+        "a step",
+    ),
+    Mutant(
+        "apply a change without its own writes",
+        change, "applied",
+        "[*marked, *change.writes]",
+        "marked",
+        "Firestore effects",
+    ),
+    Mutant(
+        "apply a change without its ending",
+        change, "applied",
+        "_ended(change.ending, record)",
+        "record",
+        "Firestore effects",
+    ),
+    Mutant(
+        "a release does not end the attempt",
+        change, "_ended",
+        "return record.released()",
+        "return record",
+        "SIGTERM",
+    ),
+    Mutant(
+        "go on as if an earlier step had not finished",
+        W, "_performed",
+        "(found := self._claim.result_of(name)) is not None",
+        "found := None",
+        "a step",
     ),
     Mutant(
         "a takeover forgets the steps",
@@ -246,21 +260,21 @@ MUTANTS = [
     ),
     Mutant(
         "begin a step without asking whether the lease is over",
-        C, "ensure_leased",
+        C, "ensure_ready",
         "left < self.record.lease_seconds * RENEW_BELOW or not self._is_certain",
         "False",
         "two last steps",
     ),
     Mutant(
         "begin a step in doubt about the claim",
-        C, "ensure_leased",
+        C, "ensure_ready",
         "or not self._is_certain",
         "",
         "deleted by hand",
     ),
     Mutant(
         "go on after SIGTERM gave the claim back",
-        C, "ensure_held",
+        C, "_ensure_held",
         "self._is_lost or self.record.state is not State.CLAIMED",
         "self._is_lost",
         "SIGTERM",
@@ -273,7 +287,7 @@ MUTANTS = [
         "held, a step",
     ),
     Mutant(
-        "repeat what is held when its yes was lost",
+        "repeat what is held when its reply was lost",
         W, "_doubt",
         'self._on_unknown_outcome == "hold"',
         "False",

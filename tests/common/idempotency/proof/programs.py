@@ -24,7 +24,7 @@ class Kind(NamedTuple):
     is_replay: bool = False
     is_first: bool = False
     is_early: bool = False
-    """It comes before what it needs."""
+    """The delivery comes before what the work needs."""
 
 
 Effect = Callable[[str], None]
@@ -116,7 +116,7 @@ def rejected(kind: Kind, work: Work, effect: Effect) -> Outcome:
 
 
 def flaky(kind: Kind, work: Work, effect: Effect) -> Outcome:
-    """Fails once behind its step."""
+    """Fails once after its step."""
     work.last_step("task", lambda key: _sent(effect, "task"))
     if work.attempt == 1:
         raise TransientError("flaky")

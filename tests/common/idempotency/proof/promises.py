@@ -19,11 +19,21 @@ class Violation(Exception):
 
 
 def check_request(
-    world: "World", number: int, kind: Kind, programme: Programme, request: Request
+    world: "World",
+    number: int,
+    kind: Kind,
+    programme: Programme,
+    request: Request,
+    learned: frozenset[str],
 ) -> None:
-    """What a delivery may ask, or how it may end, the way the world is at this moment."""
+    """What a delivery may ask, or how it may end, the way the world is at this moment.
+
+    `learned` are the outside effects of which the delivery knows that they happened.
+    """
     if request.kind == "effect" and not request.is_under_way:
         _check_effect(world, number, kind, programme, request.name)
+        if request.name in learned:
+            raise Violation(f"effect {request.name} begins again, known to have happened")
     if request.kind == "end":
         _check_end(world, number, kind, request)
 
@@ -160,7 +170,7 @@ def _check_replay(old: Content, new: Content, kind: Kind) -> None:
     if dict(old.steps) != dict(new.steps) or new.attempts != 1:
         raise Violation("a replay keeps the steps, and its attempts begin anew")
     if new.fingerprint != old.fingerprint and old.steps:
-        raise Violation("a replay with another payload behind finished steps")
+        raise Violation("a replay with another payload after finished steps")
 
 
 def _check_give_up(before: "World", old: Content, new: Content, programme: Programme) -> None:

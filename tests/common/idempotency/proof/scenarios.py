@@ -37,7 +37,7 @@ SCENARIOS = [
         ONE,
     ),
     Scenario(
-        "a replay with another payload, behind a step",
+        "a replay with another payload, after a step",
         Programme(programs.refused),
         (ORDINARY, REPLAY, CORRECTED),
         ONE,

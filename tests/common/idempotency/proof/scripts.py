@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from common import idempotency
-from common.cloud.firestore import Create, Update, Write
+from common.cloud.firestore import Create, Merge, Update, Write
 from common.errors import (
     InProgressError,
     KeyReusedError,
@@ -247,7 +247,7 @@ def _labels(effects: Sequence[Write]) -> tuple[Effect, ...]:
 
 def _label(effect: Write) -> Effect:
     collection, _, name = effect.path.partition("/")
-    if collection == "dead_letters":
+    if collection == "dead_letters" and isinstance(effect, Merge):
         name = f"dead_letter:{effect.fields['state']}"
     return Effect(name, isinstance(effect, Create | Update))
 

@@ -179,7 +179,7 @@ class Rules:
         yield "happens", happened, learned, ("ok",)
         if world.budget.faults:
             yield "fails", _spend(world, "faults"), delivery, ("error",)
-            yield "happens, its yes is lost", _spend(happened, "faults"), delivery, ("error",)
+            yield "happens, its reply is lost", _spend(happened, "faults"), delivery, ("error",)
         if world.budget.sigterms:
             yield "meets SIGTERM", _spend(world, "sigterms"), delivery, ("sigterm",)
 
@@ -221,7 +221,8 @@ class Rules:
         script = self._scripts[number]
         node = script.after(delivery.node, (answer, now))
         request = script.requests[node]
-        promises.check_request(world, number, self.kinds[number], self.programme, request)
+        kind, learned = self.kinds[number], delivery.learned
+        promises.check_request(world, number, kind, self.programme, request, learned)
         if request.kind == "end":
             return _tidy(_with(world, number, request.name))
         it = Delivery(node, delivery.version, delivery.seen, clock, delivery.learned)

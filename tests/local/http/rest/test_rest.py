@@ -3,35 +3,37 @@
 import base64
 import json
 import urllib.request
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from local.cli.client import Refused
-from local.testing import local_cloud
+from local.testing import LocalCloud, local_cloud
 
 
 @pytest.fixture(scope="module")
-def cloud():
+def cloud() -> Iterator[LocalCloud]:
     with local_cloud() as made:
         yield made
 
 
 @pytest.fixture
-def location(cloud):
+def location(cloud: LocalCloud) -> Any:
     return f"projects/{cloud.project}/locations/europe-west1"
 
 
 @pytest.fixture
-def project(cloud):
+def project(cloud: LocalCloud) -> Any:
     return f"projects/{cloud.project}"
 
 
-def get(cloud, path):
+def get(cloud: LocalCloud, path: Any) -> Any:
     with urllib.request.urlopen(cloud.url + path) as response:
         return response.read().decode()
 
 
-def test_a_queue_is_created_changed_paused_and_resumed(cloud, location):
+def test_a_queue_is_created_changed_paused_and_resumed(cloud: LocalCloud, location: str) -> None:
     name = f"{location}/queues/changing"
     limits = {"rateLimits": {"maxConcurrentDispatches": 7}}
     cloud.request("POST", f"/v2/{location}/queues", {"name": name, **limits})
@@ -46,7 +48,7 @@ def test_a_queue_is_created_changed_paused_and_resumed(cloud, location):
     assert name in [q["name"] for q in cloud.request("GET", f"/v2/{location}/queues")["queues"]]
 
 
-def test_a_mask_may_be_written_in_either_case(cloud, location):
+def test_a_mask_may_be_written_in_either_case(cloud: LocalCloud, location: str) -> None:
     name = f"{location}/queues/cased"
     cloud.request("POST", f"/v2/{location}/queues", {"name": name})
     change = {"retryConfig": {"maxAttempts": 4}}
@@ -55,7 +57,7 @@ def test_a_mask_may_be_written_in_either_case(cloud, location):
     assert changed["retryConfig"]["maxAttempts"] == 4
 
 
-def test_a_task_is_created_seen_over_grpc_and_deleted(cloud, location):
+def test_a_task_is_created_seen_over_grpc_and_deleted(cloud: LocalCloud, location: str) -> None:
     queue = f"{location}/queues/tasks"
     cloud.request("POST", f"/v2/{location}/queues", {"name": queue})
     cloud.request("POST", f"/v2/{queue}:pause", {})
@@ -69,7 +71,7 @@ def test_a_task_is_created_seen_over_grpc_and_deleted(cloud, location):
     assert cloud.request("GET", f"/v2/{queue}/tasks") == {}
 
 
-def test_a_message_is_published_pulled_and_acknowledged(cloud, project):
+def test_a_message_is_published_pulled_and_acknowledged(cloud: LocalCloud, project: str) -> None:
     topic, subscription = f"{project}/topics/plain", f"{project}/subscriptions/plain"
     cloud.request("PUT", f"/v1/{topic}", {})
     cloud.request("PUT", f"/v1/{subscription}", {"topic": topic})
@@ -83,7 +85,7 @@ def test_a_message_is_published_pulled_and_acknowledged(cloud, project):
     assert cloud.request("POST", f"/v1/{subscription}:acknowledge", acknowledged) == {}
 
 
-def test_a_subscription_is_changed_by_mask(cloud, project):
+def test_a_subscription_is_changed_by_mask(cloud: LocalCloud, project: str) -> None:
     topic, subscription = f"{project}/topics/masked", f"{project}/subscriptions/masked"
     cloud.request("PUT", f"/v1/{topic}", {})
     cloud.request("PUT", f"/v1/{subscription}", {"topic": topic})
@@ -91,7 +93,7 @@ def test_a_subscription_is_changed_by_mask(cloud, project):
     assert cloud.request("PATCH", f"/v1/{subscription}", body)["ackDeadlineSeconds"] == 600
 
 
-def test_a_job_is_created_changed_paused_and_deleted(cloud, location):
+def test_a_job_is_created_changed_paused_and_deleted(cloud: LocalCloud, location: str) -> None:
     name = f"{location}/jobs/digest"
     job = {"name": name, "schedule": "0 8 * * 1", "httpTarget": {"uri": "http://127.0.0.1:9/"}}
     created = cloud.request("POST", f"/v1/{location}/jobs", job)
@@ -104,7 +106,7 @@ def test_a_job_is_created_changed_paused_and_deleted(cloud, location):
     assert cloud.request("DELETE", f"/v1/{name}") == {}
 
 
-def test_a_database_is_there_once_it_is_made(cloud, project):
+def test_a_database_is_there_once_it_is_made(cloud: LocalCloud, project: str) -> None:
     path = f"/v1/{project}/databases"
     with pytest.raises(Refused, match="does not exist"):
         cloud.request("GET", f"{path}/second")
@@ -112,19 +114,19 @@ def test_a_database_is_there_once_it_is_made(cloud, project):
     assert cloud.request("GET", f"{path}/second")["locationId"] == "eur3"
 
 
-def test_a_ttl_policy_is_set_shown_and_taken_away(cloud, project):
+def test_a_ttl_policy_is_set_shown_and_taken_away(cloud: LocalCloud, project: str) -> None:
     name = f"{project}/databases/(default)/collectionGroups/idempotency/fields/expire_at"
     done = cloud.request("PATCH", f"/v1/{name}", {"ttlConfig": {}}, updateMask="ttlConfig")
     assert done["done"]
     assert cloud.request("GET", f"/v1/{name}")["ttlConfig"]["state"] == "ACTIVE"
-    exemption = {"indexConfig": {"indexes": []}}
+    exemption: dict[str, Any] = {"indexConfig": {"indexes": []}}
     cloud.request("PATCH", f"/v1/{name}", exemption, updateMask="indexConfig")
     assert set(cloud.request("GET", f"/v1/{name}")) == {"name", "ttlConfig", "indexConfig"}
     cloud.request("PATCH", f"/v1/{name}", {}, updateMask="ttlConfig")
     assert "ttlConfig" not in cloud.request("GET", f"/v1/{name}")
 
 
-def test_a_ttl_policy_is_carried_out(cloud, project):
+def test_a_ttl_policy_is_carried_out(cloud: LocalCloud, project: str) -> None:
     name = f"{project}/databases/(default)/collectionGroups/passing/fields/expire_at"
     cloud.request("PATCH", f"/v1/{name}", {"ttlConfig": {}}, updateMask="ttlConfig")
     document = cloud.firestore().document("passing/one")
@@ -133,7 +135,7 @@ def test_a_ttl_policy_is_carried_out(cloud, project):
     assert not document.get().exists
 
 
-def test_what_a_deployment_remembers_is_kept_under_any_name(cloud):
+def test_what_a_deployment_remembers_is_kept_under_any_name(cloud: LocalCloud) -> None:
     path = "/local/v1/resources/accounts/projects/p/serviceAccounts/a@p.iam"
     cloud.request("PUT", path, {"email": "a@p.iam"})
     assert cloud.request("GET", path) == {"email": "a@p.iam"}
@@ -161,7 +163,9 @@ def test_what_a_deployment_remembers_is_kept_under_any_name(cloud):
         ("POST", "/local/v1/tick", {"job": "j", "at": "2026-01-01"}, 400, "INVALID_ARGUMENT"),
     ],
 )
-def test_refusals_have_googles_shape(cloud, verb, path, body, code, status):
+def test_refusals_have_googles_shape(
+    cloud: LocalCloud, verb: str, path: str, body: Any, code: int, status: str
+) -> None:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(cloud.url + path, data, method=verb)
     with pytest.raises(urllib.error.HTTPError) as refused:
@@ -172,7 +176,7 @@ def test_refusals_have_googles_shape(cloud, verb, path, body, code, status):
     assert error["message"]
 
 
-def test_a_queue_that_exists_already_is_a_409(cloud, location):
+def test_a_queue_that_exists_already_is_a_409(cloud: LocalCloud, location: str) -> None:
     body = {"name": f"{location}/queues/twice"}
     cloud.request("POST", f"/v2/{location}/queues", body)
     with pytest.raises(Refused) as refused:
@@ -180,7 +184,7 @@ def test_a_queue_that_exists_already_is_a_409(cloud, location):
     assert refused.value.code == 409
 
 
-def test_a_body_that_is_not_json_is_refused(cloud, location):
+def test_a_body_that_is_not_json_is_refused(cloud: LocalCloud, location: str) -> None:
     request = urllib.request.Request(f"{cloud.url}/v2/{location}/queues", b"{", method="POST")
     with pytest.raises(urllib.error.HTTPError, match="400") as refused:
         urllib.request.urlopen(request)
@@ -188,28 +192,28 @@ def test_a_body_that_is_not_json_is_refused(cloud, location):
 
 
 @pytest.mark.parametrize("header", [("Origin", "https://evil.example"), ("Host", "evil.example")])
-def test_web_pages_are_refused(cloud, header):
+def test_web_pages_are_refused(cloud: LocalCloud, header: Any) -> None:
     request = urllib.request.Request(f"{cloud.url}/local/v1/status", headers=dict([header]))
     with pytest.raises(urllib.error.HTTPError, match="403") as refused:
         urllib.request.urlopen(request)
     refused.value.close()
 
 
-def test_discovery_leads_to_the_keys(cloud):
+def test_discovery_leads_to_the_keys(cloud: LocalCloud) -> None:
     found = json.loads(get(cloud, "/.well-known/openid-configuration"))
     assert found["issuer"] == cloud.url
     assert found["jwks_uri"].startswith(cloud.url)
     assert json.loads(get(cloud, "/jwks"))["keys"][0]["alg"] == "RS256"
 
 
-def test_a_token_needs_a_name_and_an_audience(cloud):
+def test_a_token_needs_a_name_and_an_audience(cloud: LocalCloud) -> None:
     assert get(cloud, "/token?email=a@b&audience=x").count(".") == 2
     with pytest.raises(urllib.error.HTTPError, match="400") as refused:
         get(cloud, "/token?email=a@b")
     refused.value.close()
 
 
-def test_the_console_shows_what_there_is_and_escapes_it(cloud, location):
+def test_the_console_shows_what_there_is_and_escapes_it(cloud: LocalCloud, location: str) -> None:
     cloud.request("POST", f"/v2/{location}/queues", {"name": f"{location}/queues/shown"})
     document = cloud.firestore().document("dead_letters/x")
     document.set({"source": "consumer", "error": "<script>alert(1)</script>", "state": "open"})
@@ -219,13 +223,13 @@ def test_the_console_shows_what_there_is_and_escapes_it(cloud, location):
     assert "<script>" not in page
 
 
-def test_status_counts_calls(cloud):
+def test_status_counts_calls(cloud: LocalCloud) -> None:
     before = cloud.status()["calls"].get("Firestore.Commit", 0)
     cloud.firestore().document("a/b").set({})
     assert cloud.status()["calls"]["Firestore.Commit"] == before + 1
 
 
-def test_status_counts_messages_and_dead_letters(cloud):
+def test_status_counts_messages_and_dead_letters(cloud: LocalCloud) -> None:
     messages = cloud.firestore().collection("messages")
     for template in ("welcome", "welcome", "payment_retry"):
         messages.add({"template": template, "state": "sent"})

@@ -1,11 +1,13 @@
 """Projects, services, accounts, secrets and Cloud Run over REST, as the platform's clients ask."""
 
 import base64
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from local.cli.client import Refused
-from local.testing import local_cloud
+from local.testing import LocalCloud, local_cloud
 
 VALUE = base64.b64encode(b"hidden").decode()
 MAIN = """
@@ -18,28 +20,28 @@ def hello(request):
 
 
 @pytest.fixture(scope="module")
-def cloud():
+def cloud() -> Iterator[LocalCloud]:
     with local_cloud() as made:
         yield made
 
 
 @pytest.fixture
-def project(cloud):
+def project(cloud: LocalCloud) -> str:
     return f"/v1/projects/{cloud.project}"
 
 
-def test_a_service_is_off_until_it_is_enabled(cloud, project):
+def test_a_service_is_off_until_it_is_enabled(cloud: LocalCloud, project: str) -> None:
     name = f"{project}/services/run.googleapis.com"
     assert cloud.request("GET", name)["state"] == "DISABLED"
     assert cloud.request("POST", f"{name}:enable", {})["done"] is True
     assert cloud.request("GET", name)["state"] == "ENABLED"
 
 
-def test_some_services_are_on_from_the_start(cloud, project):
+def test_some_services_are_on_from_the_start(cloud: LocalCloud, project: str) -> None:
     assert cloud.request("GET", f"{project}/services/logging.googleapis.com")["state"] == "ENABLED"
 
 
-def test_one_unknown_service_and_none_is_enabled(cloud, project):
+def test_one_unknown_service_and_none_is_enabled(cloud: LocalCloud, project: str) -> None:
     both = {"serviceIds": ["eventarc.googleapis.com", "frob.googleapis.com"]}
     with pytest.raises(Refused, match=r"service\(s\): frob\.googleapis\.com") as refused:
         cloud.request("POST", f"{project}/services:batchEnable", both)
@@ -49,7 +51,7 @@ def test_one_unknown_service_and_none_is_enabled(cloud, project):
     )
 
 
-def test_an_account_is_found_without_its_project(cloud, project):
+def test_an_account_is_found_without_its_project(cloud: LocalCloud, project: str) -> None:
     body = {"accountId": "worker", "serviceAccount": {"displayName": "W"}}
     made = cloud.request("POST", f"{project}/serviceAccounts", body)
     found = cloud.request("GET", f"/v1/projects/-/serviceAccounts/{made['email']}")
@@ -60,21 +62,23 @@ def test_an_account_is_found_without_its_project(cloud, project):
 @pytest.mark.parametrize(
     ("field", "text"), [("displayName", "x" * 101), ("description", "x" * 257)]
 )
-def test_what_is_said_of_an_account_is_short(cloud, project, field, text):
+def test_what_is_said_of_an_account_is_short(
+    cloud: LocalCloud, project: str, field: str, text: str
+) -> None:
     body = {"accountId": "talkative", "serviceAccount": {field: text}}
     with pytest.raises(Refused, match=f"{field} of a service account"):
         cloud.request("POST", f"{project}/serviceAccounts", body)
 
 
-def test_only_what_can_be_said_of_an_account_is_changed(cloud, project):
+def test_only_what_can_be_said_of_an_account_is_changed(cloud: LocalCloud, project: str) -> None:
     made = cloud.request("POST", f"{project}/serviceAccounts", {"accountId": "changed"})
     change = {"serviceAccount": {"email": "x"}, "updateMask": "email"}
     with pytest.raises(Refused, match="can be updated"):
         cloud.request("PATCH", f"/v1/{made['name']}", change)
 
 
-def test_a_secret_is_given_away_by_access_alone(cloud, project):
-    body = {"replication": {"automatic": {}}}
+def test_a_secret_is_given_away_by_access_alone(cloud: LocalCloud, project: str) -> None:
+    body: dict[str, Any] = {"replication": {"automatic": {}}}
     made = cloud.request("POST", f"{project}/secrets", body, secretId="key")
     added = cloud.request("POST", f"{project}/secrets/key:addVersion", {"payload": {"data": VALUE}})
     assert added["name"] == f"{made['name']}/versions/1"
@@ -84,12 +88,14 @@ def test_a_secret_is_given_away_by_access_alone(cloud, project):
 
 
 @pytest.mark.parametrize("payload", [{}, {"data": ""}, {"data": "no base64"}])
-def test_a_version_needs_a_value(cloud, project, payload):
+def test_a_version_needs_a_value(cloud: LocalCloud, project: str, payload: dict[str, str]) -> None:
     with pytest.raises(Refused, match=r"Payload|not found"):
         cloud.request("POST", f"{project}/secrets/key:addVersion", {"payload": payload})
 
 
-def test_a_service_of_cloud_run_is_found_in_its_namespace(cloud, tmp_path):
+def test_a_service_of_cloud_run_is_found_in_its_namespace(
+    cloud: LocalCloud, tmp_path: Path
+) -> None:
     (tmp_path / "main.py").write_text(MAIN)
     url = cloud.deploy(tmp_path, "hello")
     path = f"/apis/serving.knative.dev/v1/namespaces/{cloud.project}/services"
@@ -100,7 +106,7 @@ def test_a_service_of_cloud_run_is_found_in_its_namespace(cloud, tmp_path):
         cloud.request("GET", f"{path}/nothing")
 
 
-def test_a_function_shows_when_it_was_made_and_changed(cloud, tmp_path):
+def test_a_function_shows_when_it_was_made_and_changed(cloud: LocalCloud, tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(MAIN)
     cloud.deploy(tmp_path, "hello", entry_point="hello")
     name = f"/v2/projects/{cloud.project}/locations/{cloud.region}/functions/hello"

@@ -1,6 +1,8 @@
 """Cloud Tasks' REST side, used by the stock client with its own REST transport."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from google.api_core.exceptions import Conflict, MethodNotImplemented, NotFound
@@ -11,17 +13,17 @@ from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksRest
 from google.iam.v1 import policy_pb2
 from google.longrunning import operations_pb2
 
-from local.testing import local_cloud
+from local.testing import LocalCloud, local_cloud
 
 
 @pytest.fixture(scope="module")
-def cloud():
+def cloud() -> Iterator[LocalCloud]:
     with local_cloud() as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def client(cloud):
+def client(cloud: LocalCloud) -> Iterator[Any]:
     transport = CloudTasksRestTransport(
         host=cloud.url.removeprefix("http://"),
         url_scheme="http",
@@ -32,17 +34,17 @@ def client(cloud):
 
 
 @pytest.fixture(scope="module")
-def parent(cloud):
+def parent(cloud: LocalCloud) -> Any:
     return f"projects/{cloud.project}/locations/europe-west1"
 
 
 @pytest.fixture
-def queue(client, parent, request):
+def queue(client: tasks_v2.CloudTasksClient, parent: str, request: pytest.FixtureRequest) -> Any:
     name = f"{parent}/queues/{request.node.name.replace('_', '-')}"
     return client.create_queue(parent=parent, queue=tasks_v2.Queue(name=name)).name
 
 
-def create(queue, id_):
+def create(queue: str, id_: str) -> Any:
     """A request for a task that is due tomorrow."""
     http = tasks_v2.HttpRequest(url="http://127.0.0.1:9/", body=b"hello")
     tomorrow = datetime.now(UTC) + timedelta(days=1)
@@ -50,7 +52,7 @@ def create(queue, id_):
     return tasks_v2.CreateTaskRequest(parent=queue, task=task)
 
 
-def test_a_batch_is_created_and_deleted(client, queue):
+def test_a_batch_is_created_and_deleted(client: tasks_v2.CloudTasksClient, queue: Any) -> None:
     requests = [create(queue, id_) for id_ in "abc"]
     batch = tasks_v2.BatchCreateTasksRequest(parent=queue, requests=requests)
     created = client.batch_create_tasks(batch).result(timeout=10)
@@ -61,7 +63,9 @@ def test_a_batch_is_created_and_deleted(client, queue):
     assert [task.name for task in client.list_tasks(parent=queue)] == [f"{queue}/tasks/c"]
 
 
-def test_an_operation_is_found_with_what_failed(client, queue):
+def test_an_operation_is_found_with_what_failed(
+    client: tasks_v2.CloudTasksClient, queue: Any
+) -> None:
     client.create_task(create(queue, "taken"))
     requests = [create(queue, id_) for id_ in ("taken", "free")]
     batch = tasks_v2.BatchCreateTasksRequest(parent=queue, requests=requests)
@@ -72,13 +76,15 @@ def test_an_operation_is_found_with_what_failed(client, queue):
     assert list(metadata.failed_requests) == [0]
 
 
-def test_an_operation_that_is_not_there_is_a_404(client, parent):
+def test_an_operation_that_is_not_there_is_a_404(
+    client: tasks_v2.CloudTasksClient, parent: str
+) -> None:
     missing = operations_pb2.GetOperationRequest(name=f"{parent}/operations/missing")
     with pytest.raises(NotFound):
         client.get_operation(missing)
 
 
-def test_a_policy_is_remembered(client, queue):
+def test_a_policy_is_remembered(client: tasks_v2.CloudTasksClient, queue: Any) -> None:
     policy = policy_pb2.Policy()
     policy.bindings.add(role="roles/cloudtasks.enqueuer", members=["user:ada@example.com"])
     client.set_iam_policy({"resource": queue, "policy": policy})
@@ -86,13 +92,13 @@ def test_a_policy_is_remembered(client, queue):
     assert list(found.bindings[0].members) == ["user:ada@example.com"]
 
 
-def test_everybody_may_do_everything(client, queue):
+def test_everybody_may_do_everything(client: tasks_v2.CloudTasksClient, queue: Any) -> None:
     asked = ["cloudtasks.tasks.create", "cloudtasks.queues.purge"]
     answer = client.test_iam_permissions({"resource": queue, "permissions": asked})
     assert list(answer.permissions) == asked
 
 
-def test_locations_are_found(client, queue, parent):
+def test_locations_are_found(client: tasks_v2.CloudTasksClient, queue: Any, parent: str) -> None:
     project = parent.partition("/locations/")[0]
     listed = client.list_locations(locations_pb2.ListLocationsRequest(name=project))
     assert parent in [location.name for location in listed.locations]
@@ -100,12 +106,16 @@ def test_locations_are_found(client, queue, parent):
     assert one.location_id == "europe-west1"
 
 
-def test_what_is_not_served_is_refused_by_name(client, parent):
+def test_what_is_not_served_is_refused_by_name(
+    client: tasks_v2.CloudTasksClient, parent: str
+) -> None:
     with pytest.raises(MethodNotImplemented, match="GetCmekConfig"):
         client.get_cmek_config(name=f"{parent}/cmekConfig")
 
 
-def test_a_task_is_seen_whole_run_and_refused_a_second_time(client, queue):
+def test_a_task_is_seen_whole_run_and_refused_a_second_time(
+    client: tasks_v2.CloudTasksClient, queue: Any
+) -> None:
     created = client.create_task(create(queue, "one"))
     client.pause_queue(name=queue)
     seen = client.get_task({"name": created.name, "response_view": tasks_v2.Task.View.FULL})

@@ -1,11 +1,14 @@
 """What tools ask for besides: operations, locations, policies, snapshots, lists of every place."""
 
 import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from local.cli.client import Refused
-from local.testing import local_cloud
+from local.testing import LocalCloud, local_cloud
 
 FUNCTION = """
 import functions_framework
@@ -24,29 +27,33 @@ POLICY = {"bindings": [{"role": "roles/pubsub.publisher", "members": ["user:ada@
 
 
 @pytest.fixture(scope="module")
-def cloud():
+def cloud() -> Iterator[LocalCloud]:
     with local_cloud() as made:
         yield made
 
 
 @pytest.fixture
-def project(cloud):
+def project(cloud: LocalCloud) -> Any:
     return f"projects/{cloud.project}"
 
 
 @pytest.fixture
-def topic(cloud):
+def topic(cloud: LocalCloud) -> Any:
     return cloud.topic("events")
 
 
 @pytest.fixture
-def subscription(cloud, project, topic, request):
+def subscription(
+    cloud: LocalCloud, project: str, topic: str, request: pytest.FixtureRequest
+) -> Any:
     name = f"{project}/subscriptions/{request.node.name}"
     cloud.request("PUT", f"/v1/{name}", {"topic": topic})
     return name
 
 
-def test_the_operation_of_a_change_is_found_in_its_database(cloud, project):
+def test_the_operation_of_a_change_is_found_in_its_database(
+    cloud: LocalCloud, project: str
+) -> None:
     database = f"{project}/databases/(default)"
     field = f"{database}/collectionGroups/messages/fields/expire_at"
     done = cloud.request("PATCH", f"/v1/{field}", {"ttlConfig": {}}, updateMask="ttlConfig")
@@ -54,13 +61,15 @@ def test_the_operation_of_a_change_is_found_in_its_database(cloud, project):
     assert cloud.request("GET", f"/v1/{done['name']}") == done
 
 
-def test_locations_with_jobs_are_listed(cloud, project):
+def test_locations_with_jobs_are_listed(cloud: LocalCloud, project: str) -> None:
     cloud.job("digest", "0 8 * * 1", "http://127.0.0.1:9/")
     listed = cloud.request("GET", f"/v1/{project}/locations")["locations"]
     assert listed == [{"name": f"{project}/locations/local", "locationId": "local"}]
 
 
-def test_a_policy_is_remembered_of_what_exists(cloud, topic, subscription):
+def test_a_policy_is_remembered_of_what_exists(
+    cloud: LocalCloud, topic: str, subscription: str
+) -> None:
     for name in (topic, subscription):
         fresh = {"etag": "ACAB", "version": 1}
         assert cloud.request("GET", f"/v1/{name}:getIamPolicy") == fresh
@@ -72,13 +81,15 @@ def test_a_policy_is_remembered_of_what_exists(cloud, topic, subscription):
 
 
 @pytest.mark.parametrize("name", ["topics/missing", "subscriptions/missing"])
-def test_what_does_not_exist_has_no_policy(cloud, project, name):
+def test_what_does_not_exist_has_no_policy(cloud: LocalCloud, project: str, name: str) -> None:
     with pytest.raises(Refused) as refused:
         cloud.request("GET", f"/v1/{project}/{name}:getIamPolicy")
     assert refused.value.code == 404
 
 
-def test_a_subscription_seeks_past_what_it_holds(cloud, topic, subscription):
+def test_a_subscription_seeks_past_what_it_holds(
+    cloud: LocalCloud, topic: str, subscription: str
+) -> None:
     message = {"data": base64.b64encode(b"{}").decode()}
     cloud.request("POST", f"/v1/{topic}:publish", {"messages": [message]})
     cloud.request("POST", f"/v1/{subscription}:seek", {"time": cloud.now().isoformat()})
@@ -86,17 +97,19 @@ def test_a_subscription_seeks_past_what_it_holds(cloud, topic, subscription):
     assert cloud.request("POST", f"/v1/{subscription}:pull", pulled) == {}
 
 
-def test_a_subscription_is_detached(cloud, subscription):
+def test_a_subscription_is_detached(cloud: LocalCloud, subscription: str) -> None:
     cloud.request("POST", f"/v1/{subscription}:detach")
     assert cloud.request("GET", f"/v1/{subscription}")["detached"] is True
 
 
-def test_there_are_no_snapshots(cloud, project, topic):
+def test_there_are_no_snapshots(cloud: LocalCloud, project: str, topic: str) -> None:
     assert cloud.request("GET", f"/v1/{project}/snapshots") == {}
     assert cloud.request("GET", f"/v1/{topic}/snapshots") == {}
 
 
-def test_functions_and_triggers_of_every_location_are_listed(cloud, project, topic, tmp_path):
+def test_functions_and_triggers_of_every_location_are_listed(
+    cloud: LocalCloud, project: str, topic: str, tmp_path: Path
+) -> None:
     (tmp_path / "main.py").write_text(FUNCTION)
     cloud.deploy(tmp_path, "consumer", topic="events")
     cloud.deploy(tmp_path, "hello")

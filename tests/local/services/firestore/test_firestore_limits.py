@@ -1,26 +1,29 @@
 """Contract: what the platform does not store, it refuses."""
 
+from typing import Any
+
 import pytest
 from google.api_core import exceptions
+from google.cloud import firestore
 
 from local.services.firestore import limits
 
 MIB = 1 << 20
 
 
-def commit(client, *writes):
+def commit(client: firestore.Client, *writes: Any) -> Any:
     request = {"database": client._database_string, "writes": writes}
     return client._firestore_api.commit(
         request=request, metadata=client._rpc_metadata, timeout=20, retry=None
     )
 
 
-def write(client, fields, **more):
+def write(client: firestore.Client, fields: Any, **more: Any) -> Any:
     return {"update": {"name": client.document("c/d")._document_path, "fields": fields}, **more}
 
 
-def nested(depth):
-    value = {"integer_value": 1}
+def nested(depth: int) -> Any:
+    value: dict[str, Any] = {"integer_value": 1}
     for _ in range(depth):
         value = {"map_value": {"fields": {"k": value}}}
     return value
@@ -42,27 +45,29 @@ def nested(depth):
         ({"x": {"timestamp_value": {"seconds": 253402300800}}}, "exceeds limit"),
     ],
 )
-def test_a_field_the_platform_does_not_store_is_refused(client, fields, text):
+def test_a_field_the_platform_does_not_store_is_refused(
+    client: firestore.Client, fields: dict[str, Any], text: str
+) -> None:
     with pytest.raises(exceptions.InvalidArgument, match=text):
         commit(client, write(client, fields))
     assert not client.document("c/d").get().exists
 
 
-def test_the_largest_value_and_the_deepest_map_are_stored(client):
+def test_the_largest_value_and_the_deepest_map_are_stored(client: firestore.Client) -> None:
     fields = {"x": {"string_value": "x" * (MIB - 89)}, "m": nested(19)}
     commit(client, write(client, {"x": fields["x"]}))
     commit(client, write(client, {"m": fields["m"]}))
     assert client.document("c/d").get(["m"]).exists
 
 
-def test_a_document_has_at_most_one_mebibyte(client):
+def test_a_document_has_at_most_one_mebibyte(client: firestore.Client) -> None:
     half = {"string_value": "x" * 600_000}
     with pytest.raises(exceptions.InvalidArgument, match="maximum"):
         commit(client, write(client, {"x": half, "y": half}))
 
 
 @pytest.mark.ours("it words this differently")
-def test_a_document_that_is_too_large_is_named_with_its_size(client):
+def test_a_document_that_is_too_large_is_named_with_its_size(client: firestore.Client) -> None:
     half = {"string_value": "x" * 600_000}
     text = r"c/d' cannot be written because its size \(1,200,\d\d\d bytes\) exceeds"
     with pytest.raises(exceptions.InvalidArgument, match=text):
@@ -70,14 +75,14 @@ def test_a_document_that_is_too_large_is_named_with_its_size(client):
 
 
 @pytest.mark.ours("it takes 4 MiB and says RESOURCE_EXHAUSTED")
-def test_a_request_has_at_most_ten_mebibytes(client):
+def test_a_request_has_at_most_ten_mebibytes(client: firestore.Client) -> None:
     almost = {"x": {"string_value": "x" * 1_000_000}}
     with pytest.raises(exceptions.InvalidArgument, match="payload size exceeds the limit"):
         commit(client, *[write(client, almost)] * 11)
 
 
 @pytest.mark.ours("it has no such limit")
-def test_a_commit_transforms_a_document_at_most_500_times(client):
+def test_a_commit_transforms_a_document_at_most_500_times(client: firestore.Client) -> None:
     transforms = [{"field_path": f"f{n}", "increment": {"integer_value": 1}} for n in range(501)]
     commit(client, write(client, {}, update_transforms=transforms[:500]))
     with pytest.raises(exceptions.InvalidArgument, match="500"):
@@ -94,12 +99,16 @@ def test_a_commit_transforms_a_document_at_most_500_times(client):
         ({"field_path": "a..b", "set_to_server_value": 1}, "Invalid property path"),
     ],
 )
-def test_a_transform_without_sense_is_refused(client, transform, text):
+def test_a_transform_without_sense_is_refused(
+    client: firestore.Client, transform: dict[str, Any], text: str
+) -> None:
     with pytest.raises(exceptions.InvalidArgument, match=text):
         commit(client, write(client, {}, update_transforms=[transform]))
 
 
-def test_a_field_and_a_field_inside_it_are_not_transformed_together(client):
+def test_a_field_and_a_field_inside_it_are_not_transformed_together(
+    client: firestore.Client,
+) -> None:
     transforms = [
         {"field_path": path, "increment": {"integer_value": 1}} for path in ("a", "a.b")
     ]  # fmt: skip
@@ -108,23 +117,23 @@ def test_a_field_and_a_field_inside_it_are_not_transformed_together(client):
 
 
 @pytest.mark.parametrize("path", ["", "a.", "a..b", "`a", "a b", "1a", "a-b", "__x__"])
-def test_a_mask_with_a_bad_path_is_refused(client, path):
+def test_a_mask_with_a_bad_path_is_refused(client: firestore.Client, path: str) -> None:
     with pytest.raises(exceptions.InvalidArgument):
         commit(client, write(client, {}, update_mask={"field_paths": [path]}))
 
 
-def test_a_write_must_do_something(client):
+def test_a_write_must_do_something(client: firestore.Client) -> None:
     with pytest.raises(exceptions.InvalidArgument, match="empty write operation"):
         commit(client, {})
 
 
-def test_a_precondition_has_whole_microseconds(client):
+def test_a_precondition_has_whole_microseconds(client: firestore.Client) -> None:
     condition = {"update_time": {"seconds": 1, "nanos": 1}}
     with pytest.raises(exceptions.InvalidArgument, match="microseconds"):
         commit(client, write(client, {}, current_document=condition))
 
 
-def test_sizes_are_counted_as_the_platform_documents_them():
+def test_sizes_are_counted_as_the_platform_documents_them() -> None:
     from local.services.firestore.messages import Document, Value
 
     document = Document(name="projects/p/databases/d/documents/users/jeff/tasks/my_task_id")

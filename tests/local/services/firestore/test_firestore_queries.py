@@ -1,9 +1,11 @@
 """Contract: queries through the stock client."""
 
 import datetime
+from typing import Any
 
 import pytest
 from google.api_core import exceptions
+from google.cloud import firestore
 from google.cloud.firestore import And, FieldFilter, GeoPoint, Or
 from google.cloud.firestore_v1 import aggregation
 from google.cloud.firestore_v1.field_path import FieldPath
@@ -51,19 +53,19 @@ ORDERED = {
 }
 
 
-def fill(client, documents, collection="c"):
+def fill(client: firestore.Client, documents: Any, collection: str = "c") -> None:
     batch = client.batch()
     for name, data in documents.items():
         batch.set(client.collection(collection).document(name), data)
     batch.commit()
 
 
-def ids(query):
+def ids(query: Any) -> Any:
     return [snapshot.id for snapshot in query.stream(timeout=20)]
 
 
 @pytest.fixture
-def numbers(client):
+def numbers(client: firestore.Client) -> Any:
     """Twelve documents: n counts, a is n mod 3, b is n mod 4, tags holds both."""
     fill(
         client,
@@ -75,14 +77,14 @@ def numbers(client):
     return client.collection("c")
 
 
-def test_values_of_all_types_have_one_order(client):
+def test_values_of_all_types_have_one_order(client: firestore.Client) -> None:
     fill(client, {name: {"x": value} for name, value in ORDERED.items()} | {"none": {"y": 1}})
     assert ids(client.collection("c").order_by("x")) == list(ORDERED)
     descending = client.collection("c").order_by("x", direction="DESCENDING")
     assert ids(descending) == list(reversed(ORDERED))
 
 
-def test_inequalities_compare_one_type_only(client):
+def test_inequalities_compare_one_type_only(client: firestore.Client) -> None:
     fill(client, {name: {"x": value} for name, value in ORDERED.items()})
     query = client.collection("c")
     below = ids(query.where(filter=FieldFilter("x", "<", 1)))
@@ -91,7 +93,7 @@ def test_inequalities_compare_one_type_only(client):
     assert ids(query.where(filter=FieldFilter("x", ">", True))) == []
 
 
-def test_equal_numbers_are_equal_whatever_their_type(client):
+def test_equal_numbers_are_equal_whatever_their_type(client: firestore.Client) -> None:
     fill(client, {"int": {"x": 1}, "float": {"x": 1.0}, "text": {"x": "1"}})
     assert ids(client.collection("c").where(filter=FieldFilter("x", "==", 1.0))) == ["float", "int"]
 
@@ -111,7 +113,9 @@ def test_equal_numbers_are_equal_whatever_their_type(client):
         ("array_contains_any", [7, 2], ["list"]),
     ],
 )
-def test_null_nan_and_absent_fields_match_as_the_platform_says(client, operator, value, expected):
+def test_null_nan_and_absent_fields_match_as_the_platform_says(
+    client: firestore.Client, operator: str, value: Any, expected: list[Any]
+) -> None:
     data = {"null": None, "nan": NAN, "one": 1, "two": 2, "list": [1, 2]}
     fill(client, {name: {"x": x} for name, x in data.items()} | {"absent": {}})
     found = ids(client.collection("c").where(filter=FieldFilter("x", operator, value)))
@@ -119,7 +123,9 @@ def test_null_nan_and_absent_fields_match_as_the_platform_says(client, operator,
 
 
 @pytest.mark.parametrize("operator", ["EQUAL", "LESS_THAN_OR_EQUAL", "NOT_EQUAL"])
-def test_nothing_compares_with_a_null_that_is_sent_as_a_value(client, operator):
+def test_nothing_compares_with_a_null_that_is_sent_as_a_value(
+    client: firestore.Client, operator: str
+) -> None:
     fill(client, {"null": {"x": None}, "one": {"x": 1}})
     null = {"field": {"field_path": "x"}, "op": operator, "value": {"null_value": 0}}
     query = {"from_": [{"collection_id": "c"}], "where": {"field_filter": null}}
@@ -128,63 +134,63 @@ def test_nothing_compares_with_a_null_that_is_sent_as_a_value(client, operator):
     assert [answer.document.name for answer in answers] == [""]
 
 
-def test_conditions_are_joined_by_and(numbers):
+def test_conditions_are_joined_by_and(numbers: Any) -> None:
     query = numbers.where(filter=FieldFilter("a", "==", 1)).where(filter=FieldFilter("n", ">", 4))
     assert ids(query) == ["d07", "d10"]
 
 
-def test_conditions_are_nested_in_and_and_or(numbers):
+def test_conditions_are_nested_in_and_and_or(numbers: Any) -> None:
     either = Or([FieldFilter("a", "==", 1), FieldFilter("b", "==", 3)])
     query = numbers.where(filter=And([either, FieldFilter("n", "<", 8)]))
     assert ids(query) == ["d01", "d03", "d04", "d07"]
 
 
-def test_inequalities_on_several_fields_order_by_both(numbers):
+def test_inequalities_on_several_fields_order_by_both(numbers: Any) -> None:
     query = numbers.where(filter=FieldFilter("b", ">", 1)).where(filter=FieldFilter("a", ">", 0))
     assert ids(query) == ["d10", "d07", "d02", "d11"]
 
 
-def test_orders_are_several_and_each_in_its_direction(numbers):
+def test_orders_are_several_and_each_in_its_direction(numbers: Any) -> None:
     query = numbers.order_by("a").order_by("n", direction="DESCENDING").limit(6)
     assert ids(query) == ["d09", "d06", "d03", "d00", "d10", "d07"]
 
 
-def test_equal_values_follow_the_name_in_the_last_direction(numbers):
+def test_equal_values_follow_the_name_in_the_last_direction(numbers: Any) -> None:
     assert ids(numbers.order_by("a").limit(4)) == ["d00", "d03", "d06", "d09"]
     descending = numbers.order_by("a", direction="DESCENDING").limit(4)
     assert ids(descending) == ["d11", "d08", "d05", "d02"]
 
 
-def test_names_that_are_numbers_come_first_and_in_their_order(client):
+def test_names_that_are_numbers_come_first_and_in_their_order(client: firestore.Client) -> None:
     fill(client, {name: {} for name in ("b", "__id10__", "a", "__id9__", "__id-1__")})
     assert ids(client.collection("c")) == ["__id-1__", "__id9__", "__id10__", "a", "b"]
 
 
-def test_cursors_begin_and_end_at_values(numbers):
+def test_cursors_begin_and_end_at_values(numbers: Any) -> None:
     query = numbers.order_by("n")
     assert ids(query.start_at({"n": 3}).end_at({"n": 5})) == ["d03", "d04", "d05"]
     assert ids(query.start_after({"n": 3}).end_before({"n": 5})) == ["d04"]
 
 
-def test_cursors_may_be_the_beginning_of_an_order(numbers):
+def test_cursors_may_be_the_beginning_of_an_order(numbers: Any) -> None:
     query = numbers.order_by("a").order_by("n")
     assert ids(query.start_after([1])) == ["d02", "d05", "d08", "d11"]
     assert ids(query.start_at([1, 7]).end_at([1])) == ["d07", "d10"]
 
 
-def test_a_snapshot_is_a_cursor(numbers):
+def test_a_snapshot_is_a_cursor(numbers: Any) -> None:
     snapshot = numbers.document("d06").get()
     assert ids(numbers.order_by("a").start_after(snapshot).limit(2)) == ["d09", "d01"]
     assert ids(numbers.order_by("a").end_before(snapshot)) == ["d00", "d03"]
 
 
-def test_a_descending_order_has_cursors_too(numbers):
+def test_a_descending_order_has_cursors_too(numbers: Any) -> None:
     query = numbers.order_by("n", direction="DESCENDING")
     assert ids(query.start_after({"n": 3})) == ["d02", "d01", "d00"]
     assert ids(query.end_at({"n": 10})) == ["d11", "d10"]
 
 
-def test_names_are_ordered_filtered_and_paged(numbers):
+def test_names_are_ordered_filtered_and_paged(numbers: Any) -> None:
     query = numbers.order_by("__name__")
     at = numbers.document
     assert ids(query.start_after({"__name__": at("d09")})) == ["d10", "d11"]
@@ -197,24 +203,24 @@ def test_names_are_ordered_filtered_and_paged(numbers):
 
 
 @pytest.mark.ours("it has no descending order of names")
-def test_names_are_ordered_downwards(numbers):
+def test_names_are_ordered_downwards(numbers: Any) -> None:
     query = numbers.order_by("__name__", direction="DESCENDING")
     assert ids(query.start_after({"__name__": numbers.document("d02")})) == ["d01", "d00"]
     assert ids(query.limit(2)) == ["d11", "d10"]
 
 
-def test_a_limit_may_count_from_the_end(numbers):
+def test_a_limit_may_count_from_the_end(numbers: Any) -> None:
     found = numbers.order_by("n").limit_to_last(2).get()
     assert [snapshot.id for snapshot in found] == ["d10", "d11"]
 
 
-def test_an_offset_skips(numbers):
+def test_an_offset_skips(numbers: Any) -> None:
     assert ids(numbers.order_by("n").offset(10)) == ["d10", "d11"]
     assert ids(numbers.offset(3).limit(2)) == ["d03", "d04"]
     assert ids(numbers.offset(30)) == []
 
 
-def test_a_projection_returns_some_fields(client):
+def test_a_projection_returns_some_fields(client: firestore.Client) -> None:
     client.document("c/d").set({"a": {"b": 1, "c d": 2}, "e": 3})
     query = client.collection("c").select(["a.`c d`", "none"])
     assert [s.to_dict() for s in query.stream()] == [{"a": {"c d": 2}}]
@@ -222,13 +228,17 @@ def test_a_projection_returns_some_fields(client):
     assert [(s.id, s.to_dict()) for s in names.stream()] == [("d", {})]
 
 
-def test_a_collection_does_not_contain_what_is_under_its_documents(client):
+def test_a_collection_does_not_contain_what_is_under_its_documents(
+    client: firestore.Client,
+) -> None:
     for path in ("c/a", "c/a/c/b", "c/a/s/x", "other/y/c/z"):
         client.document(path).set({})
     assert ids(client.collection("c")) == ["a"]
 
 
-def test_a_collection_group_is_all_collections_of_a_name_in_the_order_of_paths(client):
+def test_a_collection_group_is_all_collections_of_a_name_in_the_order_of_paths(
+    client: firestore.Client,
+) -> None:
     for path in ("a/1/g/2", "g/1", "b/1/g/1", "a/1/g/2/g/0", "a/1/g2/x", "z/1/other/1"):
         client.document(path).set({"v": path})
     group = client.collection_group("g")
@@ -239,14 +249,16 @@ def test_a_collection_group_is_all_collections_of_a_name_in_the_order_of_paths(c
     assert ids(group.where(filter=FieldFilter("v", "==", "g/1"))) == ["1"]
 
 
-def below(client, parent, kind, aggregations=None, **rest):
+def below(
+    client: firestore.Client, parent: Any, kind: Any, aggregations: Any = None, **rest: Any
+) -> Any:
     """The ids of all documents, or of a group's, below a document; `rest` as in the query.
 
     With aggregations their integers instead, which are called `found`.
     """
     query = {"from_": [{"collection_id": kind, "all_descendants": True}], **rest}
-    request = {"parent": f"{client._database_string}/documents{parent}"}
-    options = {"metadata": client._rpc_metadata, "timeout": 10, "retry": None}
+    request: dict[str, Any] = {"parent": f"{client._database_string}/documents{parent}"}
+    options: dict[str, Any] = {"metadata": client._rpc_metadata, "timeout": 10, "retry": None}
     if aggregations:
         request["structured_aggregation_query"] = {
             "structured_query": query,
@@ -269,7 +281,9 @@ BY_V, BY_NAME, DOWN = (
 
 
 @pytest.mark.parametrize(("kind", "found"), [("", ["a", "b", "x"]), ("g", ["a", "b"])])
-def test_what_is_below_a_document_comes_by_its_name(client, kind, found):
+def test_what_is_below_a_document_comes_by_its_name(
+    client: firestore.Client, kind: str, found: list[Any]
+) -> None:
     for path in ("r/1/g/a", "r/1/g/a/g/b", "r/1/h/x", "r/2/g/c", "r/1"):
         client.document(path).set({"v": 1})
     assert below(client, "/r/1", kind) == found
@@ -288,12 +302,14 @@ def test_what_is_below_a_document_comes_by_its_name(client, kind, found):
         ("", "", {"where": IS_ONE}, "kind is required for filter: v"),
     ],
 )
-def test_documents_of_several_collections_are_asked_by_name_only(client, parent, kind, rest, text):
+def test_documents_of_several_collections_are_asked_by_name_only(
+    client: firestore.Client, parent: str, kind: str, rest: Any, text: str
+) -> None:
     with pytest.raises(exceptions.InvalidArgument, match=text):
         below(client, parent, kind, **rest)
 
 
-def test_what_is_below_a_document_is_counted_and_not_summed(client):
+def test_what_is_below_a_document_is_counted_and_not_summed(client: firestore.Client) -> None:
     client.document("r/1/g/a").set({"v": 1})
     counted = {"alias": "found", "count": {}}
     summed = {"alias": "found", "sum": {"field": {"field_path": "v"}}}
@@ -302,17 +318,17 @@ def test_what_is_below_a_document_is_counted_and_not_summed(client):
         below(client, "/r/1", "g", aggregations=[summed])
 
 
-def test_a_group_below_a_document_has_no_descending_order(client):
+def test_a_group_below_a_document_has_no_descending_order(client: firestore.Client) -> None:
     with pytest.raises(exceptions.FailedPrecondition):
         below(client, "/r/1", "g", **DOWN)
 
 
-def test_stream_tells_when_it_was_read(numbers, client):
+def test_stream_tells_when_it_was_read(numbers: Any, client: firestore.Client) -> None:
     written = client.document("c/d00").set({"n": 99}).update_time
     assert all(snapshot.read_time >= written for snapshot in numbers.stream())
 
 
-def test_results_are_counted_summed_and_averaged(numbers):
+def test_results_are_counted_summed_and_averaged(numbers: Any) -> None:
     query = numbers.where(filter=FieldFilter("a", "==", 1))
     aggregated = aggregation.AggregationQuery(query).count(alias="all").sum("n", alias="s").avg("n")
     found = {result.alias: result.value for result in aggregated.get()[0]}
@@ -321,7 +337,7 @@ def test_results_are_counted_summed_and_averaged(numbers):
     assert numbers.count().get()[0][0].value == 12
 
 
-def test_an_aggregation_leaves_out_documents_without_the_field(client):
+def test_an_aggregation_leaves_out_documents_without_the_field(client: firestore.Client) -> None:
     fill(client, {"a": {"x": 1}, "b": {"x": 2.5}, "c": {"x": "text"}, "d": {}})
     query = aggregation.AggregationQuery(client.collection("c").limit(9)).count().sum("x").avg("x")
     assert sorted((r.alias, r.value) for r in query.get()[0]) == [
@@ -329,7 +345,7 @@ def test_an_aggregation_leaves_out_documents_without_the_field(client):
     ]  # fmt: skip
 
 
-def summed(query, *fields):
+def summed(query: Any, *fields: Any) -> Any:
     """The sums of fields and the number of results."""
     wanted = aggregation.AggregationQuery(query)
     for field in fields:
@@ -338,7 +354,7 @@ def summed(query, *fields):
     return [found[field] for field in (*fields, "field_1")]
 
 
-def test_a_limit_leaves_the_first_by_the_aggregated_fields(client):
+def test_a_limit_leaves_the_first_by_the_aggregated_fields(client: firestore.Client) -> None:
     values = [(3, 1), (1, 2), (2, 3), (7, 4), (9, 5), (8, 6)]
     fill(client, {f"d{n}": {"w": w, "k": k, "h": n // 3} for n, (w, k) in enumerate(values)})
     fill(client, {"e": {"h": 0}})
@@ -351,7 +367,7 @@ def test_a_limit_leaves_the_first_by_the_aggregated_fields(client):
     assert summed(query.limit(2)) == [2]
 
 
-def test_what_is_ordered_by_name_is_aggregated_by_no_other_field(client):
+def test_what_is_ordered_by_name_is_aggregated_by_no_other_field(client: firestore.Client) -> None:
     query = client.collection("c")
     by_name = FieldFilter("__name__", ">=", client.document("c/d"))
     for named in (query.order_by("__name__"), query.where(filter=by_name)):
@@ -360,26 +376,26 @@ def test_what_is_ordered_by_name_is_aggregated_by_no_other_field(client):
         assert summed(named) == [0]
 
 
-def test_a_projection_is_not_aggregated(client):
+def test_a_projection_is_not_aggregated(client: firestore.Client) -> None:
     query = client.collection("c")
     for field, text in (("w", "Cannot apply"), ("x", "w is not present"), ("__name__", "non-key")):
         with pytest.raises(exceptions.InvalidArgument, match=text):
             summed(query.select([field]), "w")
 
 
-def test_nothing_sums_to_zero(client):
+def test_nothing_sums_to_zero(client: firestore.Client) -> None:
     query = aggregation.AggregationQuery(client.collection("c").limit(9)).sum("x").count()
     assert [result.value for result in query.get()[0]] == [0, 0]
 
 
-def test_a_sum_of_integers_that_is_none_becomes_a_double(client):
+def test_a_sum_of_integers_that_is_none_becomes_a_double(client: firestore.Client) -> None:
     fill(client, {"a": {"x": 2**63 - 1}, "b": {"x": 2**63 - 1}})
     query = aggregation.AggregationQuery(client.collection("c").limit(9)).sum("x")
     assert query.get()[0][0].value == float(2**64)
 
 
 @pytest.mark.ours("it has no PartitionQuery")
-def test_partitions_cover_a_collection_group_once(client):
+def test_partitions_cover_a_collection_group_once(client: firestore.Client) -> None:
     for start in range(0, 300, 100):
         fill(client, {f"{n:03}": {} for n in range(start, start + 100)}, f"a/{start}/g")
     parts = list(client.collection_group("g").get_partitions(4))
@@ -402,7 +418,9 @@ def test_partitions_cover_a_collection_group_once(client):
         ([("a", "==", "x" * 1501)], "too large"),
     ],
 )
-def test_what_the_platform_refuses_is_refused(client, filters, text):
+def test_what_the_platform_refuses_is_refused(
+    client: firestore.Client, filters: list[Any], text: str
+) -> None:
     query = client.collection("c")
     for field, operator, value in filters:
         query = query.where(filter=FieldFilter(field, operator, value))
@@ -410,7 +428,7 @@ def test_what_the_platform_refuses_is_refused(client, filters, text):
         ids(query)
 
 
-def test_bad_shapes_of_a_query_are_invalid(client):
+def test_bad_shapes_of_a_query_are_invalid(client: firestore.Client) -> None:
     parent = f"{client._database_string}/documents"
     one = [{"collection_id": "c"}]
     field = {"field": {"field_path": "a"}}

@@ -1,9 +1,12 @@
 """Random commits and queries end as they end on Google's emulator."""
 
 import random
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from google.api_core import exceptions
+from google.cloud import firestore
 
 from local.services.firestore import scans
 from tests.local.services.firestore.firestore_server import connect, run_emulator, run_server
@@ -26,16 +29,16 @@ COMPARISONS = [
 
 
 @pytest.fixture(scope="module")
-def referee():
+def referee() -> Iterator[Any]:
     yield from run_emulator()
 
 
 @pytest.fixture(scope="module")
-def ours(tmp_path_factory):
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     yield from run_server(str(tmp_path_factory.mktemp("referee") / "state.sqlite"))
 
 
-def make_documents(dice):
+def make_documents(dice: Any) -> Iterator[Any]:
     for number in range(60):
         fields = {"a": dice.choice(VALUES), "b": dice.choice(VALUES)}
         fields["m"] = {"map_value": {"fields": {"x": dice.choice(VALUES)}}}
@@ -44,7 +47,7 @@ def make_documents(dice):
         yield f"{place}c/{number:02}", kept
 
 
-def make_filter(dice, depth=0):
+def make_filter(dice: Any, depth: int = 0) -> Any:
     if depth < 2 and dice.random() < 0.4:
         members = [make_filter(dice, depth + 1) for _ in range(dice.choice([2, 2, 3]))]
         return {"composite_filter": {"op": dice.choice(["AND", "OR"]), "filters": members}}
@@ -60,8 +63,10 @@ def make_filter(dice, depth=0):
     return {"field_filter": {"field": field, "op": operator, "value": value}}
 
 
-def make_query(dice):
-    query = {"from_": [{"collection_id": "c", "all_descendants": dice.random() < 0.4}]}
+def make_query(dice: Any) -> Any:
+    query: dict[str, Any] = {
+        "from_": [{"collection_id": "c", "all_descendants": dice.random() < 0.4}]
+    }
     if dice.random() < 0.8:
         query["where"] = make_filter(dice)
     fields = dice.sample(FIELDS, dice.choice([0, 0, 1, 2]))
@@ -80,7 +85,7 @@ def make_query(dice):
     return query
 
 
-def answer(client, query):
+def answer(client: firestore.Client, query: Any) -> Any:
     request = {"parent": f"{client._database_string}/documents", "structured_query": query}
     try:
         results = client._firestore_api.run_query(
@@ -92,7 +97,7 @@ def answer(client, query):
 
 
 @pytest.fixture(scope="module")
-def both(referee, ours):
+def both(referee: Any, ours: Any) -> Iterator[Any]:
     clients = [connect(server, project="referee") for server in (referee, ours)]
     for name, fields in make_documents(random.Random(7)):
         for client in clients:
@@ -108,7 +113,9 @@ def both(referee, ours):
 @pytest.mark.slow
 @pytest.mark.parametrize("few", [scans.FEW, 0], ids=["sorted", "indexed"])
 @pytest.mark.parametrize("seed", range(6))
-def test_random_queries_are_answered_alike(both, seed, few, monkeypatch):
+def test_random_queries_are_answered_alike(
+    both: Any, seed: Any, few: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(scans, "FEW", few)
     monkeypatch.setattr(scans, "MANY_IN_VAIN", 1000 if few else 5)
     dice = random.Random(seed)
@@ -129,7 +136,7 @@ TRANSFORMS = [
 ]  # fmt: skip
 
 
-def make_fields(dice):
+def make_fields(dice: Any) -> Any:
     fields = {name: dice.choice(VALUES) for name in ("a", "b", "q.r") if dice.random() < 0.5}
     if dice.random() < 0.5:
         inner = {name: dice.choice(VALUES) for name in ("x", "y") if dice.random() < 0.6}
@@ -139,16 +146,16 @@ def make_fields(dice):
     return fields
 
 
-def make_transforms(dice):
+def make_transforms(dice: Any) -> Any:
     paths = dice.sample(PATHS, dice.randint(1, 2))
     return [{"field_path": path, **dice.choice(TRANSFORMS)} for path in paths]
 
 
-def make_write(dice, prefix):
+def make_write(dice: Any, prefix: Any) -> Any:
     name = f"{prefix}/w/{dice.randint(0, 3)}"
     kind = dice.choice(["update", "update", "update", "delete", "transform"])
     if kind == "delete":
-        write = {"delete": name}
+        write: dict[str, Any] = {"delete": name}
     elif kind == "transform":
         write = {"transform": {"document": name, "field_transforms": make_transforms(dice)}}
     else:
@@ -164,7 +171,7 @@ def make_write(dice, prefix):
     return write
 
 
-def outcome(client, writes):
+def outcome(client: firestore.Client, writes: Any) -> Any:
     """What a commit did: its error or its results, without times."""
     request = {"database": client._database_string, "writes": writes}
     try:
@@ -184,7 +191,7 @@ def outcome(client, writes):
     return is_set, transformed, unchanged
 
 
-def contents(client):
+def contents(client: firestore.Client) -> Any:
     snapshots = client._firestore_api.run_query(
         request={
             "parent": f"{client._database_string}/documents",
@@ -202,7 +209,7 @@ def contents(client):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
-def test_random_commits_end_alike(referee, ours, seed):
+def test_random_commits_end_alike(referee: Any, ours: Any, seed: Any) -> None:
     dice = random.Random(seed)
     clients = [connect(server, project=f"writes-{seed}") for server in (referee, ours)]
     prefix = f"{clients[0]._database_string}/documents"

@@ -1,43 +1,47 @@
 """Expiry, expired transactions, restarts, indexes and history of our own server."""
 
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from google.api_core import exceptions
+from google.cloud import firestore
 from google.cloud.firestore import ExplainOptions, FieldFilter
 
 from local.services.firestore import history, indexes, queries, scans
-from tests.local.services.firestore.firestore_server import connect, run_server
+from tests.local.services.firestore.firestore_server import Server, connect, run_server
 
 DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def own(own_server):
+def own(own_server: Server) -> Iterator[Any]:
     client = connect(own_server)
     yield client
     client.close()
 
 
-def set_ttl(server, client, group, field):
+def set_ttl(server: Any, client: firestore.Client, group: Any, field: Any) -> None:
     server.call(server.firestore.set_ttl, client._database_string, group, field)
 
 
-def begin(client):
+def begin(client: firestore.Client) -> Any:
     return client._firestore_api.begin_transaction(
         request={"database": client._database_string}, metadata=client._rpc_metadata
     ).transaction
 
 
-def roll_back(client, transaction):
+def roll_back(client: firestore.Client, transaction: Any) -> None:
     client._firestore_api.rollback(
         request={"database": client._database_string, "transaction": transaction},
         metadata=client._rpc_metadata,
     )
 
 
-def read_in(client, transaction):
+def read_in(client: firestore.Client, transaction: Any) -> Any:
     request = {
         "database": client._database_string,
         "documents": [client.document("c/d")._document_path],
@@ -50,7 +54,7 @@ def read_in(client, transaction):
     )
 
 
-def test_expired_documents_stay_until_the_collector_passes(own_server, own):
+def test_expired_documents_stay_until_the_collector_passes(own_server: Server, own: Any) -> None:
     set_ttl(own_server, own, "c", "expire_at")
     now = datetime.now(UTC)
     own.document("c/past").set({"expire_at": now - 30 * DAY})
@@ -67,7 +71,7 @@ def test_expired_documents_stay_until_the_collector_passes(own_server, own):
     assert own.document("other/past").get().exists
 
 
-def test_a_document_whose_expiry_is_put_off_stays(own_server, own):
+def test_a_document_whose_expiry_is_put_off_stays(own_server: Server, own: Any) -> None:
     set_ttl(own_server, own, "c", "expire_at")
     own.document("c/d").set({"expire_at": datetime.now(UTC) + timedelta(hours=1)})
     own.document("c/d").update({"expire_at": datetime.now(UTC) + 10 * DAY})
@@ -75,7 +79,9 @@ def test_a_document_whose_expiry_is_put_off_stays(own_server, own):
     assert own.document("c/d").get().exists
 
 
-def test_a_policy_made_later_deletes_what_is_there_and_one_removed_deletes_nothing(own_server, own):
+def test_a_policy_made_later_deletes_what_is_there_and_one_removed_deletes_nothing(
+    own_server: Server, own: Any
+) -> None:
     own.document("a/1/c/d").set({"expire_at": datetime.now(UTC) - DAY})
     set_ttl(own_server, own, "c", "expire_at")
     own_server.advance(DAY)
@@ -87,7 +93,7 @@ def test_a_policy_made_later_deletes_what_is_there_and_one_removed_deletes_nothi
 
 
 @pytest.mark.parametrize("idle", [timedelta(seconds=61), timedelta(seconds=271)])
-def test_a_transaction_expires(own_server, own, idle):
+def test_a_transaction_expires(own_server: Server, own: Any, idle: Any) -> None:
     own.document("c/d").set({})
     transaction = begin(own)
     read_in(own, transaction)
@@ -97,14 +103,16 @@ def test_a_transaction_expires(own_server, own, idle):
     own.document("c/d").set({"x": 1}, timeout=2)
 
 
-def test_the_locks_of_an_expired_transaction_hold_nobody_up(own_server, own):
+def test_the_locks_of_an_expired_transaction_hold_nobody_up(own_server: Server, own: Any) -> None:
     own.document("c/d").set({})
     read_in(own, begin(own))
     own_server.advance(timedelta(seconds=61))
     assert own.document("c/d").set({"x": 1}, timeout=2)
 
 
-def test_documents_indexes_policies_and_time_survive_a_restart(tmp_path, monkeypatch):
+def test_documents_indexes_policies_and_time_survive_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(scans, "FEW", 0)
     path = str(tmp_path / "state.sqlite")
     for first in (True, False):
@@ -126,7 +134,7 @@ def test_documents_indexes_policies_and_time_survive_a_restart(tmp_path, monkeyp
         assert next(servers, None) is None
 
 
-def test_an_index_follows_every_kind_of_write(own, monkeypatch):
+def test_an_index_follows_every_kind_of_write(own: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scans, "FEW", 0)
     collection = own.collection("c")
     query = collection.where(filter=FieldFilter("s", "==", "on")).order_by("n")
@@ -140,7 +148,7 @@ def test_an_index_follows_every_kind_of_write(own, monkeypatch):
     assert [s.id for s in query.stream()] == ["0", "2"]
 
 
-def test_the_past_is_read_along_an_index_too(own, monkeypatch):
+def test_the_past_is_read_along_an_index_too(own: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scans, "FEW", 0)
     collection = own.collection("c")
     for number in range(5):
@@ -154,7 +162,9 @@ def test_the_past_is_read_along_an_index_too(own, monkeypatch):
     assert [s.id for s in query.stream()] == ["0", "new", "3", "4"]
 
 
-def test_a_result_is_what_was_when_the_query_began(own, monkeypatch):
+def test_a_result_is_what_was_when_the_query_began(
+    own: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(scans, "FIRST_PAGE", 2)
     monkeypatch.setattr(scans, "PAGE", 2)
     batch = own.batch()
@@ -168,7 +178,9 @@ def test_a_result_is_what_was_when_the_query_began(own, monkeypatch):
     assert [first.id, *(s.id for s in stream)] == [f"{number:03}" for number in range(400)]
 
 
-def test_history_is_bounded_and_what_it_lost_is_too_old(own, monkeypatch):
+def test_history_is_bounded_and_what_it_lost_is_too_old(
+    own: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(history, "MAX_VERSIONS", 10)
     monkeypatch.setattr(history, "PRUNE_EVERY", 5)
     first = own.document("c/d").set({"n": 0}).update_time
@@ -179,7 +191,7 @@ def test_history_is_bounded_and_what_it_lost_is_too_old(own, monkeypatch):
     assert own.document("c/d").get(read_time=last).get("n") == 59
 
 
-def test_a_read_time_older_than_an_hour_is_too_old(own_server, own):
+def test_a_read_time_older_than_an_hour_is_too_old(own_server: Server, own: Any) -> None:
     then = own.document("c/d").set({}).update_time
     own_server.advance(timedelta(minutes=59))
     assert own.document("c/d").get(read_time=then).exists
@@ -188,7 +200,9 @@ def test_a_read_time_older_than_an_hour_is_too_old(own_server, own):
         own.document("c/d").get(read_time=then)
 
 
-def test_a_query_over_many_documents_for_a_few_leaves_an_index_behind(own_server, own, monkeypatch):
+def test_a_query_over_many_documents_for_a_few_leaves_an_index_behind(
+    own_server: Server, own: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(scans, "MANY_IN_VAIN", 100)
     writer = own.bulk_writer()
     for number in range(1000):
@@ -197,6 +211,7 @@ def test_a_query_over_many_documents_for_a_few_leaves_an_index_behind(own_server
     query = own.collection("c").where(filter=FieldFilter("rare", "==", True)).limit(1)
     assert [s.id for s in query.stream()] == ["0998"]
     shape = indexes.shape_of(queries.parse(*_parsed(own, query)))
+    assert own_server.firestore
     ready = own_server.firestore.indexes.find
     deadline = time.monotonic() + 20
     while not own_server.call(ready, shape):
@@ -204,11 +219,11 @@ def test_a_query_over_many_documents_for_a_few_leaves_an_index_behind(own_server
     assert [s.id for s in query.stream()] == ["0998"]
 
 
-def _parsed(client, query):
+def _parsed(client: firestore.Client, query: Any) -> Any:
     return f"{client._database_string}/documents", query._to_protobuf()._pb
 
 
-def test_an_explained_query_names_its_index_and_its_cost(own):
+def test_an_explained_query_names_its_index_and_its_cost(own: Any) -> None:
     for number in range(3):
         own.document(f"c/{number}").set({"a": 1, "n": number})
     query = own.collection("c").where(filter=FieldFilter("a", "==", 1)).order_by("n")
@@ -218,7 +233,7 @@ def test_an_explained_query_names_its_index_and_its_cost(own):
     assert metrics.plan_summary.indexes_used[0]["properties"] == "(a ASC, n ASC, __name__ ASC)"
 
 
-def test_a_query_that_is_only_explained_is_not_run(own):
+def test_a_query_that_is_only_explained_is_not_run(own: Any) -> None:
     own.document("c/d").set({})
     results = own.collection("c").limit(5).get(explain_options=ExplainOptions(analyze=False))
     assert (list(results), results.get_explain_metrics().plan_summary.indexes_used) == (

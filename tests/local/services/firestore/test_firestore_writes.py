@@ -1,13 +1,15 @@
 """Contract: commits, preconditions, transforms."""
 
 import datetime
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from google.api_core import exceptions
 from google.cloud import firestore
 
 
-def test_create_of_an_existing_document_is_refused(client):
+def test_create_of_an_existing_document_is_refused(client: firestore.Client) -> None:
     client.document("c/d").create({"x": 1})
     with pytest.raises(exceptions.AlreadyExists):
         client.document("c/d").create({"x": 2})
@@ -15,7 +17,7 @@ def test_create_of_an_existing_document_is_refused(client):
 
 
 @pytest.mark.ours("it words this differently")
-def test_the_refusals_name_the_document(client):
+def test_the_refusals_name_the_document(client: firestore.Client) -> None:
     client.document("c/d").create({})
     name = f"projects/{client.project}/databases/(default)/documents/c"
     with pytest.raises(exceptions.AlreadyExists, match="Document already exists: ") as exists:
@@ -25,12 +27,12 @@ def test_the_refusals_name_the_document(client):
     assert (f"{name}/d" in str(exists.value), f"{name}/none" in str(missing.value)) == (True, True)
 
 
-def test_update_of_a_missing_document_is_not_found(client):
+def test_update_of_a_missing_document_is_not_found(client: firestore.Client) -> None:
     with pytest.raises(exceptions.NotFound):
         client.document("c/none").update({"x": 1})
 
 
-def test_an_update_time_precondition_holds_only_for_that_version(client):
+def test_an_update_time_precondition_holds_only_for_that_version(client: firestore.Client) -> None:
     document = client.document("c/d")
     first = document.set({"x": 1}).update_time
     second = document.update({"x": 2}, client.write_option(last_update_time=first)).update_time
@@ -40,29 +42,33 @@ def test_an_update_time_precondition_holds_only_for_that_version(client):
     assert not document.get().exists
 
 
-def test_an_update_time_that_is_yet_to_come_is_invalid(client):
+def test_an_update_time_that_is_yet_to_come_is_invalid(client: firestore.Client) -> None:
     document = client.document("c/d")
     stamp = document.set({"x": 1}).update_time + datetime.timedelta(milliseconds=1)
     option = client.write_option(last_update_time=stamp)
-    for write in (lambda: document.update({"x": 2}, option), lambda: document.delete(option)):
+    writes: list[Callable[[], Any]] = [
+        lambda: document.update({"x": 2}, option),
+        lambda: document.delete(option),
+    ]
+    for write in writes:
         with pytest.raises(exceptions.InvalidArgument, match="greater than the stored version"):
             write()
     assert document.get().to_dict() == {"x": 1}
 
 
-def test_an_update_time_precondition_on_a_missing_document_fails(client):
+def test_an_update_time_precondition_on_a_missing_document_fails(client: firestore.Client) -> None:
     stamp = client.document("c/other").set({}).update_time
     with pytest.raises(exceptions.FailedPrecondition, match=r"the stored version \(0\)"):
         client.document("c/d").update({"x": 1}, client.write_option(last_update_time=stamp))
 
 
-def test_a_delete_may_require_existence(client):
+def test_a_delete_may_require_existence(client: firestore.Client) -> None:
     with pytest.raises(exceptions.NotFound):
         client.document("c/none").delete(client.write_option(exists=True))
     client.document("c/none").delete()
 
 
-def test_one_refused_write_undoes_the_whole_batch(client):
+def test_one_refused_write_undoes_the_whole_batch(client: firestore.Client) -> None:
     client.document("c/there").set({})
     batch = client.batch()
     batch.set(client.document("c/first"), {"x": 1})
@@ -72,7 +78,7 @@ def test_one_refused_write_undoes_the_whole_batch(client):
     assert not client.document("c/first").get().exists
 
 
-def test_a_batch_writes_one_document_several_times_in_order(client):
+def test_a_batch_writes_one_document_several_times_in_order(client: firestore.Client) -> None:
     batch, document = client.batch(), client.document("c/d")
     batch.create(document, {"x": 1})
     batch.update(document, {"y": 2})
@@ -81,12 +87,12 @@ def test_a_batch_writes_one_document_several_times_in_order(client):
     assert document.get().to_dict() == {"x": 6, "y": 2}
 
 
-def test_commit_times_strictly_increase(client):
+def test_commit_times_strictly_increase(client: firestore.Client) -> None:
     times = [client.document("c/d").set({"n": n}).update_time for n in range(20)]
     assert times == sorted(set(times))
 
 
-def test_a_write_that_changes_nothing_keeps_the_update_time(client):
+def test_a_write_that_changes_nothing_keeps_the_update_time(client: firestore.Client) -> None:
     document = client.document("c/d")
     first = document.set({"x": 1, "m": {"b": 2, "a": 1}}).update_time
     again = document.set({"m": {"a": 1, "b": 2}, "x": 1}).update_time
@@ -94,7 +100,7 @@ def test_a_write_that_changes_nothing_keeps_the_update_time(client):
     assert document.set({"x": 1.0}).update_time > first
 
 
-def test_create_time_stays_and_a_new_life_gets_a_new_one(client):
+def test_create_time_stays_and_a_new_life_gets_a_new_one(client: firestore.Client) -> None:
     document = client.document("c/d")
     document.set({"x": 1})
     first = document.get()
@@ -105,12 +111,12 @@ def test_create_time_stays_and_a_new_life_gets_a_new_one(client):
     assert document.get().create_time > first.create_time
 
 
-def test_a_read_is_never_older_than_what_it_returns(client):
+def test_a_read_is_never_older_than_what_it_returns(client: firestore.Client) -> None:
     written = client.document("c/d").set({}).update_time
     assert client.document("c/d").get().read_time >= written
 
 
-def test_merge_leaves_other_fields_alone(client):
+def test_merge_leaves_other_fields_alone(client: firestore.Client) -> None:
     document = client.document("c/d")
     document.set({"a": {"x": 1, "y": 2}, "b": 1}, merge=True)
     document.set({"a": {"x": 5}}, merge=True)
@@ -119,7 +125,7 @@ def test_merge_leaves_other_fields_alone(client):
     assert document.get().to_dict() == {"a": {"z": 1}, "b": 1}
 
 
-def test_update_reaches_into_maps_and_quoted_names(client):
+def test_update_reaches_into_maps_and_quoted_names(client: firestore.Client) -> None:
     document = client.document("c/d")
     document.set({"a": {"b c": {"d.e": 1, "f": 2}}, "g`h": 3})
     path = client.field_path("a", "b c", "d.e")
@@ -127,7 +133,7 @@ def test_update_reaches_into_maps_and_quoted_names(client):
     assert document.get().to_dict() == {"a": {"b c": {"d.e": 7, "f": 2}}, "n": {"m": 1}}
 
 
-def test_numbers_are_incremented_and_compared(client):
+def test_numbers_are_incremented_and_compared(client: firestore.Client) -> None:
     document = client.document("c/d")
     document.set({"i": 1, "f": 1.5, "s": "x", "most": 5, "least": 5, "same": 3})
     document.update(
@@ -145,14 +151,14 @@ def test_numbers_are_incremented_and_compared(client):
     assert document.get().to_dict() == expected
 
 
-def test_integers_stop_at_their_limits(client):
+def test_integers_stop_at_their_limits(client: firestore.Client) -> None:
     document = client.document("c/d")
     document.set({"n": 2**63 - 2, "m": -(2**63) + 1})
     document.update({"n": firestore.Increment(5), "m": firestore.Increment(-5)})
     assert document.get().to_dict() == {"n": 2**63 - 1, "m": -(2**63)}
 
 
-def test_arrays_gain_missing_elements_and_lose_all_equal_ones(client):
+def test_arrays_gain_missing_elements_and_lose_all_equal_ones(client: firestore.Client) -> None:
     document = client.document("c/d")
     document.set({"a": [1, 2, 2], "r": [1, 2.0, 2, 3], "no": "array"})
     document.update(
@@ -165,7 +171,7 @@ def test_arrays_gain_missing_elements_and_lose_all_equal_ones(client):
     assert document.get().to_dict() == {"a": [1, 2, 2, 3, {"k": 1}], "r": [1, 3], "no": ["x"]}
 
 
-def test_server_timestamps_of_one_commit_are_one_time(client):
+def test_server_timestamps_of_one_commit_are_one_time(client: firestore.Client) -> None:
     batch = client.batch()
     batch.set(client.document("c/a"), {"t": firestore.SERVER_TIMESTAMP, "u": {"v": 1}})
     batch.set(client.document("c/b"), {"u": {"v": firestore.SERVER_TIMESTAMP}})
@@ -176,18 +182,18 @@ def test_server_timestamps_of_one_commit_are_one_time(client):
     assert first.get("t").microsecond % 1000 == 0
 
 
-def test_transform_results_come_with_the_write(client):
+def test_transform_results_come_with_the_write(client: firestore.Client) -> None:
     result = client.document("c/d").set({"n": firestore.Increment(3), "t": 1})
     assert [value.integer_value for value in result.transform_results] == [3]
 
 
-def test_timestamps_are_kept_to_the_microsecond(client):
+def test_timestamps_are_kept_to_the_microsecond(client: firestore.Client) -> None:
     fields = {"t": {"timestamp_value": {"seconds": 1, "nanos": 123456789}}}
     commit(client, {"update": {"name": client.document("c/d")._document_path, "fields": fields}})
     assert client.document("c/d").get().get("t").rfc3339() == "1970-01-01T00:00:01.123456Z"
 
 
-def commit(client, *writes):
+def commit(client: firestore.Client, *writes: Any) -> Any:
     request = {"database": client._database_string, "writes": writes}
     return client._firestore_api.commit(
         request=request, metadata=client._rpc_metadata, timeout=20, retry=None
@@ -210,7 +216,9 @@ VERSION = {"current_document": {"update_time": {"seconds": 5}}}
         (("update", {}), ("update", VERSION), "different version preconditions"),
     ],
 )
-def test_what_the_writes_of_one_document_require_must_go_together(client, first, second, text):
+def test_what_the_writes_of_one_document_require_must_go_together(
+    client: firestore.Client, first: Any, second: Any, text: str
+) -> None:
     name = client.document("c/d")._document_path
     operations = {"update": {"update": {"name": name}}, "delete": {"delete": name}}
     writes = [operations[kind] | condition for kind, condition in (first, second)]
@@ -218,7 +226,9 @@ def test_what_the_writes_of_one_document_require_must_go_together(client, first,
         commit(client, *writes)
 
 
-def test_a_version_may_be_required_twice_also_of_what_was_just_deleted(client):
+def test_a_version_may_be_required_twice_also_of_what_was_just_deleted(
+    client: firestore.Client,
+) -> None:
     stored = client.document("c/d").set({"x": 1}).update_time
     name, condition = client.document("c/d")._document_path, {"update_time": stored}
     write = {"update": {"name": name}, "current_document": condition}
@@ -227,7 +237,7 @@ def test_a_version_may_be_required_twice_also_of_what_was_just_deleted(client):
     assert client.document("c/d").get().to_dict() == {}
 
 
-def test_results_of_writes_of_one_document_tell_its_final_state(client):
+def test_results_of_writes_of_one_document_tell_its_final_state(client: firestore.Client) -> None:
     name = client.document("c/d")._document_path
     update, delete = {"update": {"name": name}}, {"delete": name}
     times = [bool(r.update_time) for r in commit(client, update, delete).write_results]
@@ -236,18 +246,25 @@ def test_results_of_writes_of_one_document_tell_its_final_state(client):
     assert times == [True, True]
 
 
-def test_bad_writes_are_refused_before_any_precondition_is_looked_at(client):
+def test_bad_writes_are_refused_before_any_precondition_is_looked_at(
+    client: firestore.Client,
+) -> None:
     name = client.document("c/none")._document_path
     bad = {"update": {"name": name, "fields": {"__x__": {"integer_value": 1}}}}
     with pytest.raises(exceptions.InvalidArgument):
         commit(client, {"update": {"name": name}} | EXISTS, bad)
 
 
-def test_bulk_writer_reports_each_write_by_itself(client):
+def test_bulk_writer_reports_each_write_by_itself(client: firestore.Client) -> None:
     client.document("c/5").set({})
-    failures = []
+    failures: list[Any] = []
+
+    def fails(failure: Any, _: Any) -> bool:
+        failures.append(failure.code)
+        return False
+
     writer = client.bulk_writer()
-    writer.on_write_error(lambda failure, _: failures.append(failure.code) or False)
+    writer.on_write_error(fails)
     for number in range(30):
         writer.create(client.document(f"c/{number}"), {"n": number})
     writer.close()
@@ -255,21 +272,21 @@ def test_bulk_writer_reports_each_write_by_itself(client):
     assert client.collection("c").count().get()[0][0].value == 30
 
 
-def test_a_batch_write_takes_each_document_once(client):
+def test_a_batch_write_takes_each_document_once(client: firestore.Client) -> None:
     write = {"delete": client.document("c/d")._document_path}
     request = {"database": client._database_string, "writes": [write, write]}
     with pytest.raises(exceptions.InvalidArgument, match="more than once"):
         client._firestore_api.batch_write(request=request, metadata=client._rpc_metadata)
 
 
-def test_recursive_delete_takes_everything_underneath(client):
+def test_recursive_delete_takes_everything_underneath(client: firestore.Client) -> None:
     for name in ("c/a", "c/a/s/b", "c/a/s/b/t/x", "d/a"):
         client.document(name).set({})
     assert client.recursive_delete(client.collection("c")) == 3
     assert [c.id for c in client.collections()] == ["d"]
 
 
-def test_named_databases_are_kept_apart(server, client):
+def test_named_databases_are_kept_apart(server: Any, client: firestore.Client) -> None:
     from tests.local.services.firestore.firestore_server import connect
 
     if not server.address:

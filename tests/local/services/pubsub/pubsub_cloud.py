@@ -137,7 +137,7 @@ class Local:
 
     def topic(self, name: str = "events") -> str:
         """A new topic's full name."""
-        return self.publisher.create_topic(name=f"{PROJECT}/topics/{name}").name
+        return str(self.publisher.create_topic(name=f"{PROJECT}/topics/{name}").name)
 
     def subscription(self, name: str = "reader", topic: str = "events", **settings: Any) -> str:
         """A new subscription's full name."""
@@ -146,7 +146,7 @@ class Local:
             "topic": f"{PROJECT}/topics/{topic}",
             **settings,
         }
-        return self.subscriber.create_subscription(request=request).name
+        return str(self.subscriber.create_subscription(request=request).name)
 
     def publish(self, *data: bytes, topic: str = "events", **attributes: str) -> list[str]:
         """Publish messages in one request; return their ids."""

@@ -1,6 +1,7 @@
 """What every Pub/Sub does, asked through the official clients."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -170,7 +171,7 @@ def test_missing_things_are_not_found(story: Story) -> None:
     """NOT_FOUND, by every method that names one."""
     publisher, subscriber = story.cloud.publisher, story.cloud.subscriber
     topic, subscription = story.topic + "x", story.subscription + "x"
-    calls = [
+    calls: list[Callable[[], Any]] = [
         lambda: publisher.get_topic(topic=topic),
         lambda: publisher.delete_topic(topic=topic),
         lambda: RawPublisher.publish(publisher, topic=topic, messages=[{"data": b"x"}]),

@@ -49,11 +49,11 @@ class Service:
     def queue(self, **config: Any) -> str:
         """A queue that dispatches."""
         queue = tasks_v2.Queue(name=self.name(), **config)
-        return self.client.create_queue(parent=self.parent, queue=queue).name
+        return str(self.client.create_queue(parent=self.parent, queue=queue).name)
 
     def paused(self, **config: Any) -> str:
         """A queue that does not."""
-        return self.client.pause_queue(name=self.queue(**config)).name
+        return str(self.client.pause_queue(name=self.queue(**config)).name)
 
     def task(self, queue: str, url: str = NOWHERE, **fields: Any) -> Any:
         """Create a task; fields as of Task, but `http` for the other fields of its request."""

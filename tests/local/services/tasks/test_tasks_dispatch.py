@@ -2,16 +2,19 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from aiohttp import web
 from google.cloud import tasks_v2
 from google.rpc import code_pb2
 
+from tests.local.services.tasks.tasks_cloud import Cloud
+
 X = "X-CloudTasks-"
 
 
-def _counts(cloud, path="/"):
+def _counts(cloud: Cloud, path: str = "/") -> Any:
     return [
         (
             int(hit.headers[f"{X}TaskRetryCount"]),
@@ -22,7 +25,7 @@ def _counts(cloud, path="/"):
     ]
 
 
-def _patient(cloud):
+def _patient(cloud: Cloud) -> Any:
     """A queue that tries again after ten minutes, so that a slow machine changes nothing."""
     return cloud.queue(retry_config=tasks_v2.RetryConfig(min_backoff=timedelta(minutes=10)))
 
@@ -33,7 +36,7 @@ async def _reset(request: web.Request) -> web.Response:
     return web.Response()
 
 
-def test_a_task_reaches_its_target_once(cloud):
+def test_a_task_reaches_its_target_once(cloud: Cloud) -> None:
     queue = cloud.queue()
     task = cloud.task(queue, "/work", body=b"hello", http_method="PUT")
     cloud.idle()
@@ -46,7 +49,7 @@ def test_a_task_reaches_its_target_once(cloud):
     assert _counts(cloud, "/work") == [(0, 0, None)]
 
 
-def test_the_retry_reason_comes_with_retries_only_and_is_empty(cloud):
+def test_the_retry_reason_comes_with_retries_only_and_is_empty(cloud: Cloud) -> None:
     cloud.target.script["/"].append(500)
     cloud.task(cloud.queue())
     cloud.advance(1)
@@ -55,7 +58,7 @@ def test_the_retry_reason_comes_with_retries_only_and_is_empty(cloud):
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
-def test_any_2xx_completes_a_task(cloud, status):
+def test_any_2xx_completes_a_task(cloud: Cloud, status: int) -> None:
     queue = cloud.queue()
     cloud.target.script["/"].append(status)
     cloud.task(queue)
@@ -65,21 +68,21 @@ def test_any_2xx_completes_a_task(cloud, status):
 
 
 @pytest.mark.parametrize("status", [304, 400, 401, 403, 404, 409, 500, 501])
-def test_anything_else_is_tried_again(cloud, status):
+def test_anything_else_is_tried_again(cloud: Cloud, status: int) -> None:
     cloud.target.script["/"].append(status)
     cloud.task(cloud.queue())
     cloud.advance(5)
     assert _counts(cloud) == [(0, 0, None), (1, int(status < 500), str(status))]
 
 
-def test_a_redirect_is_a_failed_attempt_and_not_followed(cloud):
+def test_a_redirect_is_a_failed_attempt_and_not_followed(cloud: Cloud) -> None:
     cloud.target.script["/"].append((302, {"Location": "/elsewhere"}))
     cloud.task(cloud.queue())
     cloud.advance(1)
     assert [hit.path for hit in cloud.target.hits] == ["/", "/"]
 
 
-def test_the_counters_of_the_recorded_sequence(cloud):
+def test_the_counters_of_the_recorded_sequence(cloud: Cloud) -> None:
     cloud.target.script["/"].extend([503, 404, 429, 500, 302])
     cloud.task(cloud.queue())
     cloud.advance(600)
@@ -93,7 +96,7 @@ def test_the_counters_of_the_recorded_sequence(cloud):
     ]
 
 
-def test_no_response_counts_as_no_execution(cloud):
+def test_no_response_counts_as_no_execution(cloud: Cloud) -> None:
     cloud.target.script["/"].append(_reset)
     task = cloud.task(_patient(cloud), later=60)
     cloud.advance(60)
@@ -104,7 +107,7 @@ def test_no_response_counts_as_no_execution(cloud):
     assert _counts(cloud) == [(0, 0, None), (1, 0, None)]
 
 
-def test_an_unreachable_target_is_tried_again(cloud):
+def test_an_unreachable_target_is_tried_again(cloud: Cloud) -> None:
     queue = cloud.queue()
     task = tasks_v2.Task(http_request={"url": "http://127.0.0.1:1/"})
     name = cloud.client.create_task(parent=queue, task=task).name
@@ -115,7 +118,7 @@ def test_an_unreachable_target_is_tried_again(cloud):
 
 
 @pytest.mark.parametrize("url", ["http://a b.test/", "http://x.invalid:80:80/"])
-def test_a_url_that_cannot_be_called_hurts_nobody_else(cloud, url):
+def test_a_url_that_cannot_be_called_hurts_nobody_else(cloud: Cloud, url: str) -> None:
     queue = cloud.queue()
     task = tasks_v2.Task(http_request={"url": url})
     try:
@@ -126,7 +129,7 @@ def test_a_url_that_cannot_be_called_hurts_nobody_else(cloud, url):
     cloud.until(lambda: cloud.target.at("/other"), "the other task's request")
 
 
-def test_a_passed_deadline_is_a_504_and_no_execution(cloud):
+def test_a_passed_deadline_is_a_504_and_no_execution(cloud: Cloud) -> None:
     async def stall(request: web.Request) -> web.Response:
         await asyncio.sleep(30)
         return web.Response()
@@ -146,11 +149,11 @@ def test_a_passed_deadline_is_a_504_and_no_execution(cloud):
     assert _counts(cloud) == [(0, 0, None), (1, 0, "504")]
 
 
-async def _store(cloud, spec: bytes) -> None:
+async def _store(cloud: Cloud, spec: bytes) -> None:
     cloud.database.execute("UPDATE tasks_task SET spec = ?", (spec,))
 
 
-def test_attempts_are_recorded(cloud):
+def test_attempts_are_recorded(cloud: Cloud) -> None:
     cloud.target.script["/"].extend([404, 500])
     task = cloud.task(_patient(cloud), later=60)
     cloud.advance(60)
@@ -168,7 +171,7 @@ def test_attempts_are_recorded(cloud):
     assert (second.dispatch_count, second.response_count) == (2, 2)
 
 
-def test_the_eta_of_a_retry_is_the_time_it_was_scheduled_for(cloud):
+def test_the_eta_of_a_retry_is_the_time_it_was_scheduled_for(cloud: Cloud) -> None:
     cloud.target.script["/"].append(404)
     task = cloud.task(_patient(cloud), later=60)
     cloud.advance(3600)
@@ -177,7 +180,7 @@ def test_the_eta_of_a_retry_is_the_time_it_was_scheduled_for(cloud):
     assert etas == [pytest.approx(start, abs=1e-5), pytest.approx(start + 600, abs=1e-5)]
 
 
-def test_google_only_headers_are_dropped_and_the_callers_kept(cloud):
+def test_google_only_headers_are_dropped_and_the_callers_kept(cloud: Cloud) -> None:
     headers = {
         "X-Agent": "me",
         "x-lower": "kept",
@@ -205,7 +208,7 @@ def test_google_only_headers_are_dropped_and_the_callers_kept(cloud):
     assert (hit.headers["X-Agent"], hit.headers["Content-Length"]) == ("me", "4")
 
 
-def test_a_cookie_is_not_sent_back(cloud):
+def test_a_cookie_is_not_sent_back(cloud: Cloud) -> None:
     queue = cloud.queue()
     cloud.target.script["/"].append((500, {"Set-Cookie": "a=b"}))
     url = cloud.target.url.replace("127.0.0.1", "localhost")
@@ -214,7 +217,7 @@ def test_a_cookie_is_not_sent_back(cloud):
     assert ["Cookie" in hit.headers for hit in cloud.target.hits] == [False, False]
 
 
-def test_no_content_type_is_invented(cloud):
+def test_no_content_type_is_invented(cloud: Cloud) -> None:
     queue = cloud.queue()
     cloud.task(queue, "/none", body=b"x")
     cloud.task(queue, "/own", body=b"x", headers={"content-type": "application/json"})
@@ -223,7 +226,7 @@ def test_no_content_type_is_invented(cloud):
     assert cloud.target.at("/own")[0].headers["Content-Type"] == "application/json"
 
 
-def test_a_scheduled_task_fires_at_its_time_and_not_before(cloud):
+def test_a_scheduled_task_fires_at_its_time_and_not_before(cloud: Cloud) -> None:
     task = cloud.task(cloud.queue(), later=3600)
     cloud.advance(3000)
     assert not cloud.target.hits
@@ -231,14 +234,14 @@ def test_a_scheduled_task_fires_at_its_time_and_not_before(cloud):
     assert cloud.target.hits[0].at == task.schedule_time
 
 
-def test_a_scheduled_task_fires_in_real_time_too(cloud):
+def test_a_scheduled_task_fires_in_real_time_too(cloud: Cloud) -> None:
     task = cloud.task(cloud.queue(), later=0.2)
     cloud.until(lambda: cloud.target.hits, "the request")
     late = cloud.target.hits[0].at - task.schedule_time
     assert timedelta(0) <= late < timedelta(seconds=5)
 
 
-def test_tasks_fire_in_the_order_of_their_times(cloud):
+def test_tasks_fire_in_the_order_of_their_times(cloud: Cloud) -> None:
     queue, other = cloud.queue(), cloud.queue("other")
     cloud.task(queue, "/3", later=30)
     cloud.task(other, "/2", later=20)
@@ -247,7 +250,7 @@ def test_tasks_fire_in_the_order_of_their_times(cloud):
     assert [hit.path for hit in cloud.target.hits] == ["/1", "/2", "/3"]
 
 
-def test_a_task_made_by_a_task_fires_within_the_same_advance(cloud):
+def test_a_task_made_by_a_task_fires_within_the_same_advance(cloud: Cloud) -> None:
     queue = cloud.queue()
 
     async def chain(request: web.Request) -> web.Response:
@@ -261,7 +264,7 @@ def test_a_task_made_by_a_task_fires_within_the_same_advance(cloud):
     assert hit.at == first.schedule_time + timedelta(seconds=100)
 
 
-def test_a_lost_acknowledgement_is_delivered_again_and_completes_once(cloud):
+def test_a_lost_acknowledgement_is_delivered_again_and_completes_once(cloud: Cloud) -> None:
     queue = cloud.queue()
     cloud.target.script["/"].append(_reset)
     cloud.task(queue)
@@ -270,7 +273,7 @@ def test_a_lost_acknowledgement_is_delivered_again_and_completes_once(cloud):
     assert not list(cloud.client.list_tasks(parent=queue))
 
 
-def test_many_tasks_of_many_queues_all_arrive_once(cloud):
+def test_many_tasks_of_many_queues_all_arrive_once(cloud: Cloud) -> None:
     queues = [cloud.queue(f"q{n}") for n in range(5)]
     for n, queue in enumerate(queues):
         requests = [
@@ -284,7 +287,7 @@ def test_many_tasks_of_many_queues_all_arrive_once(cloud):
     )
 
 
-def test_a_queues_target_overrides_its_tasks(cloud):
+def test_a_queues_target_overrides_its_tasks(cloud: Cloud) -> None:
     host, _, port = cloud.target.url.removeprefix("http://").partition(":")
     override = tasks_v2.HttpTarget(
         uri_override={

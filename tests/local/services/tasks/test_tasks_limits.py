@@ -3,36 +3,39 @@
 import asyncio
 import math
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from google.api_core import exceptions
 from google.cloud.tasks_v2 import RateLimits, RetryConfig
 
+from tests.local.services.tasks.tasks_cloud import Cloud
+
 
 class Gate:
     """A handler that answers when it is told to."""
 
-    def __init__(self, cloud, status=200):
+    def __init__(self, cloud: Cloud, status: int = 200) -> None:
         self._cloud = cloud
         self._event = asyncio.Event()
         self._status = status
         self.waiting = 0
 
-    async def __call__(self, request):
+    async def __call__(self, request: Any) -> Any:
         self.waiting += 1
         await self._event.wait()
         return self._status
 
-    def open(self):
+    def open(self) -> None:
         self._cloud.loop.call_soon_threadsafe(self._event.set)
 
 
-def _rate(per_second, concurrent=1000):
+def _rate(per_second: Any, concurrent: int = 1000) -> Any:
     return RateLimits(max_dispatches_per_second=per_second, max_concurrent_dispatches=concurrent)
 
 
 @pytest.mark.parametrize("rate", [0.5, 1, 2.5, 7, 40])
-def test_a_rate_is_used_fully_and_never_exceeded(cloud, rate):
+def test_a_rate_is_used_fully_and_never_exceeded(cloud: Cloud, rate: float) -> None:
     queue = cloud.queue(rate_limits=_rate(rate))
     when = cloud.clock.now() + timedelta(seconds=60)
     for _ in range(30):
@@ -47,7 +50,7 @@ def test_a_rate_is_used_fully_and_never_exceeded(cloud, rate):
     assert (times[-1] - times[0]).total_seconds() <= 30 / rate
 
 
-def test_half_a_task_a_second_is_one_every_two_seconds(cloud):
+def test_half_a_task_a_second_is_one_every_two_seconds(cloud: Cloud) -> None:
     queue = cloud.queue(rate_limits=_rate(0.5))
     when = cloud.clock.now() + timedelta(seconds=60)
     for _ in range(4):
@@ -57,7 +60,7 @@ def test_half_a_task_a_second_is_one_every_two_seconds(cloud):
     assert cloud.gaps() == [2, 2, 2]
 
 
-def test_retries_take_tokens_too(cloud):
+def test_retries_take_tokens_too(cloud: Cloud) -> None:
     queue = cloud.queue(rate_limits=_rate(1))
     cloud.target.script["/"].extend([500] * 3)
     cloud.task(queue, later=60)
@@ -65,7 +68,7 @@ def test_retries_take_tokens_too(cloud):
     assert cloud.gaps() == [1, 1, 1]
 
 
-def test_no_more_run_at_once_than_allowed_and_a_freed_slot_is_filled(cloud):
+def test_no_more_run_at_once_than_allowed_and_a_freed_slot_is_filled(cloud: Cloud) -> None:
     queue = cloud.queue(rate_limits=_rate(500, concurrent=2))
     gates = [Gate(cloud) for _ in range(3)]
     cloud.target.script["/"].extend(gates)
@@ -80,7 +83,7 @@ def test_no_more_run_at_once_than_allowed_and_a_freed_slot_is_filled(cloud):
     cloud.idle()
 
 
-def test_a_task_in_backoff_holds_no_slot(cloud):
+def test_a_task_in_backoff_holds_no_slot(cloud: Cloud) -> None:
     retry = RetryConfig(min_backoff=timedelta(hours=1))
     queue = cloud.queue(rate_limits=_rate(500, concurrent=1), retry_config=retry)
     cloud.target.script["/fails"].append(500)
@@ -91,7 +94,7 @@ def test_a_task_in_backoff_holds_no_slot(cloud):
     assert cloud.target.at("/works")
 
 
-def test_a_paused_queue_takes_tasks_and_dispatches_none_until_it_is_resumed(cloud):
+def test_a_paused_queue_takes_tasks_and_dispatches_none_until_it_is_resumed(cloud: Cloud) -> None:
     queue = cloud.queue()
     cloud.client.pause_queue(name=queue)
     cloud.task(queue)
@@ -102,7 +105,7 @@ def test_a_paused_queue_takes_tasks_and_dispatches_none_until_it_is_resumed(clou
     assert len(cloud.target.hits) == 1
 
 
-def test_what_runs_during_a_pause_finishes_and_its_retry_waits(cloud):
+def test_what_runs_during_a_pause_finishes_and_its_retry_waits(cloud: Cloud) -> None:
     queue = cloud.queue()
     gate = Gate(cloud, status=500)
     cloud.target.script["/"].append(gate)
@@ -119,7 +122,7 @@ def test_what_runs_during_a_pause_finishes_and_its_retry_waits(cloud):
     assert len(cloud.target.hits) == 2
 
 
-def test_a_raised_rate_holds_at_once(cloud):
+def test_a_raised_rate_holds_at_once(cloud: Cloud) -> None:
     queue = cloud.queue(rate_limits=_rate(0.01))
     for _ in range(20):
         cloud.task(queue)
@@ -130,7 +133,9 @@ def test_a_raised_rate_holds_at_once(cloud):
 
 @pytest.mark.parametrize("verb", ["delete", "purge", "delete queue"])
 @pytest.mark.parametrize("status", [200, 500])
-def test_what_is_deleted_while_it_runs_finishes_and_is_not_repeated(cloud, verb, status):
+def test_what_is_deleted_while_it_runs_finishes_and_is_not_repeated(
+    cloud: Cloud, verb: str, status: int
+) -> None:
     queue = cloud.queue()
     gate = Gate(cloud, status)
     cloud.target.script["/"].append(gate)
@@ -149,7 +154,7 @@ def test_what_is_deleted_while_it_runs_finishes_and_is_not_repeated(cloud, verb,
         cloud.client.get_task(name=task.name)
 
 
-def test_deleting_what_runs_disturbs_no_other_task(cloud):
+def test_deleting_what_runs_disturbs_no_other_task(cloud: Cloud) -> None:
     queue = cloud.queue(rate_limits=_rate(500, concurrent=1))
     gate = Gate(cloud)
     cloud.target.script["/"].append(gate)
@@ -163,7 +168,7 @@ def test_deleting_what_runs_disturbs_no_other_task(cloud):
     assert sorted(hit.path for hit in cloud.target.hits) == ["/", "/0", "/1", "/2"]
 
 
-def test_what_is_overdue_longest_starts_first(cloud):
+def test_what_is_overdue_longest_starts_first(cloud: Cloud) -> None:
     queue = cloud.queue(rate_limits=_rate(1))
     cloud.client.pause_queue(name=queue)
     for minutes in (3, 1, 2):
@@ -174,7 +179,7 @@ def test_what_is_overdue_longest_starts_first(cloud):
     assert [hit.path for hit in cloud.target.hits] == ["/1", "/2", "/3"]
 
 
-def test_purging_stops_later_retries(cloud):
+def test_purging_stops_later_retries(cloud: Cloud) -> None:
     queue = cloud.queue(retry_config=RetryConfig(min_backoff=timedelta(seconds=60)))
     cloud.target.script["/"].append(500)
     cloud.task(queue)
@@ -184,7 +189,7 @@ def test_purging_stops_later_retries(cloud):
     assert len(cloud.target.hits) == 1
 
 
-def test_tasks_created_after_a_purge_are_dispatched(cloud):
+def test_tasks_created_after_a_purge_are_dispatched(cloud: Cloud) -> None:
     queue = cloud.queue()
     cloud.client.purge_queue(name=queue)
     cloud.task(queue)

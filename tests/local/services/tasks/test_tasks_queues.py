@@ -1,12 +1,15 @@
 """Queues: what they are made of, what is refused, and in which words."""
 
 from datetime import timedelta
+from typing import Any
 
 import grpc
 import pytest
 from google.api_core import exceptions
 from google.cloud.tasks_v2 import Queue, RateLimits, RetryConfig
 from google.protobuf.field_mask_pb2 import FieldMask
+
+from tests.local.services.tasks.tasks_cloud import Cloud
 
 PARENT = "projects/shop/locations/europe-west1"
 MISSING = f"{PARENT}/queues/missing"
@@ -16,13 +19,13 @@ NO_QUEUE = (
 )
 
 
-def _refusal(call, *args, **kwargs):
+def _refusal(call: Any, *args: Any, **kwargs: Any) -> Any:
     with pytest.raises(exceptions.GoogleAPICallError) as raised:
         call(*args, **kwargs)
     return raised.value.grpc_status_code.name, raised.value.message
 
 
-def test_a_new_queue_runs_with_the_platforms_defaults(cloud):
+def test_a_new_queue_runs_with_the_platforms_defaults(cloud: Cloud) -> None:
     queue = cloud.client.get_queue(name=cloud.queue())
     limits, retry = queue.rate_limits, queue.retry_config
     assert queue.state == Queue.State.RUNNING
@@ -35,14 +38,14 @@ def test_a_new_queue_runs_with_the_platforms_defaults(cloud):
     )
 
 
-def test_what_a_queue_is_given_is_read_back(cloud):
+def test_what_a_queue_is_given_is_read_back(cloud: Cloud) -> None:
     name = cloud.queue(rate_limits=RateLimits(max_dispatches_per_second=0.5))
     queue = cloud.client.get_queue(name=name)
     assert queue.rate_limits.max_dispatches_per_second == 0.5
     assert queue.rate_limits.max_concurrent_dispatches == 1000
 
 
-def test_a_given_burst_size_state_or_purge_time_is_ignored(cloud):
+def test_a_given_burst_size_state_or_purge_time_is_ignored(cloud: Cloud) -> None:
     name = cloud.queue(
         rate_limits=RateLimits(max_burst_size=-3),
         state=Queue.State.PAUSED,
@@ -95,55 +98,57 @@ def test_a_given_burst_size_state_or_purge_time_is_ignored(cloud):
         ),
     ],
 )
-def test_a_limit_out_of_range_is_refused_in_the_platforms_words(cloud, config, text):
+def test_a_limit_out_of_range_is_refused_in_the_platforms_words(
+    cloud: Cloud, config: dict[str, Any], text: str
+) -> None:
     assert _refusal(cloud.queue, **config) == ("INVALID_ARGUMENT", text)
 
 
 @pytest.mark.parametrize("id_", ["under_score", "x" * 101, "", "a/b", "line\n", "dot."])
-def test_a_bad_queue_id_is_refused_with_a_link(cloud, id_):
+def test_a_bad_queue_id_is_refused_with_a_link(cloud: Cloud, id_: str) -> None:
     with pytest.raises(exceptions.InvalidArgument, match="Queue name must be formatted") as raised:
         cloud.queue(id_)
     assert raised.value.details[0].links[0].description == "Definition of queue name"
 
 
-def test_a_queue_id_may_have_a_hundred_characters(cloud):
+def test_a_queue_id_may_have_a_hundred_characters(cloud: Cloud) -> None:
     assert cloud.queue("x" * 100)
 
 
-def test_a_queue_outside_the_parent_is_refused(cloud):
+def test_a_queue_outside_the_parent_is_refused(cloud: Cloud) -> None:
     other = "projects/shop/locations/us-central1/queues/q"
     refusal = _refusal(cloud.client.create_queue, parent=PARENT, queue=Queue(name=other))
     assert refusal == ("INVALID_ARGUMENT", f"{other} must begin with {PARENT}.")
 
 
-def test_a_malformed_parent_is_a_project_nobody_may_use(cloud):
+def test_a_malformed_parent_is_a_project_nobody_may_use(cloud: Cloud) -> None:
     refusal = _refusal(
         cloud.client.create_queue, parent="nonsense", queue=Queue(name=f"{PARENT}/queues/q")
     )
     assert refusal == ("PERMISSION_DENIED", "Permission denied on resource project nonsense.")
 
 
-def test_a_queue_is_created_once(cloud):
+def test_a_queue_is_created_once(cloud: Cloud) -> None:
     cloud.queue()
     assert _refusal(cloud.queue) == ("ALREADY_EXISTS", "Queue already exists")
 
 
 @pytest.mark.parametrize("method", ["get_queue", "pause_queue", "resume_queue", "purge_queue"])
-def test_a_missing_queue_is_not_found(cloud, method):
+def test_a_missing_queue_is_not_found(cloud: Cloud, method: str) -> None:
     assert _refusal(getattr(cloud.client, method), name=MISSING) == ("NOT_FOUND", NO_QUEUE)
 
 
-def test_deleting_a_missing_queue_has_words_of_its_own(cloud):
+def test_deleting_a_missing_queue_has_words_of_its_own(cloud: Cloud) -> None:
     refusal = _refusal(cloud.client.delete_queue, name=MISSING)
     assert refusal == ("NOT_FOUND", "Requested entity was not found.")
 
 
-def test_a_missing_queue_has_no_tasks_to_create_or_list(cloud):
+def test_a_missing_queue_has_no_tasks_to_create_or_list(cloud: Cloud) -> None:
     assert _refusal(cloud.task, MISSING) == ("NOT_FOUND", NO_QUEUE)
     assert _refusal(cloud.client.list_tasks, parent=MISSING) == ("NOT_FOUND", NO_QUEUE)
 
 
-def test_a_deleted_queue_is_not_made_again_for_seven_days(cloud):
+def test_a_deleted_queue_is_not_made_again_for_seven_days(cloud: Cloud) -> None:
     name = cloud.queue()
     cloud.client.delete_queue(name=name)
     too_recent = (
@@ -156,7 +161,7 @@ def test_a_deleted_queue_is_not_made_again_for_seven_days(cloud):
     assert cloud.queue() == name
 
 
-def test_deleting_a_queue_deletes_its_tasks(cloud):
+def test_deleting_a_queue_deletes_its_tasks(cloud: Cloud) -> None:
     name = cloud.queue()
     cloud.task(name, later=60)
     cloud.client.delete_queue(name=name)
@@ -166,13 +171,13 @@ def test_deleting_a_queue_deletes_its_tasks(cloud):
     assert not cloud.target.hits
 
 
-def test_queues_are_listed_a_page_at_a_time(cloud):
+def test_queues_are_listed_a_page_at_a_time(cloud: Cloud) -> None:
     names = [cloud.queue(id_) for id_ in ("a", "b", "c")]
     pages = list(cloud.client.list_queues(request={"parent": PARENT, "page_size": 2}).pages)
     assert [[queue.name for queue in page.queues] for page in pages] == [names[:2], names[2:]]
 
 
-def test_queues_are_filtered_by_state(cloud):
+def test_queues_are_filtered_by_state(cloud: Cloud) -> None:
     cloud.queue("a")
     name = cloud.queue("b")
     cloud.client.pause_queue(name=name)
@@ -180,19 +185,19 @@ def test_queues_are_filtered_by_state(cloud):
     assert [queue.name for queue in cloud.client.list_queues(request=request)] == [name]
 
 
-def test_queues_of_another_location_are_not_listed(cloud):
+def test_queues_of_another_location_are_not_listed(cloud: Cloud) -> None:
     cloud.queue()
     assert not list(cloud.client.list_queues(parent="projects/shop/locations/us-central1"))
 
 
-def test_pause_and_resume_switch_the_state(cloud):
+def test_pause_and_resume_switch_the_state(cloud: Cloud) -> None:
     name = cloud.queue()
     assert cloud.client.pause_queue(name=name).state == Queue.State.PAUSED
     assert cloud.client.get_queue(name=name).state == Queue.State.PAUSED
     assert cloud.client.resume_queue(name=name).state == Queue.State.RUNNING
 
 
-def test_updating_creates_a_queue_that_is_not_there(cloud):
+def test_updating_creates_a_queue_that_is_not_there(cloud: Cloud) -> None:
     name = f"{PARENT}/queues/new"
     limits = RateLimits(max_dispatches_per_second=7)
     cloud.client.update_queue(queue=Queue(name=name, rate_limits=limits))
@@ -202,7 +207,7 @@ def test_updating_creates_a_queue_that_is_not_there(cloud):
 
 
 @pytest.mark.parametrize("path", ["retry_config.max_attempts", "retryConfig.maxAttempts"])
-def test_a_nested_mask_changes_one_leaf_only(cloud, path):
+def test_a_nested_mask_changes_one_leaf_only(cloud: Cloud, path: str) -> None:
     name = cloud.queue(
         rate_limits=RateLimits(max_dispatches_per_second=7),
         retry_config=RetryConfig(max_attempts=3, max_doublings=2),
@@ -214,14 +219,14 @@ def test_a_nested_mask_changes_one_leaf_only(cloud, path):
     assert queue.rate_limits.max_dispatches_per_second == 7
 
 
-def test_a_named_leaf_that_is_not_given_gets_its_default(cloud):
+def test_a_named_leaf_that_is_not_given_gets_its_default(cloud: Cloud) -> None:
     name = cloud.queue(retry_config=RetryConfig(max_attempts=3, max_doublings=2))
     mask = FieldMask(paths=["retry_config.max_attempts"])
     queue = cloud.client.update_queue(queue=Queue(name=name), update_mask=mask)
     assert (queue.retry_config.max_attempts, queue.retry_config.max_doublings) == (100, 2)
 
 
-def test_no_mask_replaces_every_setting(cloud):
+def test_no_mask_replaces_every_setting(cloud: Cloud) -> None:
     name = cloud.queue(retry_config=RetryConfig(max_attempts=3))
     limits = RateLimits(max_dispatches_per_second=7)
     queue = cloud.client.update_queue(queue=Queue(name=name, rate_limits=limits))
@@ -230,28 +235,28 @@ def test_no_mask_replaces_every_setting(cloud):
 
 
 @pytest.mark.parametrize("path", ["state", "purge_time", "nonsense", "retry_config.nonsense"])
-def test_a_mask_with_something_else_is_refused(cloud, path):
+def test_a_mask_with_something_else_is_refused(cloud: Cloud, path: str) -> None:
     name = cloud.queue()
     mask = FieldMask(paths=[path])
     code, _ = _refusal(cloud.client.update_queue, queue=Queue(name=name), update_mask=mask)
     assert code == "INVALID_ARGUMENT"
 
 
-def test_updating_never_changes_the_state(cloud):
+def test_updating_never_changes_the_state(cloud: Cloud) -> None:
     name = cloud.queue()
     cloud.client.pause_queue(name=name)
     queue = cloud.client.update_queue(queue=Queue(name=name, state=Queue.State.RUNNING))
     assert queue.state == Queue.State.PAUSED
 
 
-def test_a_refused_update_changes_nothing(cloud):
+def test_a_refused_update_changes_nothing(cloud: Cloud) -> None:
     name = cloud.queue(rate_limits=RateLimits(max_dispatches_per_second=7))
     bad = Queue(name=name, rate_limits=RateLimits(max_dispatches_per_second=501))
     assert _refusal(cloud.client.update_queue, queue=bad)[0] == "INVALID_ARGUMENT"
     assert cloud.client.get_queue(name=name).rate_limits.max_dispatches_per_second == 7
 
 
-def test_purging_sets_the_purge_time_and_empties_the_queue(cloud):
+def test_purging_sets_the_purge_time_and_empties_the_queue(cloud: Cloud) -> None:
     name = cloud.queue()
     cloud.task(name, later=60)
     purged = cloud.client.purge_queue(name=name)
@@ -261,7 +266,7 @@ def test_purging_sets_the_purge_time_and_empties_the_queue(cloud):
     assert not cloud.target.hits
 
 
-def test_an_iam_policy_is_remembered(cloud):
+def test_an_iam_policy_is_remembered(cloud: Cloud) -> None:
     name = cloud.queue()
     policy = {"bindings": [{"role": "roles/cloudtasks.enqueuer", "members": ["user:a@b.c"]}]}
     cloud.client.set_iam_policy(request={"resource": name, "policy": policy})
@@ -269,13 +274,13 @@ def test_an_iam_policy_is_remembered(cloud):
     assert read.bindings[0].members == ["user:a@b.c"]
 
 
-def test_an_unserved_method_is_unimplemented_by_name(cloud):
+def test_an_unserved_method_is_unimplemented_by_name(cloud: Cloud) -> None:
     code, text = _refusal(cloud.client.get_cmek_config, name=f"{PARENT}/cmekConfig")
     assert code == grpc.StatusCode.UNIMPLEMENTED.name
     assert "GetCmekConfig" in text
 
 
-def test_a_location_is_found_and_listed(cloud):
+def test_a_location_is_found_and_listed(cloud: Cloud) -> None:
     cloud.queue()
     found = cloud.client.list_locations(request={"name": "projects/shop"})
     assert [location.location_id for location in found.locations] == ["europe-west1"]

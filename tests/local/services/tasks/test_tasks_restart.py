@@ -1,5 +1,6 @@
 """What a restart keeps, and what a kill loses: nothing that was accepted."""
 
+import functools
 import os
 import signal
 import sqlite3
@@ -12,6 +13,7 @@ import pytest
 from google.api_core import exceptions
 from google.cloud.tasks_v2 import Queue, RetryConfig
 
+from tests.local.services.tasks.tasks_cloud import Cloud, Start
 from tests.local.services.tasks.test_tasks_limits import Gate
 
 SERVER = """
@@ -35,7 +37,7 @@ asyncio.run(main(sys.argv[1]))
 """
 
 
-def test_pending_tasks_still_fire_after_a_restart(start):
+def test_pending_tasks_still_fire_after_a_restart(start: Start) -> None:
     cloud = start()
     cloud.client.create_queue(
         parent="projects/p/locations/l", queue={"name": "projects/p/locations/l/queues/q"}
@@ -48,7 +50,7 @@ def test_pending_tasks_still_fire_after_a_restart(start):
     assert cloud.client.get_task(name=task.name).dispatch_count > 0
 
 
-def test_names_and_queue_names_stay_taken_after_a_restart(start):
+def test_names_and_queue_names_stay_taken_after_a_restart(start: Start) -> None:
     cloud = start()
     queue, gone = cloud.queue(), cloud.queue("gone")
     name = cloud.task(queue, name=f"{queue}/tasks/one").name
@@ -61,7 +63,7 @@ def test_names_and_queue_names_stay_taken_after_a_restart(start):
         cloud.queue("gone")
 
 
-def test_a_queue_keeps_its_configuration_and_state(start):
+def test_a_queue_keeps_its_configuration_and_state(start: Start) -> None:
     cloud = start()
     name = cloud.queue(retry_config=RetryConfig(max_attempts=7))
     cloud.client.pause_queue(name=name)
@@ -69,7 +71,7 @@ def test_a_queue_keeps_its_configuration_and_state(start):
     assert (queue.state, queue.retry_config.max_attempts) == (Queue.State.PAUSED, 7)
 
 
-def test_a_request_id_is_remembered_over_a_restart(start):
+def test_a_request_id_is_remembered_over_a_restart(start: Start) -> None:
     cloud = start()
     queue = cloud.queue()
     task = {"http_request": {"url": "http://127.0.0.1:1/"}, "name": f"{queue}/tasks/one"}
@@ -82,14 +84,18 @@ def test_a_request_id_is_remembered_over_a_restart(start):
     assert start().client.batch_create_tasks(request=request).operation == first
 
 
+def _was_hit(cloud: Cloud, times: int) -> bool:
+    return len(cloud.target.hits) == times
+
+
 def _running(path: Path) -> int:
     """How many attempts the state file says are running."""
     with sqlite3.connect(path) as connection:
         sql = "SELECT count(*) FROM tasks_task WHERE due_us IS NULL"
-        return connection.execute(sql).fetchone()[0]
+        return int(connection.execute(sql).fetchone()[0])
 
 
-def test_what_was_in_flight_at_a_kill_is_delivered_again(cloud, tmp_path):
+def test_what_was_in_flight_at_a_kill_is_delivered_again(cloud: Cloud, tmp_path: Path) -> None:
     queue = cloud.queue(retry_config=RetryConfig(min_backoff=timedelta(seconds=1)))
     gate = Gate(cloud)
     cloud.target.script["/"].append(gate)
@@ -106,7 +112,7 @@ def test_what_was_in_flight_at_a_kill_is_delivered_again(cloud, tmp_path):
     for expected in (1, 2):
         process = subprocess.Popen([sys.executable, "-c", SERVER, state], cwd=_root())
         try:
-            cloud.until(lambda n=expected: len(cloud.target.hits) == n, f"request {expected}")
+            cloud.until(functools.partial(_was_hit, cloud, expected), f"request {expected}")
             if expected == 1:
                 assert _running(state) == 1
         finally:

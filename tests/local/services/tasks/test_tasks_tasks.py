@@ -1,29 +1,32 @@
 """Tasks as records: created, read, listed, deleted, refused."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from google.api_core import exceptions
 from google.cloud import tasks_v2
+
+from tests.local.services.tasks.tasks_cloud import Cloud
 
 QUEUE = "projects/shop/locations/europe-west1/queues/q"
 TOO_RECENT = "The task cannot be created because a task with this name existed too recently."
 FULL = tasks_v2.Task.View.FULL
 
 
-def _refusal(call, *args, **kwargs):
+def _refusal(call: Any, *args: Any, **kwargs: Any) -> Any:
     with pytest.raises(exceptions.GoogleAPICallError) as raised:
         call(*args, **kwargs)
     return raised.value.grpc_status_code.name, raised.value.message
 
 
-def _paused(cloud):
+def _paused(cloud: Cloud) -> Any:
     name = cloud.queue()
     cloud.client.pause_queue(name=name)
     return name
 
 
-def test_a_task_with_nothing_but_a_url_gets_everything_else(cloud):
+def test_a_task_with_nothing_but_a_url_gets_everything_else(cloud: Cloud) -> None:
     queue = _paused(cloud)
     task = cloud.task(queue)
     assert task.name.startswith(f"{queue}/tasks/")
@@ -33,7 +36,7 @@ def test_a_task_with_nothing_but_a_url_gets_everything_else(cloud):
     assert "first_attempt" not in task
 
 
-def test_generated_ids_are_digits_unique_and_in_no_order(cloud):
+def test_generated_ids_are_digits_unique_and_in_no_order(cloud: Cloud) -> None:
     queue = _paused(cloud)
     ids = [cloud.task(queue).name.rpartition("/")[2] for _ in range(20)]
     assert all(id_.isdigit() for id_ in ids)
@@ -41,7 +44,7 @@ def test_generated_ids_are_digits_unique_and_in_no_order(cloud):
     assert ids != sorted(ids)
 
 
-def test_create_time_is_whole_seconds_and_schedule_time_microseconds(cloud):
+def test_create_time_is_whole_seconds_and_schedule_time_microseconds(cloud: Cloud) -> None:
     queue = _paused(cloud)
     when = cloud.clock.now().replace(microsecond=123456) + timedelta(hours=1)
     task = cloud.client.create_task(
@@ -57,13 +60,13 @@ def test_create_time_is_whole_seconds_and_schedule_time_microseconds(cloud):
     assert task.dispatch_deadline == timedelta(seconds=20, milliseconds=1)
 
 
-def test_a_schedule_time_in_the_past_becomes_now(cloud):
+def test_a_schedule_time_in_the_past_becomes_now(cloud: Cloud) -> None:
     queue = _paused(cloud)
     task = cloud.task(queue, later=-3600)
     assert abs(task.schedule_time - cloud.clock.now()) < timedelta(seconds=5)
 
 
-def test_what_only_the_platform_sets_is_not_taken_from_the_caller(cloud):
+def test_what_only_the_platform_sets_is_not_taken_from_the_caller(cloud: Cloud) -> None:
     queue = _paused(cloud)
     given = tasks_v2.Task(
         http_request={"url": cloud.target.url},
@@ -78,7 +81,7 @@ def test_what_only_the_platform_sets_is_not_taken_from_the_caller(cloud):
     assert "first_attempt" not in task
 
 
-def test_the_basic_view_has_headers_and_no_body(cloud):
+def test_the_basic_view_has_headers_and_no_body(cloud: Cloud) -> None:
     queue = _paused(cloud)
     created = cloud.task(queue, body=b"secret", headers={"content-type": "text/plain"})
     basic = cloud.client.get_task(name=created.name)
@@ -92,7 +95,7 @@ def test_the_basic_view_has_headers_and_no_body(cloud):
     }
 
 
-def test_every_method_that_answers_a_task_honours_the_view(cloud):
+def test_every_method_that_answers_a_task_honours_the_view(cloud: Cloud) -> None:
     queue = _paused(cloud)
     task = tasks_v2.Task(http_request={"url": cloud.target.url, "body": b"x"})
     created = cloud.client.create_task(
@@ -103,7 +106,7 @@ def test_every_method_that_answers_a_task_honours_the_view(cloud):
     assert [t.http_request.body for t in (created, listed, ran)] == [b"x"] * 3
 
 
-def test_tasks_are_listed_a_page_at_a_time(cloud):
+def test_tasks_are_listed_a_page_at_a_time(cloud: Cloud) -> None:
     queue = _paused(cloud)
     names = sorted(cloud.task(queue).name for _ in range(3))
     pages = list(cloud.client.list_tasks(request={"parent": queue, "page_size": 2}).pages)
@@ -111,7 +114,7 @@ def test_tasks_are_listed_a_page_at_a_time(cloud):
     assert not pages[1].next_page_token
 
 
-def test_a_page_holds_a_thousand_at_most(cloud):
+def test_a_page_holds_a_thousand_at_most(cloud: Cloud) -> None:
     queue = _paused(cloud)
     url = cloud.target.url
     for _ in range(11):
@@ -125,13 +128,13 @@ def test_a_page_holds_a_thousand_at_most(cloud):
     assert [len(page.tasks) for page in pages] == [1000, 100]
 
 
-def test_a_page_token_nobody_gave_is_refused(cloud):
+def test_a_page_token_nobody_gave_is_refused(cloud: Cloud) -> None:
     queue = _paused(cloud)
     request = {"parent": queue, "page_token": "nonsense"}
     assert _refusal(cloud.client.list_tasks, request=request)[0] == "INVALID_ARGUMENT"
 
 
-def test_a_page_token_is_good_for_two_hours(cloud):
+def test_a_page_token_is_good_for_two_hours(cloud: Cloud) -> None:
     queue = _paused(cloud)
     for _ in range(2):
         cloud.task(queue)
@@ -142,19 +145,19 @@ def test_a_page_token_is_good_for_two_hours(cloud):
     assert _refusal(cloud.client.list_tasks, request=request)[0] == "INVALID_ARGUMENT"
 
 
-def test_a_negative_page_size_is_refused(cloud):
+def test_a_negative_page_size_is_refused(cloud: Cloud) -> None:
     request = {"parent": _paused(cloud), "page_size": -1}
     assert _refusal(cloud.client.list_tasks, request=request)[0] == "INVALID_ARGUMENT"
 
 
-def test_a_pending_name_is_taken(cloud):
+def test_a_pending_name_is_taken(cloud: Cloud) -> None:
     queue = _paused(cloud)
     cloud.task(queue, name=f"{queue}/tasks/one")
     refusal = _refusal(cloud.task, queue, name=f"{queue}/tasks/one")
     assert refusal == ("ALREADY_EXISTS", "Requested entity already exists")
 
 
-def test_a_completed_name_stays_taken_for_an_hour(cloud):
+def test_a_completed_name_stays_taken_for_an_hour(cloud: Cloud) -> None:
     queue = cloud.queue()
     name = f"{queue}/tasks/one"
     cloud.task(queue, name=name)
@@ -166,21 +169,21 @@ def test_a_completed_name_stays_taken_for_an_hour(cloud):
     assert cloud.task(queue, name=name).name == name
 
 
-def test_a_deleted_name_stays_taken(cloud):
+def test_a_deleted_name_stays_taken(cloud: Cloud) -> None:
     queue = _paused(cloud)
     task = cloud.task(queue, name=f"{queue}/tasks/one")
     cloud.client.delete_task(name=task.name)
     assert _refusal(cloud.task, queue, name=task.name) == ("ALREADY_EXISTS", TOO_RECENT)
 
 
-def test_a_purged_name_stays_taken(cloud):
+def test_a_purged_name_stays_taken(cloud: Cloud) -> None:
     queue = _paused(cloud)
     task = cloud.task(queue, name=f"{queue}/tasks/one")
     cloud.client.purge_queue(name=queue)
     assert _refusal(cloud.task, queue, name=task.name) == ("ALREADY_EXISTS", TOO_RECENT)
 
 
-def test_an_exhausted_name_stays_taken(cloud):
+def test_an_exhausted_name_stays_taken(cloud: Cloud) -> None:
     queue = cloud.queue(retry_config=tasks_v2.RetryConfig(max_attempts=1))
     cloud.target.script["/"].append(500)
     task = cloud.task(queue, name=f"{queue}/tasks/one")
@@ -188,7 +191,7 @@ def test_an_exhausted_name_stays_taken(cloud):
     assert _refusal(cloud.task, queue, name=task.name) == ("ALREADY_EXISTS", TOO_RECENT)
 
 
-def test_a_reset_frees_every_name(cloud):
+def test_a_reset_frees_every_name(cloud: Cloud) -> None:
     queue = cloud.queue()
     cloud.target.script["/"].append(500)
     task = cloud.task(queue, name=f"{queue}/tasks/one")
@@ -196,11 +199,11 @@ def test_a_reset_frees_every_name(cloud):
     assert cloud.task(queue, name=task.name, later=60).dispatch_count == 0
 
 
-async def _call(function):
+async def _call(function: Any) -> None:
     function()
 
 
-def test_a_task_named_under_another_queue_is_refused(cloud):
+def test_a_task_named_under_another_queue_is_refused(cloud: Cloud) -> None:
     queue = _paused(cloud)
     refusal = _refusal(cloud.task, queue, name=f"{queue}-other/tasks/one")
     assert refusal == (
@@ -211,7 +214,7 @@ def test_a_task_named_under_another_queue_is_refused(cloud):
 
 
 @pytest.mark.parametrize("id_", ["not a valid id", "x" * 501, "", "dot.", "a/b", "line\n", "ü"])
-def test_a_bad_task_id_is_refused_with_a_link(cloud, id_):
+def test_a_bad_task_id_is_refused_with_a_link(cloud: Cloud, id_: str) -> None:
     queue = _paused(cloud)
     with pytest.raises(exceptions.InvalidArgument) as raised:
         cloud.task(queue, name=f"{queue}/tasks/{id_}")
@@ -222,12 +225,12 @@ def test_a_bad_task_id_is_refused_with_a_link(cloud, id_):
     assert raised.value.details[0].links[0].description == "Definition of task ID"
 
 
-def test_a_task_id_may_have_five_hundred_characters(cloud):
+def test_a_task_id_may_have_five_hundred_characters(cloud: Cloud) -> None:
     queue = _paused(cloud)
     assert cloud.task(queue, name=f"{queue}/tasks/{'x_-9' * 125}")
 
 
-def test_something_that_is_no_task_name_is_refused(cloud):
+def test_something_that_is_no_task_name_is_refused(cloud: Cloud) -> None:
     assert _refusal(cloud.client.get_task, name="one")[0] == "INVALID_ARGUMENT"
 
 
@@ -244,18 +247,18 @@ def test_something_that_is_no_task_name_is_refused(cloud):
         ("http://a.test/" + "ü" * 400, "HttpRequest.url must be at most 2083 characters."),
     ],
 )
-def test_a_bad_url_is_refused(cloud, url, text):
+def test_a_bad_url_is_refused(cloud: Cloud, url: str, text: str) -> None:
     task = tasks_v2.Task(http_request={"url": url})
     refusal = _refusal(cloud.client.create_task, parent=_paused(cloud), task=task)
     assert refusal == ("INVALID_ARGUMENT", text)
 
 
 @pytest.mark.parametrize("path", ["/%zz", "/" + "x" * 2000])
-def test_a_strange_but_possible_url_is_accepted(cloud, path):
+def test_a_strange_but_possible_url_is_accepted(cloud: Cloud, path: str) -> None:
     assert cloud.task(_paused(cloud), path)
 
 
-def test_a_task_without_a_target_is_refused(cloud):
+def test_a_task_without_a_target_is_refused(cloud: Cloud) -> None:
     refusal = _refusal(cloud.client.create_task, parent=_paused(cloud), task=tasks_v2.Task())
     assert refusal[0] == "INVALID_ARGUMENT"
 
@@ -264,7 +267,7 @@ def test_a_task_without_a_target_is_refused(cloud):
     ("method", "ok"),
     [("POST", True), ("PUT", True), ("PATCH", True), ("GET", False), ("DELETE", False)],
 )
-def test_only_post_put_and_patch_may_have_a_body(cloud, method, ok):
+def test_only_post_put_and_patch_may_have_a_body(cloud: Cloud, method: str, ok: bool) -> None:
     queue = _paused(cloud)
     if ok:
         assert cloud.task(queue, http_method=method, body=b"x")
@@ -275,7 +278,9 @@ def test_only_post_put_and_patch_may_have_a_body(cloud, method, ok):
 
 
 @pytest.mark.parametrize(("seconds", "ok"), [(14, False), (15, True), (1800, True), (1801, False)])
-def test_a_dispatch_deadline_is_fifteen_seconds_to_thirty_minutes(cloud, seconds, ok):
+def test_a_dispatch_deadline_is_fifteen_seconds_to_thirty_minutes(
+    cloud: Cloud, seconds: int, ok: bool
+) -> None:
     queue = _paused(cloud)
     deadline = timedelta(seconds=seconds)
     if ok:
@@ -287,19 +292,19 @@ def test_a_dispatch_deadline_is_fifteen_seconds_to_thirty_minutes(cloud, seconds
         )
 
 
-def test_a_task_holds_a_hundred_kilobytes_headers_included(cloud):
+def test_a_task_holds_a_hundred_kilobytes_headers_included(cloud: Cloud) -> None:
     queue = _paused(cloud)
     assert cloud.task(queue, body=b"x" * (100 * 1024 - 10), headers={"X-Abc": "12345"})
     refusal = _refusal(cloud.task, queue, body=b"x" * (100 * 1024 - 9), headers={"X-Abc": "12345"})
     assert refusal == ("INVALID_ARGUMENT", "Task size too large")
 
 
-def test_headers_are_less_than_eighty_kilobytes(cloud):
+def test_headers_are_less_than_eighty_kilobytes(cloud: Cloud) -> None:
     refusal = _refusal(cloud.task, _paused(cloud), headers={"X-Long": "x" * 80 * 1024})
     assert refusal[0] == "INVALID_ARGUMENT"
 
 
-def test_a_schedule_time_is_thirty_days_ahead_at_most(cloud):
+def test_a_schedule_time_is_thirty_days_ahead_at_most(cloud: Cloud) -> None:
     queue = _paused(cloud)
     assert cloud.task(queue, later=30 * 86400 - 5)
     assert _refusal(cloud.task, queue, later=30 * 86400 + 3600)[0] == "INVALID_ARGUMENT"
@@ -312,12 +317,12 @@ def test_a_schedule_time_is_thirty_days_ahead_at_most(cloud):
     )
 
 
-def test_a_token_needs_a_service_account(cloud):
+def test_a_token_needs_a_service_account(cloud: Cloud) -> None:
     refusal = _refusal(cloud.task, _paused(cloud), oidc_token={"audience": "x"})
     assert refusal[0] == "INVALID_ARGUMENT"
 
 
-def test_a_tasks_own_retry_configuration_is_checked(cloud):
+def test_a_tasks_own_retry_configuration_is_checked(cloud: Cloud) -> None:
     queue = _paused(cloud)
     retry = tasks_v2.RetryConfig(max_attempts=-2)
     assert _refusal(cloud.task, queue, retry_config=retry) == (
@@ -327,13 +332,13 @@ def test_a_tasks_own_retry_configuration_is_checked(cloud):
 
 
 @pytest.mark.parametrize("method", ["get_task", "delete_task", "run_task"])
-def test_an_unknown_task_is_not_found(cloud, method):
+def test_an_unknown_task_is_not_found(cloud: Cloud, method: str) -> None:
     name = f"{_paused(cloud)}/tasks/unknown"
     refusal = _refusal(getattr(cloud.client, method), name=name)
     assert refusal == ("NOT_FOUND", "Requested entity was not found.")
 
 
-def test_a_task_just_deleted_is_remembered_by_get(cloud):
+def test_a_task_just_deleted_is_remembered_by_get(cloud: Cloud) -> None:
     task = cloud.task(_paused(cloud))
     cloud.client.delete_task(name=task.name)
     assert _refusal(cloud.client.get_task, name=task.name) == (
@@ -343,20 +348,20 @@ def test_a_task_just_deleted_is_remembered_by_get(cloud):
     )
 
 
-def test_a_task_is_deleted_once(cloud):
+def test_a_task_is_deleted_once(cloud: Cloud) -> None:
     task = cloud.task(_paused(cloud))
     cloud.client.delete_task(name=task.name)
     assert _refusal(cloud.client.delete_task, name=task.name)[0] == "NOT_FOUND"
 
 
-def test_a_deleted_task_never_fires(cloud):
+def test_a_deleted_task_never_fires(cloud: Cloud) -> None:
     task = cloud.task(cloud.queue(), later=60)
     cloud.client.delete_task(name=task.name)
     cloud.advance(120)
     assert not cloud.target.hits
 
 
-def test_a_task_is_gone_thirty_one_days_after_its_creation(cloud):
+def test_a_task_is_gone_thirty_one_days_after_its_creation(cloud: Cloud) -> None:
     queue = _paused(cloud)
     cloud.task(queue)
     cloud.advance(31 * 86400 - 60)

@@ -2,14 +2,17 @@
 
 import asyncio
 import time
+from typing import Any
 
 import jwt
 import pytest
 
+from tests.local.services.tasks.tasks_cloud import Cloud
+
 EMAIL = "tasks@shop.iam.gserviceaccount.com"
 
 
-def _claims(cloud, hit, audience):
+def _claims(cloud: Cloud, hit: Any, audience: Any) -> Any:
     scheme, _, token = hit.headers["Authorization"].partition(" ")
     assert scheme == "Bearer"
     header = jwt.get_unverified_header(token)
@@ -18,13 +21,13 @@ def _claims(cloud, hit, audience):
     return jwt.decode(token, key, algorithms=["RS256"], audience=audience)
 
 
-def _sent(cloud, path="/work", **token):
+def _sent(cloud: Cloud, path: str = "/work", **token: Any) -> Any:
     cloud.task(cloud.queue(), path, oidc_token={"service_account_email": EMAIL, **token})
     cloud.idle()
     return cloud.target.hits[-1]
 
 
-def test_the_default_audience_is_the_whole_url(cloud):
+def test_the_default_audience_is_the_whole_url(cloud: Cloud) -> None:
     hit = _sent(cloud, "/work?a=1&b=2")
     claims = _claims(cloud, hit, f"{cloud.target.url}/work?a=1&b=2")
     assert (claims["iss"], claims["email"]) == (cloud.issuer.url, EMAIL)
@@ -32,15 +35,15 @@ def test_the_default_audience_is_the_whole_url(cloud):
     assert claims["iat"] <= time.time() < claims["exp"]
 
 
-def test_a_given_audience_is_used(cloud):
+def test_a_given_audience_is_used(cloud: Cloud) -> None:
     hit = _sent(cloud, audience="https://shop.test")
     assert _claims(cloud, hit, "https://shop.test")["aud"] == "https://shop.test"
     with pytest.raises(jwt.InvalidAudienceError):
         _claims(cloud, hit, f"{cloud.target.url}/work")
 
 
-def test_every_attempt_has_a_token_of_its_own_time(cloud):
-    async def refuse_a_second_later(request):
+def test_every_attempt_has_a_token_of_its_own_time(cloud: Cloud) -> None:
+    async def refuse_a_second_later(request: Any) -> Any:
         token = request.headers["Authorization"].removeprefix("Bearer ")
         issued = jwt.decode(token, options={"verify_signature": False})["iat"]
         while int(time.time()) <= issued:
@@ -54,7 +57,7 @@ def test_every_attempt_has_a_token_of_its_own_time(cloud):
     assert again > first
 
 
-def test_a_token_replaces_the_callers_authorization(cloud):
+def test_a_token_replaces_the_callers_authorization(cloud: Cloud) -> None:
     token = {"service_account_email": EMAIL}
     cloud.task(cloud.queue(), headers={"authorization": "Bearer mine"}, oidc_token=token)
     cloud.idle()
@@ -62,13 +65,13 @@ def test_a_token_replaces_the_callers_authorization(cloud):
     assert value != "Bearer mine"
 
 
-def test_without_a_token_the_callers_authorization_is_sent(cloud):
+def test_without_a_token_the_callers_authorization_is_sent(cloud: Cloud) -> None:
     cloud.task(cloud.queue(), headers={"Authorization": "Bearer mine"})
     cloud.idle()
     assert cloud.target.hits[0].headers["Authorization"] == "Bearer mine"
 
 
-def test_a_queues_token_overrides_its_tasks(cloud):
+def test_a_queues_token_overrides_its_tasks(cloud: Cloud) -> None:
     override = {"oidc_token": {"service_account_email": "queue@x.test", "audience": "queue"}}
     queue = cloud.queue(http_target=override)
     cloud.task(queue, oidc_token={"service_account_email": EMAIL, "audience": "task"})

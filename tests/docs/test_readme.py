@@ -2,34 +2,18 @@
 
 import re
 import subprocess
-from pathlib import Path
 
-import pytest
+from tests.docs.scratch import ROOT
+from tests.docs.test_contributing import ROOMS
+from tests.test_architecture import MAY_IMPORT
 
-from common.process.variables import VARIABLES
-
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-
-
-def test_every_setting_is_in_the_readme_with_its_default_and_meaning() -> None:
-    rows = re.findall(r"^\| `([A-Z_]+)` \| (?:`([^`]*)`)? ?\| (.+) \|$", README, re.MULTILINE)
-    told = {name: (default, meaning) for name, default, meaning in rows}
-    known = {
-        name: (variable.default or "", variable.meaning) for name, variable in VARIABLES.items()
-    }
-    assert told == known
 
 
 def test_every_function_is_in_the_readme() -> None:
     files = {path.stem for path in (ROOT / "functions").glob("*.py")} - {"__init__"}
     told = set(re.findall(r"^\| `([a-z]+)` \| (?:Pub/Sub|Cloud)", README, re.MULTILINE))
     assert told == files
-
-
-@pytest.mark.parametrize("name", sorted(set(re.findall(r"`(\w[\w./-]*/[\w./-]*)`", README))))
-def test_every_path_in_the_readme_exists(name: str) -> None:
-    assert (ROOT / name.removeprefix("./")).exists()
 
 
 def test_every_verb_of_the_local_cloud_in_the_readme_is_in_its_help() -> None:
@@ -47,6 +31,21 @@ def test_every_command_of_deploy_sh_in_the_readme_is_in_its_help() -> None:
         assert f"`{command}`" in README or f"deploy.sh {command}" in README
 
 
+def test_the_table_of_rooms_is_that_of_the_architecture() -> None:
+    rows = re.findall(r"^\| `([\w./]+)` \| [^|]+ \| ([^|]+) \|$", README, re.MULTILINE)
+    told = {
+        name.removesuffix(".py").strip("/"): set(re.findall(r"`(\w+)`", it)) for name, it in rows
+    }
+    others = {name: allowed - {name} for name, allowed in MAY_IMPORT.items()}
+    assert {name: told[name] for name in others} == others
+
+
+def test_the_rooms_of_common_are_in_the_order_of_their_imports() -> None:
+    told = re.search(r"`common/` \| ([^|]+) \|", README)
+    assert told
+    assert re.findall(r"\w+", told[1]) == list(ROOMS)
+
+
 def test_the_promise_about_outside_effects_is_in_these_words() -> None:
     promise = (
         "With one that does not (SMTP): once, unless we cannot learn or record the provider's yes "
@@ -58,7 +57,7 @@ def test_the_promise_about_outside_effects_is_in_these_words() -> None:
 
 
 def test_the_readme_stays_short() -> None:
-    assert len(README.splitlines()) <= 190
+    assert len(README.splitlines()) <= 160
 
 
 def _run(*arguments: str) -> str:

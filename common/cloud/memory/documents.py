@@ -1,0 +1,217 @@
+"""Firestore in memory: documents in a dictionary, and a clock that the test moves.
+
+Differs from the service in this:
+
+- no indexes: a query that needs a composite index, which nobody has made, is answered
+- values are what `common.cloud.firestore` exports and Python has; geo points, references to
+  documents, vectors and the other transforms are refused
+- which filters may be combined, and how large a commit may be, is not checked
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from common.cloud.firestore import (
+    MAX_ID_BYTES,
+    Create,
+    Delete,
+    Filter,
+    Snapshot,
+    Update,
+    Write,
+    is_by_id,
+)
+from common.cloud.memory import fields, queries
+from common.cloud.memory.fields import Fields
+from common.cloud.memory.mishaps import Mishap, befalling
+from common.errors import PermanentError, RefusedError, TransientError
+
+MICROSECOND = timedelta(microseconds=1)
+EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
+"""When the clock begins, unless the test says otherwise."""
+
+
+@dataclass(frozen=True)
+class _Document:
+    """A stored document; neither it nor its fields are ever changed."""
+
+    fields: Fields
+    update_time: datetime
+
+
+class MemoryFirestore:
+    """A `Backend` of `common.cloud.firestore` for tests: see `firestore.using`.
+
+    A commit checks every precondition and applies all writes or none, and takes one microsecond;
+    otherwise time passes when the test says so (`advance`).
+    """
+
+    def __init__(self, now: datetime = EPOCH) -> None:
+        self.now = now
+        """The server's clock."""
+        self.mishaps: list[Mishap] = []
+        """What befalls the next commits, one mishap each; when the list is empty, nothing."""
+        self.failing_reads = 0
+        """How many of the next reads and queries fail with TransientError."""
+        self.commits = 0
+        """How many commits were tried."""
+        self.reads = 0
+        """How many reads and queries were tried."""
+        self.written: list[str] = []
+        """The path of every write that was applied, in order."""
+        self._documents: dict[str, _Document] = {}
+        self._lock = threading.RLock()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        with self._lock:
+            self.now += timedelta(seconds=seconds)
+
+    def monotonic(self) -> float:
+        """Seconds on a monotonic clock of a process whose time passes as the server's does."""
+        return self.now.timestamp()
+
+    def documents(self, collection: str | None = None) -> dict[str, dict[str, Any]]:
+        """The fields of the documents directly in a collection, or of all documents, by path."""
+        with self._lock:
+            return {
+                path: fields.copied(document.fields)
+                for path, document in sorted(self._documents.items())
+                if collection is None or path.rpartition("/")[0] == collection
+            }
+
+    def clear(self) -> None:
+        """Remove all documents."""
+        with self._lock:
+            self._documents.clear()
+
+    # Backend
+
+    def read_all(self, paths: Sequence[str]) -> list[Snapshot]:
+        """See `Backend`."""
+        with self._lock:
+            self._read()
+            for path in paths:
+                _check_path(path)
+            return [self._snapshot(path) for path in paths]
+
+    def commit(self, writes: Sequence[Write]) -> datetime:
+        """See `Backend`."""
+        with self._lock:
+            self.commits += 1
+            with befalling(self.mishaps):
+                try:
+                    return self._apply(writes)
+                except (TypeError, ValueError) as error:
+                    raise PermanentError(f"these writes can never be stored: {error}") from error
+
+    def query(
+        self, collection: str, filters: Sequence[Filter], limit: int | None, after: str | None
+    ) -> Iterator[Snapshot]:
+        """See `Backend`. The documents are those of the moment of the call."""
+        with self._lock:
+            self._read()
+            _check_path(f"{collection}/x")
+            documents = self._in(collection)
+            try:
+                found = queries.selected(documents, filters)
+            except (TypeError, ValueError) as error:
+                raise PermanentError(f"{collection} can never be asked this: {error}") from error
+            if after is not None and is_by_id(filters):
+                found = [name for name in found if name.encode() > after.encode()]
+            snapshots = [self._snapshot(f"{collection}/{name}") for name in islice(found, limit)]
+        return iter(snapshots)
+
+    def _read(self) -> None:
+        self.reads += 1
+        if self.failing_reads:
+            self.failing_reads -= 1
+            raise TransientError("a read failed")
+
+    def _in(self, collection: str) -> dict[str, Fields]:
+        split = ((path.rpartition("/"), it) for path, it in self._documents.items())
+        return {name: it.fields for (parent, _, name), it in split if parent == collection}
+
+    def _snapshot(self, path: str) -> Snapshot:
+        found = self._documents.get(path)
+        return Snapshot(
+            path=path,
+            data=fields.copied(found.fields) if found else {},
+            update_time=found.update_time if found else None,
+            read_time=fields.timestamp(self.now),
+        )
+
+    def _apply(self, writes: Sequence[Write]) -> datetime:
+        _check_together(writes)
+        changes = [None if isinstance(it, Delete) else fields.change(it) for it in writes]
+        time = fields.timestamp(self.now + MICROSECOND)
+        after: dict[str, Fields | None] = {}
+        for write, change in zip(writes, changes, strict=True):
+            before = self._documents.get(write.path)
+            present = after.get(write.path, before.fields if before else None)
+            _check_precondition(write, present, before)
+            after[write.path] = fields.apply(change, present, time) if change else None
+        for path, present in after.items():
+            if present is not None:
+                fields.check_size(path, present)
+        for path, present in after.items():
+            self._store(path, present, time)
+        self.written += [write.path for write in writes]
+        self.now += MICROSECOND
+        return time
+
+    def _store(self, path: str, present: Fields | None, time: datetime) -> None:
+        before = self._documents.get(path)
+        if present is None:
+            self._documents.pop(path, None)
+        elif before is None or not fields.is_same(before.fields, present):
+            # What changes nothing leaves the update time as it was.
+            self._documents[path] = _Document(present, time)
+
+
+def _check_precondition(write: Write, present: Fields | None, before: _Document | None) -> None:
+    """What the write requires of the document, the earlier writes of the commit included."""
+    if isinstance(write, Create) and present is not None:
+        raise RefusedError(f"{write.path} exists already")
+    if not isinstance(write, Update):
+        return
+    if before is None or before.update_time != write.update_time:
+        if before is not None and write.update_time > before.update_time:
+            raise PermanentError(f"{write.path} was never written at {write.update_time}")
+        raise RefusedError(f"{write.path} was not last written at {write.update_time}")
+
+
+def _check_together(writes: Sequence[Write]) -> None:
+    """Refuse writes of one document whose preconditions can never hold together."""
+    first: dict[str, Write] = {}
+    last: dict[str, Write] = {}
+    for write in writes:
+        _check_path(write.path)
+        if (earlier := last.get(write.path)) is not None:
+            _check_pair(first[write.path], earlier, write)
+        first.setdefault(write.path, write)
+        last[write.path] = write
+
+
+def _check_pair(first: Write, earlier: Write, later: Write) -> None:
+    if isinstance(later, Create) and not isinstance(earlier, Delete):
+        raise PermanentError(f"{later.path} is written, then created, in one commit")
+    if not isinstance(later, Update):
+        return
+    required = first.update_time if isinstance(first, Update) else None
+    if isinstance(earlier, Delete) or required != later.update_time:
+        raise PermanentError(f"{later.path} is written by two writes that exclude each other")
+
+
+def _check_path(path: str) -> None:
+    names = path.split("/")
+    if len(names) % 2:
+        raise PermanentError(f"{path!r:.200} is no path of a document")
+    for name in names:
+        is_reserved = len(name) > 4 and name.startswith("__") and name.endswith("__")
+        if not 0 < len(name.encode()) <= MAX_ID_BYTES or name in (".", "..") or is_reserved:
+            raise PermanentError(f"{name!r:.100} is no id")

@@ -1,0 +1,68 @@
+"""Cloud Tasks in memory: created tasks, by name."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import get_args
+
+from common.cloud.memory.mishaps import TaskMishap, befalling
+from common.cloud.tasks import (
+    FURTHEST,
+    LONGEST_DEADLINE,
+    SHORTEST_DEADLINE,
+    Made,
+    Task,
+    encoded_body,
+    name,
+)
+from common.errors import PermanentError, RefusedError
+
+
+class MemoryTasks:
+    """A `Backend` of `common.cloud.tasks` for tests: see `tasks.using`.
+
+    Nothing delivers the tasks: a test looks at them, or takes them out (`take`) and calls whatever
+    they are for. Queues need not exist. A name that was used is never forgotten.
+    """
+
+    def __init__(self, *, now: Callable[[], datetime] | None = None) -> None:
+        """`now` is the service's clock; without one, no task is too far ahead."""
+        self.tasks: dict[str, Task] = {}
+        """The tasks that were created and not taken: by queue and name, in order of creation."""
+        self.mishaps: list[TaskMishap] = []
+        """What befalls the next creations, one mishap each; when the list is empty, nothing."""
+        self._now = now
+        self._used: set[str] = set()
+        self._lock = threading.Lock()
+
+    def take(self) -> list[Task]:
+        """The tasks in the order of creation; they are gone then, but their names stay used."""
+        with self._lock:
+            taken = list(self.tasks.values())
+            self.tasks.clear()
+            return taken
+
+    def create(self, task: Task) -> Made:
+        """See `Backend`."""
+        self._check(task)
+        with self._lock:
+            try:
+                with befalling(self.mishaps, get_args(TaskMishap)):
+                    return self._create(task)
+            except RefusedError:
+                return "existed"
+
+    def _create(self, task: Task) -> Made:
+        used = f"{task.queue}/{name(task.identity)}"
+        if used in self._used:
+            return "existed"
+        self._used.add(used)
+        self.tasks[used] = task
+        return "created"
+
+    def _check(self, task: Task) -> None:
+        encoded_body(task)
+        if not SHORTEST_DEADLINE <= task.deadline <= LONGEST_DEADLINE:
+            raise PermanentError(f"a task's deadline is {task.deadline}")
+        if self._now and task.at and task.at > self._now() + FURTHEST:
+            raise PermanentError(f"a task at {task.at} is further ahead than {FURTHEST}")

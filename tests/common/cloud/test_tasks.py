@@ -1,0 +1,187 @@
+"""Tasks: what the service is asked for, and what its refusals mean."""
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from google.api_core import exceptions as google
+from google.cloud import tasks_v2
+
+from common.cloud import tasks
+from common.cloud.tasks import MAX_BODY, PARALLEL, Task
+from common.errors import PermanentError, TransientError
+from tests.common.logged import entries, entry
+
+Log = pytest.CaptureFixture[str]
+QUEUE = "projects/shop/locations/europe-west1/queues/reminders"
+TASK = Task(
+    queue="reminders",
+    url="https://reminder.example.com/",
+    body={"n": 1, "name": "ü"},
+    identity=("reminders", "r-1", "7"),
+    audience="https://reminder.example.com",
+)
+
+
+@dataclass
+class Service:
+    """As much of Google's client as is used: it keeps what it is asked for, or refuses it."""
+
+    refusals: dict[str, Exception] = field(default_factory=dict)
+    """By the name of the task that is refused."""
+    made: list[tasks_v2.Task] = field(default_factory=list)
+    options: list[dict[str, Any]] = field(default_factory=list)
+
+    queue_path = staticmethod(tasks_v2.CloudTasksClient.queue_path)
+
+    def create_task(self, *, parent: str, task: tasks_v2.Task, **options: Any) -> None:
+        self.options.append({"parent": parent, **options})
+        if error := self.refusals.get(task.name.rpartition("/")[2]):
+            raise error
+        self.made.append(task)
+
+
+@pytest.fixture(autouse=True)
+def service(environment: pytest.MonkeyPatch) -> Service:
+    made = Service()
+    environment.setattr(tasks, "client", lambda: made)
+    return made
+
+
+def refused(service: Service, error: Exception) -> str:
+    """Enqueue a task that the service refuses so; what that raises."""
+    service.refusals[tasks.name(TASK.identity)] = error
+    try:
+        return tasks.enqueue(TASK)
+    except (PermanentError, TransientError) as raised:
+        return f"{type(raised).__name__}: {raised}"
+
+
+def test_a_name_is_a_hash_of_what_makes_the_task_one() -> None:
+    assert tasks.name(("a", "b")) == tasks.name(("a", "b"))
+    names = {tasks.name(it) for it in (("a", "b"), ("ab",), ("a", "b", ""), ("b", "a"), ("a/b",))}
+    assert len(names) == 5
+    assert all(len(name) == 64 and name.isalnum() for name in names)
+
+
+def test_a_task_is_a_post_of_json_to_its_url(service: Service) -> None:
+    assert tasks.enqueue(replace(TASK, headers={"Idempotency-Key": "k"})) == "created"
+    (made,) = service.made
+    asked = made.http_request
+    assert (asked.url, asked.http_method) == (TASK.url, tasks_v2.HttpMethod.POST)
+    assert json.loads(asked.body) == TASK.body
+    assert asked.headers == {"Content-Type": "application/json", "Idempotency-Key": "k"}
+
+
+def test_a_task_has_its_name_on_its_queue(service: Service) -> None:
+    tasks.enqueue(TASK)
+    (made,) = service.made
+    assert made.name == f"{QUEUE}/tasks/{tasks.name(TASK.identity)}"
+    assert service.options[0]["parent"] == QUEUE
+
+
+def test_a_task_is_called_with_a_token_of_the_tasks_account_for_its_audience(
+    service: Service,
+) -> None:
+    tasks.enqueue(TASK)
+    token = service.made[0].http_request.oidc_token
+    assert token.service_account_email == "tasks@shop.iam.gserviceaccount.com"
+    assert token.audience == "https://reminder.example.com"
+
+
+def test_a_task_is_due_now_or_at_its_time(service: Service) -> None:
+    at = datetime(2030, 1, 1, tzinfo=UTC)
+    tasks.enqueue(TASK)
+    tasks.enqueue(replace(TASK, at=at, identity=("later",)))
+    now, later = service.made
+    assert "schedule_time" not in now
+    assert later.schedule_time == at
+
+
+def test_an_attempt_has_a_minute_unless_the_task_says_otherwise(service: Service) -> None:
+    tasks.enqueue(TASK)
+    tasks.enqueue(replace(TASK, deadline=timedelta(minutes=10)))
+    assert [made.dispatch_deadline.total_seconds() for made in service.made] == [60, 600]
+
+
+def test_a_call_is_repeated_and_ends_within_its_time(service: Service) -> None:
+    """A named task can be created again: the second time it exists."""
+    tasks.enqueue(TASK)
+    (options,) = service.options
+    assert options["timeout"] == tasks.RPC_TIMEOUT
+    retried = [google.ServiceUnavailable, google.TooManyRequests, google.GatewayTimeout]
+    assert all(options["retry"]._predicate(error("x")) for error in retried)
+    assert not options["retry"]._predicate(google.InvalidArgument("x"))
+
+
+def test_a_body_of_the_largest_size_is_taken_and_a_larger_one_never(service: Service) -> None:
+    tasks.enqueue(replace(TASK, body={"x": "x" * (MAX_BODY - len('{"x": ""}'))}))
+    with pytest.raises(PermanentError, match="a task's body has 100001 bytes, more than 100000"):
+        tasks.enqueue(replace(TASK, body={"x": "x" * (MAX_BODY - len('{"x": ""}') + 1)}))
+    assert len(service.made) == 1
+
+
+def test_a_task_that_exists_is_there(service: Service) -> None:
+    assert refused(service, google.AlreadyExists("x")) == "existed"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        google.NotFound,
+        google.FailedPrecondition,
+        google.Forbidden,
+        google.PermissionDenied,
+        google.ServiceUnavailable,
+        google.TooManyRequests,
+        google.DeadlineExceeded,
+        google.InternalServerError,
+        google.Unknown,
+    ],
+)
+def test_what_may_pass_is_worth_another_try(service: Service, error: type[Exception]) -> None:
+    """A queue is missing for a while after it was made, and rights take time to spread."""
+
+    assert refused(service, error("away")).startswith(
+        "TransientError: cannot enqueue on reminders: "
+    )
+
+
+def test_retries_that_have_used_up_their_time_are_worth_another_try(service: Service) -> None:
+    said = refused(service, google.RetryError("timeout", cause=google.ServiceUnavailable("away")))
+    assert said.startswith("TransientError: cannot enqueue on reminders: timeout")
+
+
+def test_only_a_task_that_is_wrong_in_itself_is_refused_for_good(service: Service) -> None:
+    said = refused(service, google.InvalidArgument("no such scheme"))
+    assert said == "PermanentError: cannot enqueue on reminders: 400 no such scheme"
+
+
+def test_several_are_all_tried_and_the_first_error_is_raised(service: Service) -> None:
+    several = [replace(TASK, identity=(str(number),)) for number in range(2 * PARALLEL)]
+    service.refusals = {
+        tasks.name(("3",)): google.ServiceUnavailable("third"),
+        tasks.name(("5",)): google.InvalidArgument("fifth"),
+    }
+    with pytest.raises(TransientError, match="third"):
+        tasks.enqueue_all(several)
+    assert len(service.made) == 2 * PARALLEL - 2
+
+
+def test_of_several_it_is_told_in_their_order_which_existed(service: Service) -> None:
+    several = [replace(TASK, identity=(str(number),)) for number in range(3)]
+    service.refusals = {tasks.name(("1",)): google.AlreadyExists("x")}
+    assert tasks.enqueue_all(several) == ["created", "existed", "created"]
+
+
+def test_the_log_says_whether_a_task_waits_and_whether_it_was_there(
+    service: Service, capfd: Log
+) -> None:
+    tasks.enqueue(TASK)
+    found = entry(capfd)
+    assert (found["action"], found["queue"], found["existed"]) == ("enqueued", "reminders", False)
+    service.refusals = {tasks.name(TASK.identity): google.AlreadyExists("x")}
+    tasks.enqueue(replace(TASK, at=datetime(2030, 1, 1, tzinfo=UTC)))
+    assert [(it["action"], it["existed"]) for it in entries(capfd)] == [("scheduled", True)]

@@ -1,0 +1,156 @@
+"""Calls to others over HTTP: one POST with its key, to where the setting says and nowhere else."""
+
+import json
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from common.errors import PermanentError, TransientError
+from common.outside import http
+from tests.common.web_server import Answer, Asked, serving
+
+BODY = {"to": "ada", "n": 1}
+
+
+@pytest.fixture(autouse=True)
+def _connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None that an earlier test has opened."""
+    monkeypatch.setattr(http, "_thread", threading.local())
+
+
+def post(answer: Answer, key: str = "k-1", headers: Mapping[str, str] | None = None) -> Asked:
+    """Post to a server that answers so; what it was asked."""
+    with serving(lambda asked: answer) as other:
+        http.post_json(f"{other.url}/send?a=1", BODY, key=key, headers=headers)
+    (asked,) = other.asked
+    return asked
+
+
+def test_the_body_is_posted_as_json() -> None:
+    asked = post(Answer(status=202))
+    assert (asked.method, asked.path, json.loads(asked.body)) == ("POST", "/send?a=1", BODY)
+    assert asked.headers["content-type"] == "application/json"
+
+
+def test_the_key_is_the_idempotency_key() -> None:
+    assert post(Answer()).headers["idempotency-key"] == "k-1"
+
+
+def test_no_header_of_the_callers_takes_the_place_of_the_key() -> None:
+    asked = post(Answer(), headers={"Idempotency-Key": "other", "X-More": "1"})
+    assert (asked.headers["idempotency-key"], asked.headers["x-more"]) == ("k-1", "1")
+
+
+@pytest.mark.parametrize("key", ["schlüssel", "a\r\nX-Evil: 1", "k" * 201, "a b", "", "\ud800"])
+def test_a_key_that_no_header_can_carry_is_hashed(key: str) -> None:
+    sent = post(Answer(), key).headers["idempotency-key"]
+    assert len(sent) == 64
+    assert sent == http.header_key(key) != http.header_key("k-1")
+
+
+@pytest.mark.parametrize("key", ["k", "k" * 200, "order:o-1/confirmation!~"])
+def test_a_short_key_of_ascii_stays_readable(key: str) -> None:
+    assert http.header_key(key) == key
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(400, PermanentError), (429, TransientError), (503, TransientError)]
+)
+def test_a_refusal_says_what_the_other_side_said(status: int, error: type[Exception]) -> None:
+    with pytest.raises(error, match=rf"answered {status}: no such user$"):
+        post(Answer(status=status, body=b"no such user"))
+
+
+def test_of_a_long_refusal_only_the_beginning_is_kept() -> None:
+    with pytest.raises(PermanentError) as refused:
+        post(Answer(status=400, body=b"x" * 1_000_000))
+    assert str(refused.value).endswith(": " + "x" * 500)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_not_followed(status: int) -> None:
+    with serving(lambda asked: Answer()) as elsewhere:
+        with pytest.raises(PermanentError, match=str(status)):
+            post(Answer(status=status, headers={"Location": elsewhere.url}))
+        assert elsewhere.asked == []
+
+
+def test_a_connection_closed_without_an_answer_is_worth_another_try() -> None:
+    with pytest.raises(TransientError):
+        post(Answer(status=0))
+
+
+def test_whoever_is_down_is_worth_another_try() -> None:
+    with serving(lambda asked: Answer()) as gone:
+        url = gone.url
+    with pytest.raises(TransientError, match="ConnectionError"):
+        http.post_json(url, BODY, key="k-1")
+
+
+def test_whoever_is_silent_is_given_up_in_time() -> None:
+    done = threading.Event()
+    with serving(lambda asked: Answer(status=200 if done.wait(10) else 0)) as silent:
+        with pytest.raises(TransientError, match="ReadTimeout"):
+            http.post_json(silent.url, BODY, key="k-1", timeout=0.1)
+        done.set()
+
+
+@pytest.mark.parametrize(("timeout", "both"), [(2.0, (2.0, 2.0)), (20.0, (5.0, 20.0))])
+def test_connecting_takes_no_longer_than_the_call(
+    timeout: float, both: tuple[float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def keep(url: str, **options: Any) -> None:
+        asked.append(options["timeout"])
+        raise requests.ConnectTimeout
+
+    monkeypatch.setattr(http._session(), "post", keep)
+    with pytest.raises(TransientError, match="ConnectTimeout"):
+        http.post_json("http://example.com", BODY, key="k-1", timeout=timeout)
+    assert asked == [both]
+
+
+def test_a_yes_whose_body_breaks_off_is_a_yes() -> None:
+    """Sending again because of an answer's end would be sending twice."""
+    broken = {"Content-Length": "100", "Connection": "close"}
+    assert post(Answer(status=200, body=b"{", headers=broken)).method == "POST"
+
+
+def test_a_thread_keeps_its_connection() -> None:
+    with serving(lambda asked: Answer(body=b"ok")) as other:
+        http.post_json(other.url, BODY, key="k-1")
+        http.post_json(other.url, BODY, key="k-2")
+    first, second = other.asked
+    assert first.peer == second.peer
+
+
+def test_threads_do_not_share_a_connection() -> None:
+    together = threading.Barrier(2, timeout=10)
+    with serving(lambda asked: Answer(status=200 + 0 * together.wait())) as other:
+        call: Any = {"target": http.post_json, "args": (other.url, BODY), "kwargs": {"key": "k"}}
+        threads = [threading.Thread(**call) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    first, second = other.asked
+    assert first.peer != second.peer
+
+
+def test_no_proxy_has_a_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert post(Answer()).path == "/send?a=1"
+
+
+def test_no_password_is_taken_from_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login ada password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert "authorization" not in post(Answer()).headers

@@ -1,0 +1,199 @@
+"""Functions called over HTTP: who gets in, and what of the request a call is made of."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+import pytest
+from werkzeug.test import EnvironBuilder
+from werkzeug.wrappers import Request
+
+from common.errors import ForbiddenError, UnauthorizedError
+from common.idempotency import Answer, Call, dead_letters
+from common.triggers import http, oidc
+from common.triggers.http import MAX_BODY, Reply
+from tests.common.logged import entries
+
+Log = pytest.CaptureFixture[str]
+AUDIENCE, CALLER = "https://reminder.example.com", "tasks@example.com"
+TASK = {
+    "X-CloudTasks-TaskName": "t-1",
+    "X-CloudTasks-TaskETA": "1900000000.5",
+    "X-CloudScheduler-ScheduleTime": "2030-03-17T17:46:40Z",
+    "X-Replay-Of": "letter-1",
+}
+
+
+@pytest.fixture(autouse=True)
+def _environment(environment: pytest.MonkeyPatch) -> None:
+    environment.setattr(oidc, "check", lambda *given, **named: CALLER)
+
+
+@pytest.fixture
+def letters(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The errors of the dead letters that were recorded."""
+    made: list[str] = []
+    monkeypatch.setattr(dead_letters, "record_refused", lambda **it: made.append(str(it["error"])))
+    return made
+
+
+class Stream:
+    """A body that tells whether anybody has read it."""
+
+    was_read = False
+
+    def read(self, *size: int) -> bytes:
+        self.was_read = True
+        return b""
+
+    readinto = readline = read
+
+
+def request(data: bytes = b"{}", headers: dict[str, str] | None = None, **options: Any) -> Any:
+    """A request as the framework hands it over."""
+    given = {"method": "POST", "data": data, "headers": headers or {}, **options}
+    return Request(EnvironBuilder(**given).get_environ())
+
+
+def serve(asked: Any, handle: Callable[[Call], Answer]) -> Reply:
+    return http.serve(asked, "reminder", handle, audience=AUDIENCE, emails=[CALLER])
+
+
+def never(call: Call) -> NoReturn:
+    raise AssertionError("the function ran")
+
+
+def sent(call: Call) -> Answer:
+    return Answer(status="done", result="sent")
+
+
+def call_of(asked: Any) -> Call:
+    """The call that a request becomes."""
+    calls: list[Call] = []
+
+    def keep(call: Call) -> Answer:
+        calls.append(call)
+        return sent(call)
+
+    assert serve(asked, keep)[1] == 200
+    (call,) = calls
+    return call
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_health_is_ok_for_anybody(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oidc, "check", never)
+    assert serve(request(method=method, path="/health"), never) == ({"status": "ok"}, 200, {})
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("PUT", "/"), ("DELETE", "/health")])
+def test_nothing_else_but_a_post_is_served(method: str, path: str) -> None:
+    body, code, _ = serve(request(method=method, path=path), never)
+    assert (code, body) == (405, {"status": "error", "error": f"{method} is not served"})
+
+
+def test_a_post_to_health_is_a_call_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oidc, "check", refusing(UnauthorizedError()))
+    assert serve(request(path="/health"), never)[1] == 401
+
+
+def refusing(error: Exception) -> Callable[..., str]:
+    def check(*given: object, **named: object) -> str:
+        raise error
+
+    return check
+
+
+@pytest.mark.parametrize("error", [UnauthorizedError(), ForbiddenError()])
+def test_the_body_of_a_caller_who_is_refused_is_not_read(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, letters: list[str]
+) -> None:
+    monkeypatch.setattr(oidc, "check", refusing(error))
+    stream, asked = Stream(), request(b"not JSON")
+    asked.environ["wsgi.input"] = stream
+    assert serve(asked, never)[0]["error"] == str(error)
+    assert (stream.was_read, letters) == (False, [])
+
+
+def test_the_caller_is_checked_by_both_headers_the_audience_and_the_accounts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    checked: list[object] = []
+
+    def check(*given: object, **named: object) -> str:
+        checked.append((given, named))
+        return CALLER
+
+    monkeypatch.setattr(oidc, "check", check)
+    serve(request(headers={"Authorization": "A", "X-Serverless-Authorization": "B"}), sent)
+    named = {"audience": AUDIENCE, "emails": [CALLER], "serverless_header": "B"}
+    assert checked == [(("A",), named)]
+
+
+def test_a_call_has_the_body_as_received_and_as_an_object() -> None:
+    call = call_of(request(b'{"n":  1}'))
+    assert (call.body, call.raw) == ({"n": 1}, b'{"n":  1}')
+
+
+def test_a_call_knows_its_task_its_tick_and_the_dead_letter_it_replays() -> None:
+    call = call_of(request(headers=TASK))
+    assert (call.task, call.tick, call.replay_of) == ("t-1", "2030-03-17T17:46:40Z", "letter-1")
+    assert call.due_at == datetime(2030, 3, 17, 17, 46, 40, 500_000, tzinfo=UTC)
+
+
+def test_a_call_by_hand_has_none_of_them() -> None:
+    call = call_of(request())
+    assert (call.task, call.tick, call.replay_of, call.due_at) == (None, None, None, None)
+
+
+@pytest.mark.parametrize("time", ["", "soon", "nan", "inf", "1e300", "-1e300"])
+def test_a_time_that_cannot_be_read_is_no_time(time: str) -> None:
+    assert call_of(request(headers={"X-CloudTasks-TaskETA": time})).due_at is None
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "the body is not JSON: "),
+        (b"{", "the body is not JSON: "),
+        (b"\xff", "the body is not UTF-8: "),
+        (b"[]", "the body is a list, not an object"),
+        (b" " * (MAX_BODY + 1), "the body has 1000001 bytes, more than 1000000"),
+    ],
+)
+def test_a_body_that_is_no_object_is_dead_lettered(
+    data: bytes, says: str, letters: list[str]
+) -> None:
+    body, code, _ = serve(request(data), never)
+    assert (code, body["status"], letters) == (200, "dead_lettered", [body["error"]])
+    assert body["error"].startswith(says)
+
+
+def test_every_entry_of_the_log_names_the_function_the_task_and_the_tick(capfd: Log) -> None:
+    serve(request(headers=TASK), sent)
+    found = entries(capfd)
+    assert [it["action"] for it in found] == ["received", "done"]
+    ids = {"function": "reminder", "task": "t-1", "tick": "2030-03-17T17:46:40Z"}
+    assert all(it == it | ids for it in found)
+
+
+def test_the_log_of_a_refused_call_names_the_task_too(
+    capfd: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oidc, "check", refusing(ForbiddenError("not you")))
+    serve(request(headers=TASK), never)
+    (found,) = entries(capfd)
+    assert (found["action"], found["task"]) == ("refused", "t-1")
+
+
+def test_the_log_carries_the_trace_of_the_request_in_the_project(capfd: Log) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    serve(request(headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"}), sent)
+    names = {it["logging.googleapis.com/trace"] for it in entries(capfd)}
+    assert names == {f"projects/shop/traces/{trace}"}
+
+
+def test_an_answer_is_json_that_flask_can_send() -> None:
+    body, code, headers = serve(request(), sent)
+    assert (json.dumps(body), code, headers) == ('{"status": "sent"}', 200, {})

@@ -1,0 +1,29 @@
+"""The numbers in the documents are those of the code."""
+
+import pytest
+
+from common.idempotency import dead_letters, job
+from common.process.variables import VARIABLES
+from common.scheduling import reminders
+from tests.docs.scratch import ROOT
+
+
+def text(name: str) -> str:
+    """A page, its lines joined."""
+    return " ".join((ROOT / "docs" / name).read_text().split())
+
+
+@pytest.mark.parametrize(
+    ("page", "sentence"),
+    [
+        ("concepts.md", f"retention ({job.RETENTION.days} days)"),
+        ("concepts.md", f"after the retention of {job.RETENTION.days} days"),
+        ("concepts.md", f"lease ({VARIABLES['LEASE_SECONDS'].default} s)"),
+        ("concepts.md", f"in `dead_letters` for {dead_letters.RETENTION.days} days"),
+        ("concepts.md", f"further ahead than {reminders.HOP.days} days"),
+        ("decisions.md", f"remembered for {job.RETENTION.days} days"),
+        ("decisions.md", f"a dead letter for {dead_letters.RETENTION.days} days"),
+    ],
+)
+def test_a_sentence_has_the_number_of_the_code(page: str, sentence: str) -> None:
+    assert sentence in text(page)

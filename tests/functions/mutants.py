@@ -1,0 +1,439 @@
+"""Mistakes in the shop, and the tests that notice them."""
+
+from functions import consumer, fanout, reminder
+from functions.shop import campaigns, carts, items, money, orders, reminders, users
+from tests.common.mutants import Noticed
+
+PURCHASED = "shop/test_carts.py::test_a_purchased_cart_stays_purchased"
+LATER = "shop/test_carts.py::test_a_later_abandonment_is_the_one_with_the_later_time"
+OLDER = (
+    "test_handlers.py::TestCartAbandoned::"
+    "test_an_older_abandonment_that_comes_later_changes_nothing"
+)
+BOUGHT = "test_handlers.py::TestCartAbandoned::test_a_cart_that_is_bought_before_is_not_reminded_of"
+REPEAT = "test_handlers.py::TestOrderPlaced::test_a_repeat_has_no_effect"
+
+CARTS = [
+    Noticed(
+        "a purchased cart is abandoned again",
+        carts, "abandon",
+        "if not is_purchased(cart):",
+        "if True:",
+        (PURCHASED, BOUGHT),
+    ),
+    Noticed(
+        "an older abandonment takes the place of a later one",
+        carts, "was_abandoned_later",
+        "known > _abandoned_at(event, work)",
+        "False",
+        (LATER, OLDER),
+    ),
+    Noticed(
+        "the same abandonment is an older one",
+        carts, "was_abandoned_later",
+        "known > _abandoned_at(event, work)",
+        "known >= _abandoned_at(event, work)",
+        (LATER,),
+    ),
+    Noticed(
+        "an abandonment happened when it was learned",
+        carts, "_abandoned_at",
+        "event.occurred_at or work.now",
+        "work.now",
+        ("shop/test_carts.py::test_an_abandonment_happened_when_it_says", OLDER),
+    ),
+    Noticed(
+        "a cart is written whatever has become of it",
+        carts, "abandon",
+        "return cart.write(fields)",
+        "return firestore.Merge(path=cart.path, fields=fields)",
+        ("shop/test_carts.py::test_what_is_written_holds_only_for_the_cart_as_it_was_read",),
+    ),
+    Noticed(
+        "a purchase is written whatever has become of the cart",
+        carts, "purchase",
+        "return read(cart_id).write(fields)",
+        "return firestore.Merge(path=read(cart_id).path, fields=fields)",
+        ("shop/test_carts.py::test_what_is_written_holds_only_for_the_cart_as_it_was_read",),
+    ),
+    Noticed(
+        "a purchase is learned of and not dated",
+        carts, "purchase",
+        "event.occurred_at or work.now",
+        "work.now",
+        ("shop/test_carts.py::test_a_purchase_says_when_and_keeps_when_it_was_abandoned",),
+    ),
+    Noticed(
+        "a cart id is a path",
+        carts, "read",
+        "firestore.document_id(cart_id)",
+        "cart_id",
+        ("shop/test_carts.py::test_a_cart_is_a_document_of_its_own_whatever_its_id",),
+    ),
+]  # fmt: skip
+
+USERS = [
+    Noticed(
+        "the first mark has no precondition",
+        users, "set_first",
+        'return found.write({"user_id": event.user_id, mark: work.now})',
+        'return Merge(path=found.path, fields={"user_id": event.user_id, mark: work.now})',
+        ("shop/test_users.py::TestFirst::test_the_first_is_marked_provided_nobody_else_does",
+         "shop/test_users.py::TestFirst::test_in_a_document_that_is_there_it_is_marked_as_it_was_read"),
+    ),
+    Noticed(
+        "every login is the first",
+        users, "set_first",
+        "if found.data.get(mark):",
+        "if False:",
+        ("shop/test_users.py::TestFirst::test_where_it_is_marked_there_is_nothing_to_do",
+         "test_handlers.py::TestFirst::test_the_others_have_nothing_to_do"),
+    ),
+    Noticed(
+        "whoever is known is no first",
+        users, "set_first",
+        "if found.data.get(mark):",
+        "if found.exists:",
+        ("shop/test_users.py::TestFirst::test_one_mark_does_not_stand_for_the_other",
+         "test_handlers.py::TestFirst::test_the_first_is_marked_and_followed_up"),
+    ),
+    Noticed(
+        "the fast path skips the first",
+        users, "skip_if_set",
+        "if found.data.get(mark) else None",
+        "if True else None",
+        ("shop/test_users.py::TestFirst::test_one_mark_does_not_stand_for_the_other",
+         "test_handlers.py::TestFirst::test_the_first_is_marked_and_followed_up"),
+    ),
+    Noticed(
+        "the fast path is never taken",
+        users, "skip_if_set",
+        "if found.data.get(mark) else None",
+        "if False else None",
+        ("shop/test_users.py::TestFirst::test_where_it_is_marked_there_is_nothing_to_do",
+         "test_handlers.py::TestFirst::"
+         "test_another_where_the_platform_counts_it_as_the_first_delivery_is_one_commit"),
+    ),
+    Noticed(
+        "a sign-up pretends a first login",
+        users, "signed_up",
+        " if name not in get_args(Mark)",
+        "",
+        ("shop/test_users.py::TestSignUp::test_a_payload_cannot_pretend_a_first",),
+    ),
+    Noticed(
+        "a sign-up says who it is",
+        users, "signed_up",
+        '        **firestore.storable_fields(payload),\n        "user_id": event.user_id,\n',
+        '        "user_id": event.user_id,\n        **firestore.storable_fields(payload),\n',
+        ("shop/test_users.py::TestSignUp::test_a_payload_cannot_say_who_or_when",),
+    ),
+    Noticed(
+        "the digest is on unless it is refused",
+        users, "signed_up",
+        'event.payload.get("digest_opt_in") or False',
+        'event.payload.get("digest_opt_in", True)',
+        ("shop/test_users.py::TestSignUp::test_the_digest_is_off_unless_asked_for",),
+    ),
+    Noticed(
+        "whoever has unsubscribed is a recipient like any other",
+        users, "recipient",
+        'is_unsubscribed=bool(found.data.get("unsubscribed"))',
+        "is_unsubscribed=False",
+        ("shop/test_users.py::TestRecipient::test_it_is_what_the_document_says",
+         "shop/test_campaigns.py::test_who_has_unsubscribed_is_skipped"),
+    ),
+    Noticed(
+        "everybody is known",
+        users, "recipient",
+        "is_known=found.exists",
+        "is_known=True",
+        ("shop/test_users.py::TestRecipient::test_nobody_is_known_without_a_document",),
+    ),
+    Noticed(
+        "whoever has a document has signed up",
+        users, "require",
+        'if not found.data.get("email"):',
+        "if not found.exists:",
+        ("shop/test_users.py::TestRequire::test_anybody_else_is_waited_for",),
+    ),
+    Noticed(
+        "a user id is a path",
+        users, "path",
+        "firestore.document_id(user_id)",
+        "user_id",
+        ("shop/test_users.py::test_a_user_is_a_document_of_their_own_whatever_their_id",),
+    ),
+]  # fmt: skip
+
+ORDERS = [
+    Noticed(
+        "a payload says whose the order is",
+        orders, "place",
+        '        **firestore.storable_fields(event.payload),\n        "user_id": event.user_id,\n',
+        '        "user_id": event.user_id,\n        **firestore.storable_fields(event.payload),\n',
+        ("shop/test_orders.py::TestPlace::test_a_payload_cannot_say_whose_it_is_or_when",),
+    ),
+    Noticed(
+        "only what is known of an order is kept",
+        orders, "place",
+        "firestore.storable_fields(event.payload)",
+        '{"order_id": event.payload["order_id"], "total": event.payload["total"]}',
+        ("shop/test_orders.py::TestPlace::test_an_order_is_recorded_under_its_user_with_all_that_is_said_of_it",
+         "test_handlers.py::TestOrderPlaced::test_it_is_recorded_and_confirmed"),
+    ),
+    Noticed(
+        "a payload says which event it is",
+        orders, "notify_inventory",
+        '{**event.payload, "event_id": event.event_id, "user_id": event.user_id}',
+        '{"event_id": event.event_id, "user_id": event.user_id, **event.payload}',
+        ("shop/test_orders.py::TestInventory::test_a_payload_cannot_say_whose_it_is_or_which",),
+    ),
+    Noticed(
+        "the inventory gets no key",
+        orders, "notify_inventory",
+        'headers={"Idempotency-Key": key},',
+        "",
+        ("shop/test_orders.py::TestInventory::test_it_is_told_on_a_queue_of_its_own_under_the_key",
+         "test_handlers.py::TestOrderPlaced::test_it_is_told_to_the_inventory_under_a_key_that_lasts"),
+    ),
+    Noticed(
+        "one task for all orders of a user",
+        orders, "notify_inventory",
+        "identity=(QUEUE, key)",
+        "identity=(QUEUE, event.user_id)",
+        ("shop/test_orders.py::TestInventory::test_telling_it_again_under_the_key_adds_no_task",),
+    ),
+    Noticed(
+        "the audience has a query string",
+        orders, "notify_inventory",
+        'urlsplit(url)._replace(query="", fragment="").geturl()',
+        "url",
+        ("shop/test_orders.py::TestInventory::test_the_audience_of_its_token_is_its_address_alone",),
+    ),
+    Noticed(
+        "an order counts in two weeks",
+        orders, "week",
+        '("recorded_at", ">", since)',
+        '("recorded_at", ">=", since)',
+        ("shop/test_orders.py::TestWeek::test_an_order_counts_in_one_week_by_when_it_was_learned",),
+    ),
+    Noticed(
+        "an order counts before its week",
+        orders, "week",
+        ' if order.data["recorded_at"] <= until',
+        "",
+        ("shop/test_orders.py::TestWeek::test_an_order_counts_in_one_week_by_when_it_was_learned",),
+    ),
+    Noticed(
+        "spending to the last bit",
+        orders, "week",
+        "round(sum(totals), 2)",
+        "sum(totals)",
+        ("shop/test_orders.py::TestWeek::test_the_spending_is_the_sum_to_the_cent",),
+    ),
+]  # fmt: skip
+
+HANDLERS = [
+    Noticed(
+        "the confirmation comes before the order",
+        consumer, "order_placed",
+        '    work.write("order", lambda: [orders.place(placed, work), *_purchase(placed, work)])\n'
+        '    work.step("confirmation", _sending(messages.ORDER_CONFIRMATION, placed, work))\n',
+        '    work.step("confirmation", _sending(messages.ORDER_CONFIRMATION, placed, work))\n'
+        '    work.write("order", lambda: [orders.place(placed, work), *_purchase(placed, work)])\n',
+        ("test_handlers.py::TestOrderPlaced::test_it_is_recorded_also_while_the_provider_is_down",),
+    ),
+    Noticed(
+        "the order is recorded with the end of the work",
+        consumer, "order_placed",
+        '    work.write("order", lambda: [orders.place(placed, work), *_purchase(placed, work)])\n',
+        "",
+        ("test_handlers.py::TestOrderPlaced::test_it_is_recorded_and_confirmed",
+         "test_handlers.py::TestOrderPlaced::test_it_is_recorded_also_while_the_provider_is_down"),
+    ),
+    Noticed(
+        "the confirmation has no step",
+        consumer, "order_placed",
+        'work.step("confirmation", _sending(messages.ORDER_CONFIRMATION, placed, work))',
+        '_sending(messages.ORDER_CONFIRMATION, placed, work)(work.step_key("confirmation"))',
+        ("test_handlers.py::TestOrderPlaced::test_it_is_confirmed_once_where_the_inventory_could_not_be_told",
+         "test_handlers.py::TestOrderPlaced::test_it_is_recorded_and_confirmed"),
+    ),
+    Noticed(
+        "the inventory is told under a key of the attempt",
+        consumer, "order_placed",
+        "orders.notify_inventory(placed, key)",
+        "orders.notify_inventory(placed, key + work.token) and placed.missing",
+        (REPEAT,),
+    ),
+    Noticed(
+        "an order without a cart has one",
+        consumer, "_purchase",
+        "if not cart_id:",
+        "if cart_id is None:",
+        ("test_handlers.py::TestOrderPlaced::test_an_order_without_a_cart_writes_none",),
+    ),
+    Noticed(
+        "the reminder of a bought cart stays",
+        consumer, "_purchase",
+        ", *reminders.cancel(CART_ABANDONMENT, cart_id)",
+        "",
+        ("test_handlers.py::TestOrderPlaced::test_its_cart_is_purchased_and_the_reminder_of_it_cancelled",),
+    ),
+    Noticed(
+        "a bought cart is reminded of",
+        consumer, "cart_abandoned",
+        "if carts.is_purchased(cart):",
+        "if False:",
+        (BOUGHT,),
+    ),
+    Noticed(
+        "an older abandonment is worked on",
+        consumer, "cart_abandoned",
+        "if carts.was_abandoned_later(cart, abandoned, work):",
+        "if False:",
+        (OLDER,),
+    ),
+    Noticed(
+        "an address of the event is ignored",
+        consumer, "_sending",
+        'about.payload.get("email")',
+        "None",
+        ("test_handlers.py::TestOrderPlaced::test_an_address_of_the_order_wins",
+         "test_handlers.py::TestPaymentFailed::test_it_writes_to_the_address_of_the_event_without_a_sign_up"),
+    ),
+    Noticed(
+        "a failed payment is confirmed",
+        consumer, "payment_failed",
+        "messages.PAYMENT_RETRY",
+        "messages.ORDER_CONFIRMATION",
+        ("test_handlers.py::TestPaymentFailed::test_it_asks_for_another_try_once",),
+    ),
+    Noticed(
+        "a new user is looked in on at once",
+        consumer, "user_signed_up",
+        "days=1",
+        "days=0",
+        ("test_handlers.py::TestUserSignedUp::test_they_are_looked_in_on_after_a_day",),
+    ),
+    Noticed(
+        "a first login is marked and not followed up",
+        consumer, "_first",
+        "writes=[first, schedule_onboarding(seen, work, kind, days=days)]",
+        "writes=[first]",
+        ("test_handlers.py::TestFirst::test_the_first_is_marked_and_followed_up",),
+    ),
+    Noticed(
+        "a first login is followed up and not marked",
+        consumer, "_first",
+        "writes=[first, schedule_onboarding(seen, work, kind, days=days)]",
+        "writes=[schedule_onboarding(seen, work, kind, days=days)]",
+        ("test_handlers.py::TestFirst::test_the_first_is_marked_and_followed_up",
+         "test_handlers.py::TestFirst::test_it_is_marked_before_the_sign_up_too"),
+    ),
+]  # fmt: skip
+
+OTHERS = [
+    Noticed(
+        "a cart is reminded of whatever has become of it",
+        reminders, "_is_abandoned",
+        'carts.is_abandoned(due.payload["cart_id"])',
+        "True",
+        ("shop/test_reminders.py::test_a_cart_is_reminded_of_while_it_is_abandoned",),
+    ),
+    Noticed(
+        "a reminder goes to the user's own address alone",
+        reminders, "_send",
+        'to=due.payload.get("email")',
+        "to=None",
+        ("test_handlers.py::TestCartAbandoned::test_the_reminder_goes_to_an_address_of_the_event",),
+    ),
+    Noticed(
+        "one reminder for all carts of a user",
+        reminders, "schedule_cart",
+        'event.payload["cart_id"],',
+        "event.user_id,",
+        ("shop/test_reminders.py::test_a_cart_is_reminded_of_after_the_delay",
+         "test_handlers.py::TestCartAbandoned::test_it_is_recorded_and_a_reminder_set"),
+    ),
+    Noticed(
+        "the delay of a cart is ours to say",
+        reminders, "schedule_cart",
+        "settings.current().cart_reminder_delay",
+        "timedelta(hours=2)",
+        ("shop/test_reminders.py::test_a_cart_is_reminded_of_after_the_delay",),
+    ),
+    Noticed(
+        "the digest is for who wanted it when the tick came",
+        campaigns, "_send_digest",
+        "if not users.wants_digest(user_id):",
+        "if False:",
+        ("shop/test_campaigns.py::test_who_has_opted_out_by_then_is_skipped",),
+    ),
+    Noticed(
+        "an amount of any size and precision",
+        money, "money",
+        "-LARGEST < Decimal(shown) < LARGEST",
+        "True",
+        ("shop/test_money.py::test_an_amount_has_two_decimals_and_anything_else_stays",),
+    ),
+    Noticed(
+        "what is no amount is an error",
+        money, "money",
+        "contextlib.suppress(InvalidOperation)",
+        "contextlib.suppress(ZeroDivisionError)",
+        ("shop/test_money.py::test_an_amount_has_two_decimals_and_anything_else_stays",),
+    ),
+    Noticed(
+        "items of any number",
+        items, "lines",
+        "items[:ITEM_LIMIT]",
+        "items",
+        ("shop/test_items.py::test_a_long_list_of_long_lines_is_cut",),
+    ),
+    Noticed(
+        "an item breaks out of its line",
+        items, "_line",
+        'one_line(f"{count}{named[0]}{cost}")',
+        'f"{count}{named[0]}{cost}"',
+        ("shop/test_items.py::test_an_item_is_one_line",),
+    ),
+    Noticed(
+        "the sweep is a campaign like any other",
+        fanout, "start",
+        'if call.body.get("campaign") == sweep.NAME:',
+        "if False:",
+        ("test_triggers.py::test_the_tick_of_the_sweep_rings_what_is_overdue",),
+    ),
+    Noticed(
+        "the task of a campaign is an alarm",
+        reminder, "ring",
+        'if "campaign" in call.body:',
+        "if False:",
+        ("test_triggers.py::test_a_task_of_a_campaign_is_not_taken_for_an_alarm",),
+    ),
+    Noticed(
+        "the scheduler may ring a reminder",
+        reminder, "reminder",
+        "emails = [config.tasks_service_account]",
+        "emails = [config.tasks_service_account, config.scheduler_service_account]",
+        ("test_triggers.py::test_who_may_call_a_function_and_for_which_audience",),
+    ),
+    Noticed(
+        "only the scheduler may call fanout, and no run goes on",
+        fanout, "fanout",
+        "[config.scheduler_service_account, config.tasks_service_account]",
+        "[config.scheduler_service_account]",
+        ("test_triggers.py::test_who_may_call_a_function_and_for_which_audience",),
+    ),
+    Noticed(
+        "fanout takes tokens for reminder",
+        fanout, "fanout",
+        "audience=config.fanout_audience",
+        "audience=config.reminder_audience",
+        ("test_triggers.py::test_who_may_call_a_function_and_for_which_audience",),
+    ),
+]  # fmt: skip
+
+MUTANTS = [*CARTS, *USERS, *ORDERS, *HANDLERS, *OTHERS]

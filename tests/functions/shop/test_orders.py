@@ -1,0 +1,123 @@
+"""Orders: recorded, told to the inventory, summed up by the week."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from common.cloud import firestore
+from common.cloud.firestore import Merge
+from common.cloud.memory import MemoryFirestore
+from functions.shop import orders
+from functions.shop.orders import Week
+from tests.functions.shop_in_memory import ShopInMemory, Work, event
+
+NOW = datetime(2030, 1, 8, 12, tzinfo=UTC)
+WORK: Any = Work(NOW)
+WEEK = timedelta(days=7)
+
+
+def place(**payload: Any) -> Merge:
+    return orders.place(event(**payload), WORK)
+
+
+class TestPlace:
+    def test_an_order_is_recorded_under_its_user_with_all_that_is_said_of_it(self) -> None:
+        write = place(order_id="o-1", total=12.5, items=[{"sku": "a"}])
+        assert write.path == "users/u-1/orders/o-1"
+        assert write.fields == {
+            "order_id": "o-1",
+            "total": 12.5,
+            "items": [{"sku": "a"}],
+            "user_id": "u-1",
+            "placed_at": NOW,
+            "recorded_at": NOW,
+        }
+
+    def test_any_order_id_is_an_id(self) -> None:
+        assert place(order_id="a/../b", total=1).path == "users/u-1/orders/a%2F..%2Fb"
+
+    @pytest.mark.parametrize("name", ["user_id", "placed_at", "recorded_at"])
+    def test_a_payload_cannot_say_whose_it_is_or_when(self, name: str) -> None:
+        fields = place(order_id="o-1", total=1, **{name: "forged"}).fields
+        assert "forged" not in fields.values()
+
+    def test_what_firestore_cannot_hold_is_kept_as_text(self) -> None:
+        fields = place(**{"order_id": "o", "total": 1, "large": 2**70, "__x__": 1}).fields
+        assert (fields["large"], fields["more"]) == (str(2**70), '{"__x__": 1}')
+
+
+class TestInventory:
+    URL = "https://inventory.example.com/orders?shop=1#top"
+
+    def notify(self, shop: ShopInMemory, **payload: Any) -> Any:
+        """The task for an order."""
+        shop.set(INVENTORY_URL=self.URL)
+        assert orders.notify_inventory(event(**payload), "key-1") == "created"
+        (task,) = shop.queues.take()
+        return task
+
+    def test_without_one_nobody_is_told(self, shop_in_memory: ShopInMemory) -> None:
+        assert orders.notify_inventory(event(order_id="o-1"), "key-1") == "skipped"
+        assert shop_in_memory.queues.tasks == {}
+
+    def test_it_is_told_on_a_queue_of_its_own_under_the_key(
+        self, shop_in_memory: ShopInMemory
+    ) -> None:
+        task = self.notify(shop_in_memory, order_id="o-1")
+        assert (task.queue, task.url) == ("inventory", self.URL)
+        assert task.headers == {"Idempotency-Key": "key-1"}
+
+    def test_the_audience_of_its_token_is_its_address_alone(
+        self, shop_in_memory: ShopInMemory
+    ) -> None:
+        """A token for an address with a query string is not taken."""
+        task = self.notify(shop_in_memory, order_id="o-1")
+        assert task.audience == "https://inventory.example.com/orders"
+
+    def test_it_gets_the_payload_under_who_and_which(self, shop_in_memory: ShopInMemory) -> None:
+        task = self.notify(shop_in_memory, order_id="o-1", total=3)
+        assert task.body == {"event_id": "e-1", "user_id": "u-1", "order_id": "o-1", "total": 3}
+
+    def test_a_payload_cannot_say_whose_it_is_or_which(self, shop_in_memory: ShopInMemory) -> None:
+        task = self.notify(shop_in_memory, order_id="o-1", event_id="forged", user_id="forged")
+        assert (task.body["event_id"], task.body["user_id"]) == ("e-1", "u-1")
+
+    def test_telling_it_again_under_the_key_adds_no_task(
+        self, shop_in_memory: ShopInMemory
+    ) -> None:
+        self.notify(shop_in_memory, order_id="o-1")
+        assert orders.notify_inventory(event(order_id="o-1"), "key-1") == "existed"
+        assert orders.notify_inventory(event(order_id="o-1"), "key-2") == "created"
+
+
+class TestWeek:
+    @pytest.mark.parametrize(
+        ("recorded_at", "counts"),
+        [
+            (NOW - WEEK - timedelta(microseconds=1), 0),
+            (NOW - WEEK, 0),
+            (NOW - WEEK + timedelta(microseconds=1), 1),
+            (NOW, 1),
+            (NOW + timedelta(microseconds=1), 0),
+        ],
+    )
+    def test_an_order_counts_in_one_week_by_when_it_was_learned(
+        self, documents: MemoryFirestore, recorded_at: datetime, counts: int
+    ) -> None:
+        record("o-1", recorded_at=recorded_at, total=2)
+        assert orders.week("u-1", NOW) == Week(orders=counts, spending=2 * counts)
+
+    def test_the_spending_is_the_sum_to_the_cent(self, documents: MemoryFirestore) -> None:
+        for number, total in enumerate((0.1, 0.2)):
+            record(f"o-{number}", recorded_at=NOW, total=total)
+        assert orders.week("u-1", NOW) == Week(orders=2, spending=0.3)
+
+    def test_the_orders_of_others_do_not_count(self, documents: MemoryFirestore) -> None:
+        record("o-1", user="u-2", recorded_at=NOW, total=1)
+        assert orders.week("u-1", NOW) == Week(orders=0, spending=0)
+
+
+def record(order: str, user: str = "u-1", **fields: Any) -> None:
+    """There is an order."""
+    firestore.commit([Merge(path=f"users/{user}/orders/{order}", fields=fields)])

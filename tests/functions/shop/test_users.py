@@ -1,0 +1,149 @@
+"""Users: what a sign-up says of them, their firsts, and how they are written to."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from common.cloud import firestore
+from common.cloud.firestore import Create, Merge, Update
+from common.cloud.memory import MemoryFirestore
+from common.errors import NotYetError
+from common.idempotency import Outcome
+from common.messaging.recipients import Recipient
+from functions.shop import users
+from tests.functions.shop_in_memory import Work, event
+
+NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
+WORK: Any = Work(NOW)
+
+
+def store(**fields: Any) -> None:
+    """There is a user's document."""
+    firestore.commit([Merge(path="users/u-1", fields=fields)])
+
+
+def sign_up(**payload: Any) -> dict[str, Any]:
+    """The user's document after a sign-up."""
+    firestore.commit([users.signed_up(event("user.signed_up", **payload), WORK)])
+    return dict(firestore.read("users/u-1").data)
+
+
+def test_a_user_is_a_document_of_their_own_whatever_their_id() -> None:
+    assert (users.path("u-1"), users.path("a/b")) == ("users/u-1", "users/a%2Fb")
+
+
+class TestRecipient:
+    def test_it_is_what_the_document_says(self, documents: MemoryFirestore) -> None:
+        store(email="ada@example.com", name="Ada", timezone="Europe/Berlin", unsubscribed=True)
+        assert users.recipient("u-1") == Recipient(
+            user_id="u-1",
+            address="ada@example.com",
+            name="Ada",
+            zone="Europe/Berlin",
+            is_unsubscribed=True,
+        )
+
+    def test_nobody_is_known_without_a_document(self, documents: MemoryFirestore) -> None:
+        assert users.recipient("u-1") == Recipient(user_id="u-1", is_known=False)
+
+    def test_a_user_of_whom_little_is_said_gets_everything(
+        self, documents: MemoryFirestore
+    ) -> None:
+        store(email="ada@example.com")
+        assert users.recipient("u-1") == Recipient(user_id="u-1", address="ada@example.com")
+
+
+class TestSignUp:
+    def test_the_payload_is_kept_with_who_and_when(self, documents: MemoryFirestore) -> None:
+        assert sign_up(email="ada@example.com", plan="free") == {
+            "email": "ada@example.com",
+            "plan": "free",
+            "user_id": "u-1",
+            "digest_opt_in": False,
+            "signed_up_at": NOW,
+        }
+
+    @pytest.mark.parametrize(
+        ("given", "kept"), [(True, True), (False, False), (None, False), ("", False)]
+    )
+    def test_the_digest_is_off_unless_asked_for(
+        self, documents: MemoryFirestore, given: object, kept: bool
+    ) -> None:
+        assert sign_up(email="a@b.c", digest_opt_in=given)["digest_opt_in"] is kept
+
+    def test_nothing_else_in_the_document_is_touched(self, documents: MemoryFirestore) -> None:
+        store(first_login_at=NOW, unsubscribed=True)
+        found = sign_up(email="ada@example.com")
+        assert (found["first_login_at"], found["unsubscribed"]) == (NOW, True)
+
+    @pytest.mark.parametrize("mark", ["first_login_at", "first_feature_at"])
+    def test_a_payload_cannot_pretend_a_first(self, documents: MemoryFirestore, mark: str) -> None:
+        assert mark not in sign_up(**{"email": "a@b.c", mark: "2020-01-01T00:00:00Z"})
+
+    @pytest.mark.parametrize("name", ["user_id", "signed_up_at"])
+    def test_a_payload_cannot_say_who_or_when(self, documents: MemoryFirestore, name: str) -> None:
+        found = sign_up(**{"email": "a@b.c", name: "forged"})
+        assert (found["user_id"], found["signed_up_at"]) == ("u-1", NOW)
+
+    def test_what_firestore_cannot_hold_is_kept_as_text(self, documents: MemoryFirestore) -> None:
+        found = sign_up(**{"email": "a@b.c", "nested": [[1]], "": 2})
+        assert (found["nested"], found["more"]) == ("[[1]]", '{"": 2}')
+
+
+class TestRequire:
+    def test_somebody_who_has_signed_up_is_there(self, documents: MemoryFirestore) -> None:
+        store(email="ada@example.com")
+        assert users.require("u-1").data == {"email": "ada@example.com"}
+
+    @pytest.mark.parametrize("fields", [None, {"first_login_at": NOW}, {"email": ""}])
+    def test_anybody_else_is_waited_for(
+        self, documents: MemoryFirestore, fields: dict[str, Any] | None
+    ) -> None:
+        if fields:
+            store(**fields)
+        with pytest.raises(NotYetError, match="the sign-up of user u-1 has not been processed"):
+            users.require("u-1")
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted"),
+    [({}, False), ({"digest_opt_in": False}, False), ({"digest_opt_in": True}, True)],
+)
+def test_the_digest_is_for_who_still_wants_it(
+    documents: MemoryFirestore, fields: dict[str, Any], wanted: bool
+) -> None:
+    store(**fields)
+    assert users.wants_digest("u-1") is wanted
+
+
+def test_nobody_wants_no_digest(documents: MemoryFirestore) -> None:
+    assert users.wants_digest("u-1") is False
+
+
+class TestFirst:
+    def test_the_first_is_marked_provided_nobody_else_does(
+        self, documents: MemoryFirestore
+    ) -> None:
+        fields = {"user_id": "u-1", "first_login_at": NOW}
+        write = users.set_first(event("user.logged_in"), WORK, "first_login_at")
+        assert write == Create(path="users/u-1", fields=fields)
+
+    def test_in_a_document_that_is_there_it_is_marked_as_it_was_read(
+        self, documents: MemoryFirestore
+    ) -> None:
+        store(email="ada@example.com")
+        write = users.set_first(event("user.logged_in"), WORK, "first_login_at")
+        assert isinstance(write, Update)
+        assert write.update_time == documents.now
+
+    def test_where_it_is_marked_there_is_nothing_to_do(self, documents: MemoryFirestore) -> None:
+        store(first_login_at=NOW)
+        assert users.set_first(event("user.logged_in"), WORK, "first_login_at") is None
+        skipped = users.skip_if_set(event("user.logged_in"), "first_login_at")
+        assert skipped == Outcome(result="skipped")
+
+    def test_one_mark_does_not_stand_for_the_other(self, documents: MemoryFirestore) -> None:
+        store(first_login_at=NOW)
+        assert users.set_first(event("feature.used"), WORK, "first_feature_at")
+        assert users.skip_if_set(event("feature.used"), "first_feature_at") is None

@@ -1,0 +1,54 @@
+"""The shop's functions in memory: what `tests.functions.in_memory` shows of them."""
+
+from datetime import timedelta
+
+import pytest
+
+from common.cloud import firestore
+from tests.functions.in_memory import Bundle
+
+
+def test_an_event_that_comes_twice_has_one_effect(bundle: Bundle) -> None:
+    for _ in range(2):
+        assert bundle.publish("user.signed_up", "ada", event_id="e", email="a@example.com") == 200
+    assert bundle.messages("ada") == ["welcome"]
+
+
+def test_what_must_be_asked_again_is_not_acknowledged(bundle: Bundle) -> None:
+    assert bundle.publish("order.placed", "ada", order_id="o", total=1) == 500
+
+
+def test_time_rings_the_reminders_that_fall_due_on_the_way(bundle: Bundle) -> None:
+    bundle.publish("user.signed_up", "ada", email="a@example.com")
+    bundle.publish("cart.abandoned", "ada", cart_id="c", total=1)
+    bundle.advance(hours=1)
+    assert bundle.messages("ada") == ["welcome"]
+    bundle.advance(days=1)
+    assert bundle.messages("ada") == ["welcome", "cart_abandonment_reminder", "onboarding_day_1"]
+
+
+def test_a_reminder_in_400_days_comes_in_hops(bundle: Bundle) -> None:
+    bundle.publish("user.signed_up", "ada", email="a@example.com")
+    (reminder,) = bundle.firestore.documents("reminders")
+    later = bundle.firestore.now + timedelta(days=400)
+    firestore.commit([firestore.read(reminder).write({"due_at": later})])
+    bundle.advance(days=399)
+    assert bundle.messages("ada") == ["welcome"]
+    bundle.advance(days=2)
+    assert bundle.messages("ada") == ["welcome", "onboarding_day_1"]
+
+
+def test_a_tick_that_fires_twice_is_one_run(bundle: Bundle) -> None:
+    bundle.publish("user.signed_up", "ada", email="a@example.com", digest_opt_in=True)
+    assert [bundle.tick("weekly_digest"), bundle.tick("weekly_digest")] == [200, 200]
+    assert bundle.messages("ada") == ["welcome", "weekly_digest"]
+
+
+def test_a_call_of_somebody_elses_service_waits_outside(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INVENTORY_URL", "https://inventory.example/orders")
+    bundle.publish("user.signed_up", "ada", email="a@example.com")
+    bundle.publish("order.placed", "ada", order_id="o", total=1)
+    bundle.advance(seconds=1)
+    assert [task.url for task in bundle.outside] == ["https://inventory.example/orders"]

@@ -1,0 +1,46 @@
+"""Every mistake on the lists is noticed by each of the tests that the list names for it."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.common.cloud import mutants as cloud
+from tests.common.messaging import mutants as messaging
+from tests.common.mutants import Noticed, unnoticed
+from tests.common.outside import mutants as outside
+from tests.common.process import mutants as process
+from tests.common.triggers import mutants as triggers
+from tests.functions import mutants as functions
+
+TESTS = Path(__file__).parent
+LISTS = {
+    TESTS / "common/triggers": triggers.MUTANTS,
+    TESTS / "common/messaging": messaging.MUTANTS,
+    TESTS / "common/outside": outside.MUTANTS,
+    TESTS / "common/cloud": cloud.MUTANTS,
+    TESTS / "common/process": process.MUTANTS,
+    TESTS / "functions": functions.MUTANTS,
+}
+MUTANTS = [mutant for each in LISTS.values() for mutant in each]
+
+
+@pytest.fixture(scope="module")
+def silent() -> dict[str, set[str]]:
+    """The tests that did not notice, by mistake."""
+    return unnoticed(LISTS)
+
+
+def test_each_mistake_has_a_name_of_its_own_and_tests() -> None:
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
+    assert all(mutant.tests for mutant in MUTANTS)
+
+
+def test_each_mistake_can_be_made_in_the_code_as_it_is() -> None:
+    for mutant in MUTANTS:
+        with mutant.made():
+            pass
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda it: it.name)
+def test_a_mistake_is_noticed(mutant: Noticed, silent: dict[str, set[str]]) -> None:
+    assert silent[mutant.name] == set()
