@@ -1,5 +1,6 @@
 """What ends a command of the mini gcloud, in gcloud's own words."""
 
+import json
 from typing import Any
 
 ACCOUNT = "developer@example.com"
@@ -8,6 +9,8 @@ AUTHENTICATED = (
     f"This command is authenticated as {ACCOUNT} which is the active account specified by the "
     "[core/account] property."
 )
+OF_PROJECT = ("firestore", "iam", "pubsub", "run", "secrets")
+"""The groups whose lists are of a project, not of a location."""
 TOLD = ("NOT_FOUND", "PERMISSION_DENIED", "UNAUTHENTICATED")
 """The statuses after which gcloud says who it is."""
 CONFLICTS = (
@@ -60,6 +63,40 @@ class ApiError(GcloudError):
         if self.status not in TOLD:
             return self.message
         return f"{self.message}{'' if self.message.endswith('.') else '.'} {AUTHENTICATED}"
+
+
+class Disabled(ApiError):
+    """A service that a project does not have enabled."""
+
+    def __init__(self, service: str, title: str, project: str) -> None:
+        page = f"https://console.developers.google.com/apis/api/{service}/overview"
+        text = (
+            f"{title} has not been used in project {project} before or it is disabled. Enable it "
+            f"by visiting {page}?project={project} then retry. If you enabled this API recently, "
+            "wait a few minutes for the action to propagate to our systems and retry."
+        )
+        super().__init__("PERMISSION_DENIED", text, 403)
+        self.details = (
+            "- '@type': type.googleapis.com/google.rpc.ErrorInfo\n  domain: googleapis.com\n"
+            f"  metadata:\n    consumer: projects/{project}\n    service: {service}\n"
+            "  reason: SERVICE_DISABLED"
+        )
+        """What tells a program that it is this, and not a refusal."""
+
+    def shown(self, command: str, project: str) -> str:
+        """Return it as the command's group prints it; lists of a project say it in one more way."""
+        group, *rest = command.split()
+        if group == "artifacts":
+            error = {"code": self.http, "message": self.message, "status": self.status}
+            return json.dumps({"error": error})
+        where = {"run": "namespaces"}.get(group, "projects")
+        beginning = f"{self.status}: "
+        if group in OF_PROJECT and rest[-1] == "list":
+            beginning = (
+                f"[{ACCOUNT}] does not have permission to access {where} instance [{project}] (or "
+                "it may not exist): "
+            )
+        return f"{beginning}{self.sentence}\n{self.details}"
 
 
 class Several(GcloudError):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from local.gcloud.command import Call, command, say
-from local.gcloud.errors import ApiError, GcloudError
+from local.gcloud.errors import Disabled, GcloudError
 
 DOMAIN = ".googleapis.com"
 NEEDED = {
@@ -23,21 +23,14 @@ NEEDED = {
 
 
 def check_enabled(call: Call, name: str) -> None:
-    """Refuse a command whose service is not enabled in the project; raises ApiError."""
+    """Refuse a command whose service is not enabled in the project; raises Disabled."""
     if name.split()[0] not in NEEDED:
         return
     service, title = NEEDED[name.split()[0]]
     path = f"/v1/projects/{call.project}/services/{service}{DOMAIN}"
     if call.cloud.get(path)["state"] == "ENABLED":
         return
-    page = "https://console.developers.google.com/apis/api"
-    text = (
-        f"{title} has not been used in project {call.project} before or it is disabled. Enable it "
-        f"by visiting {page}/{service}{DOMAIN}/overview?project={call.project} then retry. If you "
-        "enabled this API recently, wait a few minutes for the action to propagate to our systems "
-        "and retry."
-    )
-    raise ApiError("PERMISSION_DENIED", text, 403)
+    raise Disabled(f"{service}{DOMAIN}", title, call.project)
 
 
 @command("services enable", "--async", is_quiet=True)
