@@ -183,7 +183,7 @@ def _let_finish(work: Work) -> None:
 
 def _groups(changes: Sequence[Change]) -> set[str]:
     words = [command.words for change in changes for command in change.commands]
-    return {it[it[0] == "alpha"] for it in words}
+    return {it[it[0] in ("alpha", "beta")] for it in words}
 
 
 def _planned(it: Deployment, planners: Sequence[Planner]) -> list[Change]:
@@ -211,6 +211,8 @@ def _one(work: Work, change: Change) -> None:
                 work.gcloud.carry_out(command)
                 break
             except Failed as failed:
+                if command.is_optional and failed.failure.has_no_command:
+                    break
                 if not work.patience.again(failed.failure, tries, began, change.what):
                     raise
                 tries += 1

@@ -28,6 +28,8 @@ class Command:
     """What it reads: the value of a secret."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Flags whose value is a file, and what is in it."""
+    is_optional: bool = False
+    """Whether a gcloud that lacks the command may go on without it."""
 
 
 def command(*words: str, input: str | None = None, **files: str) -> Command:

@@ -1,7 +1,7 @@
 """Google's services, enabled in the project. They are nobody's, and stay enabled."""
 
 from deployment.deployment import Deployment
-from deployment.gcloud import command
+from deployment.gcloud import Command, command
 from deployment.plan import CREATE, Change
 
 NEEDED = (
@@ -18,6 +18,10 @@ NEEDED = (
     "pubsub",
     "run",
 )
+
+
+AGENTS = ("pubsub", "eventarc", "cloudfunctions")
+"""They are granted something, or must have been granted something by Google, before a first use."""
 
 
 def needed(it: Deployment) -> list[str]:
@@ -37,4 +41,19 @@ def plan(it: Deployment) -> list[Change]:
         return []
     shown = " ".join(name.partition(".")[0] for name in missing)
     enable = command("services", "enable", *missing)
-    return [Change(sign=CREATE, kind="services", name=shown, commands=(enable,), grants="service")]
+    agents = [_agent(name) for name in AGENTS if f"{name}.googleapis.com" in missing]
+    return [
+        Change(
+            sign=CREATE,
+            kind="services",
+            name=shown,
+            commands=(enable, *agents),
+            grants="service",
+        )
+    ]
+
+
+def _agent(name: str) -> Command:
+    """Google's own account for a service, which is otherwise made at its first use: too late."""
+    words = ("beta", "services", "identity", "create", f"--service={name}.googleapis.com")
+    return Command(words=words, is_optional=True)

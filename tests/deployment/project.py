@@ -134,7 +134,7 @@ class Project:
         )
 
     def _answer(self, verb: str, names: Names, flags: Flags, command: Command) -> Any:
-        words = verb.removeprefix("alpha ").split()
+        words = verb.removeprefix("alpha ").removeprefix("beta ").split()
         if "iam-policy" in words[-1]:
             return self._policy(words, names, flags)
         method: Callable[..., Any] = getattr(self, "_" + "_".join(words).replace("-", "_"))
@@ -209,6 +209,11 @@ class Project:
 
     def _services_enable(self, names: Names, *_: Any) -> None:
         self.services |= {name.partition(".")[0] for name in names}
+
+    def _services_identity_create(self, names: Names, flags: Flags, *_: Any) -> None:
+        if "beta" in self.missing:
+            _fail("Invalid choice: 'identity'.")
+        self.of("agent")[flags["service"]] = {}
 
     def _iam_service_accounts_list(self, *_: Any) -> list[Json]:
         return self._list("account")

@@ -149,3 +149,17 @@ def test_no_command_is_told_from_a_refusal() -> None:
     text = "ERROR: (gcloud.monitoring) Invalid choice: 'policies'."
     assert failures.read(text).has_no_command
     assert not failures.read("ERROR: (gcloud.x) NOT_FOUND: x").has_no_command
+
+
+def test_googles_agents_are_made_before_they_are_granted_anything(shell: Shell) -> None:
+    shell.apply()
+    assert "pubsub.googleapis.com" in shell.project.of("agent")
+    words = [" ".join(call) for call in shell.project.changes]
+    made = next(n for n, call in enumerate(words) if "identity create" in call)
+    assert made < next(n for n, call in enumerate(words) if "gcp-sa-pubsub" in call)
+
+
+def test_a_gcloud_without_that_command_goes_on(shell: Shell) -> None:
+    shell.project.missing.add("beta")
+    shell.apply()
+    assert shell.lines() == []
