@@ -12,15 +12,9 @@ from aiohttp import web
 
 from local.http.control import Control, control_routes
 from local.http.report import Report
+from local.http.rest import everything
 from local.http.rest.app import Site
-from local.http.rest.firestore import FirestoreAdmin
-from local.http.rest.functions import FunctionsApi
-from local.http.rest.policies import Policies
-from local.http.rest.pubsub import pubsub_routes
-from local.http.rest.resources import resources_routes
 from local.http.rest.routes import Router
-from local.http.rest.scheduler import SchedulerApi
-from local.http.rest.tasks import tasks_routes
 from local.kernel import ports
 from local.kernel.clock import Clock
 from local.kernel.database import Database
@@ -38,6 +32,7 @@ from local.services.functions.eventarc import Eventarc
 from local.services.functions.groups import Groups
 from local.services.functions.service import Functions
 from local.services.resources import Resources
+from local.services.secrets import Secrets
 
 SHUTDOWN = 1.0
 """Seconds that HTTP requests in flight get at the end."""
@@ -74,6 +69,7 @@ class Cloud:
         self._closing = contextlib.AsyncExitStack()
         self._database = Database(folder.database)
         self._closing.callback(self._database.close)
+        self._secrets = Secrets(self._database)
         self.clock = Clock(self._database)
         self.faults = Faults()
         self.deliverer = Deliverer(self.clock, self.faults)
@@ -132,6 +128,7 @@ class Cloud:
             self._groups,
             attach=self._attach,
             feeds=Eventarc(services.publisher, services.subscriber, ours),
+            secret=lambda name, version: self._secrets.value(name, version).decode(),
             first_port=self._settings.port + FUNCTIONS if self._settings.port else 0,
         )
 
@@ -200,19 +197,14 @@ class Cloud:
         )
 
     def _router(self, report: Report) -> Router:
-        services, resources = self.services, Resources(self._database)
-        return Router(
-            [
-                *control_routes(self._control(report)),
-                *FunctionsApi(self.functions).routes(),
-                *tasks_routes(services.queues, services.operations, services.locations),
-                *pubsub_routes(services.publisher, services.subscriber),
-                *Policies(resources, services.publisher, services.subscriber).routes(),
-                *SchedulerApi(services.scheduler).routes(),
-                *FirestoreAdmin(resources, services.firestore.set_ttl).routes(),
-                *resources_routes(resources),
-            ]
+        platform = everything.Platform(
+            services=self.services,
+            functions=self.functions,
+            resources=Resources(self._database),
+            secrets=self._secrets,
+            now=self.clock.now,
         )
+        return Router([*control_routes(self._control(report)), *everything.routes(platform)])
 
     def _pump(self, work: Coroutine[Any, Any, None]) -> None:
         async def run() -> None:

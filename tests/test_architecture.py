@@ -27,7 +27,7 @@ FLOORS = [
 ]
 """The rooms of `common/` from the top to the bottom: each may import those on the floors below."""
 
-SERVICES = {"firestore", "pubsub", "tasks", "scheduler", "resources"}
+SERVICES = {"firestore", "pubsub", "tasks", "scheduler", "secrets", "resources"}
 LOCAL = {
     "kernel": set[str](),
     **{f"services.{name}": {"kernel"} for name in SERVICES},
@@ -53,11 +53,14 @@ def _below(floor: int) -> set[str]:
 MAY_IMPORT: Mapping[str, set[str]] = {
     "main": {"functions"},
     "functions": {"common"},
+    "deployment": set(),
     **{f"common.{room}": _below(floor) for floor, rooms in enumerate(FLOORS) for room in rooms},
     **{f"local.{room}": {f"local.{it}" for it in others} for room, others in LOCAL.items()},
 }
 """The rooms of all that is not a test, and what of ours each may import beside itself."""
 PACKAGES = {"common", "functions", "local", "local.services"}
+TOOLS = {"deployment", "local"}
+"""They run on somebody's machine, and meet the functions through protocols and names alone."""
 """What holds rooms: it has nothing but an `__init__.py` of its own."""
 
 
@@ -91,13 +94,14 @@ class Source:
 
     def ours(self) -> Iterator[str]:
         """Whatever the module imports of ours."""
-        mine = ("main", "common", "functions", "local", "tests")
+        mine = ("main", "common", "deployment", "functions", "local", "tests")
         yield from (name for name in self.imports() if name.partition(".")[0] in mine)
 
 
 def sources() -> list[Source]:
     """Every module that is not a test."""
-    files = [path for room in ("common", "functions", "local") for path in _files(room)]
+    rooms = ("common", "deployment", "functions", "local")
+    files = [path for room in rooms for path in _files(room)]
     return [_source(path) for path in [ROOT / "main.py", *files]]
 
 
@@ -147,7 +151,7 @@ def web_framework(source: Source) -> Iterator[str]:
 
 
 def environment(source: Source) -> Iterator[str]:
-    if source.name == "common.process.settings" or _is_local(source):
+    if source.name == "common.process.settings" or _is_tool(source):
         return
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv"):
@@ -158,7 +162,7 @@ def environment(source: Source) -> Iterator[str]:
 
 
 def wall_clock(source: Source) -> Iterator[str]:
-    if not _is_local(source):
+    if not _is_tool(source):
         found = [clock for clock in CLOCKS if clock in source.text]
         yield from (f"{source.name} has {clock}, a clock or a place" for clock in found)
 
@@ -186,8 +190,8 @@ def _first_words() -> list[str]:
     return [label.partition(" ")[0] for label in LABELS]
 
 
-def _is_local(source: Source) -> bool:
-    return source.name.partition(".")[0] == "local"
+def _is_tool(source: Source) -> bool:
+    return source.name.partition(".")[0] in TOOLS
 
 
 def _is_under(name: str, rooms: Iterable[str]) -> bool:
@@ -319,7 +323,7 @@ def test_a_function_is_named_like_its_file_and_re_exported() -> None:
 
 
 def test_the_top_level_holds_what_the_contract_names() -> None:
-    expected = {"functions", "common", "local", "tests", "deploy.sh", "main.py"}
+    expected = {"functions", "common", "deployment", "local", "tests", "deploy.sh", "main.py"}
     expected |= {"requirements.txt", "pyproject.toml", "docs", "README.md"}
     expected |= {"CONTRIBUTING.md", "CHANGELOG.md"}
     found = {path.name for path in ROOT.iterdir() if not path.name.startswith((".", "__"))}

@@ -1,84 +1,61 @@
-"""`gcloud projects`, `services` and `iam service-accounts`: remembered, so that a deployment finds
-again what it made. Nothing here depends on them."""
+"""`gcloud iam service-accounts …`."""
 
-import sys
-import zlib
 from typing import Any
 
 from local.gcloud import policies
-from local.gcloud.command import Call, command
-from local.gcloud.errors import ApiError
-from local.gcloud.policies import ACCOUNTS
+from local.gcloud.command import Call, Field, command, say
 
-SERVICES = "/local/v1/resources/services"
-
-
-@command("projects describe")
-def describe_project(call: Call) -> Any:
-    """The project; whatever its id, it exists, with a number of its own."""
-    number = 100_000_000_000 + zlib.crc32(call.name.encode())
-    return {"projectId": call.name, "projectNumber": str(number), "lifecycleState": "ACTIVE"}
+FIELDS: dict[str, Field] = {
+    "--display-name": ("displayName", str),
+    "--description": ("description", str),
+}
 
 
-@command("services enable")
-def enable(call: Call) -> None:
-    """Remember services as enabled."""
-    for service in call.arguments:
-        call.cloud.put(f"{SERVICES}/{call.project}/{service}", _service(service))
+def path_of(call: Call) -> str:
+    """Return the path of the account that is named."""
+    return f"/v1/projects/-/serviceAccounts/{call.id}"
 
 
-@command("services list", "--enabled")
-def list_services(call: Call) -> Any:
-    """The services that were enabled."""
-    return _all(call, SERVICES, call.project)
-
-
-def _service(name: str) -> dict[str, Any]:
-    return {"config": {"name": name}, "state": "ENABLED"}
-
-
-@command("iam service-accounts create", "--display-name", "--description")
+@command("iam service-accounts create", *FIELDS, is_quiet=True)
 def create(call: Call) -> Any:
-    """Create an account and return it."""
-    email = f"{call.name}@{call.project}.iam.gserviceaccount.com"
-    if call.cloud.find(f"{ACCOUNTS}/{email}"):
-        text = f"Service account {call.name} already exists within project projects/{call.project}."
-        raise ApiError("ALREADY_EXISTS", text)
-    account = {
-        "name": f"projects/{call.project}/serviceAccounts/{email}",
-        "email": email,
-        "displayName": call.flag("--display-name"),
-        "description": call.flag("--description"),
-    }
-    call.cloud.put(f"{ACCOUNTS}/{email}", account)
-    print(f"Created service account [{call.name}].", file=sys.stderr)
-    return account
+    """Make an account."""
+    body, _ = call.body(FIELDS)
+    account = {"displayName": "", **body}
+    path = f"/v1/projects/{call.project}/serviceAccounts"
+    made = call.cloud.post(path, {"accountId": call.name, "serviceAccount": account})
+    say(f"Created service account [{call.name}].")
+    return made
+
+
+@command("iam service-accounts update", *FIELDS)
+def update(call: Call) -> Any:
+    """Change what the flags name."""
+    body, mask = call.body(FIELDS)
+    change = {"serviceAccount": body, "updateMask": ",".join(mask)}
+    changed = call.cloud.patch(path_of(call), change)
+    say(f"Updated serviceAccount [{call.id}].")
+    return changed
 
 
 @command("iam service-accounts describe")
 def describe(call: Call) -> Any:
-    """Return an account."""
-    return call.cloud.get(f"{ACCOUNTS}/{call.id}")
+    """Describe one account."""
+    return call.cloud.get(path_of(call))
 
 
-@command("iam service-accounts list")
+@command("iam service-accounts list", "--limit")
 def list_accounts(call: Call) -> Any:
-    """Return all accounts of the project."""
-    domain = f"@{call.project}.iam.gserviceaccount.com"
-    return [account for account in _all(call, ACCOUNTS) if account["email"].endswith(domain)]
+    """List all accounts of the project."""
+    found = call.cloud.each(f"/v1/projects/{call.project}/serviceAccounts", "accounts")
+    return call.limited([{"disabled": False, **account} for account in found])
 
 
-@command("iam service-accounts delete")
-def delete(call: Call) -> None:
-    """Forget an account."""
-    call.cloud.delete(f"{ACCOUNTS}/{call.id}")
-    print(f"deleted service account [{call.id}]", file=sys.stderr)
+@command("iam service-accounts delete", is_quiet=True)
+def delete(call: Call) -> Any:
+    """Delete an account."""
+    call.cloud.delete(path_of(call))
+    say(f"deleted service account [{call.id}]")
+    return []
 
 
-def _all(call: Call, kind: str, prefix: str = "") -> list[Any]:
-    found = call.cloud.get(kind)["resources"].items()
-    return [document for name, document in found if name.startswith(prefix)]
-
-
-policies.commands("projects", lambda call: f"/projects/{call.name}", exists=False)
-policies.commands("iam service-accounts", lambda call: f"{ACCOUNTS}/{call.id}")
+policies.commands("iam service-accounts", path_of, "--condition")

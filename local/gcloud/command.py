@@ -1,29 +1,40 @@
 """What the mini gcloud carries out: a table of commands, each with the flags it acts on."""
 
-import re
+import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from local.gcloud.errors import GcloudError, UsageError
+from local.gcloud import locations
+from local.gcloud.errors import ApiError, GcloudError, Several, UsageError
 from local.gcloud.rest import Cloud
 from local.gcloud.surface import Invocation, Value
+from local.gcloud.values import labels
 
-UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-
-Handler = Callable[["Call"], Any]
+Action = Callable[["Call"], Any]
 """Carries out a call; what it returns is printed, None: nothing."""
 Field = tuple[str, Callable[[str], Any]]
-"""Where in a resource a flag's value goes, and how it is read."""
-
-HANDLERS: dict[str, tuple[Handler, frozenset[str]]] = {}
+"""Where in a resource a flag's value goes, and how it is read; raises UsageError."""
 
 
-def command(name: str, *flags: str) -> Callable[[Handler], Handler]:
+class Handler(NamedTuple):
+    """What carries out a command. No dataclass: they take longer to import than most commands."""
+
+    action: Action
+    flags: frozenset[str]
+    """Those it acts on."""
+    is_quiet: bool
+    """It prints what it made only if a format is asked for."""
+
+
+HANDLERS: dict[str, Handler] = {}
+
+
+def command(name: str, *flags: str, is_quiet: bool = False) -> Callable[[Action], Action]:
     """Registers what carries out a command, and the flags it acts on."""
 
-    def register(handler: Handler) -> Handler:
-        HANDLERS[name] = handler, frozenset(flags)
-        return handler
+    def register(action: Action) -> Action:
+        HANDLERS[name] = Handler(action=action, flags=frozenset(flags), is_quiet=is_quiet)
+        return action
 
     return register
 
@@ -36,6 +47,7 @@ class Call:
         self.cloud = cloud
         self.project = project
         self._flags = invocation.flags
+        self._command = invocation.command
 
     @property
     def name(self) -> str:
@@ -48,35 +60,76 @@ class Call:
         return self.name.rpartition("/")[2]
 
     def flag(self, name: str, default: str = "") -> str:
-        """A flag's value."""
+        """Return a flag's value."""
         value = self._flags.get(name, default)
         return value if isinstance(value, str) else default
 
     def given(self, name: str) -> bool:
-        """Whether a flag is there, with whatever value."""
+        """Return whether a flag is there, with whatever value."""
         return name in self._flags
 
     def switch(self, name: str) -> Value | None:
-        """A flag without a value: True, `--no-…`: False, not given: None."""
+        """Return a flag without a value: True, `--no-…`: False, not given: None."""
         return self._flags.get(name)
 
+    def read(self, name: str, reader: Callable[[str], Any], default: str = "") -> Any:
+        """Return a flag's value as `reader` understands it; raises UsageError naming the flag."""
+        try:
+            return reader(self.flag(name, default))
+        except UsageError as error:
+            if error.command:
+                raise
+            raise UsageError(f"argument {name}: {error}") from error
+
     def parent(self, *flags: str) -> str:
-        """`projects/P/locations/L`, the location being in one of the flags."""
+        """Return `projects/P/locations/L`, the location being in one of the flags."""
         for flag in flags or ("--location",):
             if self.flag(flag):
+                locations.check(self._command, self.flag(flag))
                 return f"projects/{self.project}/locations/{self.flag(flag)}"
         place = (flags or ("--location",))[0]
         raise UsageError(f"argument {place}: Must be specified: the local gcloud has no default.")
 
     def body(self, fields: Mapping[str, Field]) -> tuple[dict[str, Any], list[str]]:
-        """The part of a resource that the flags describe, and the paths in it."""
+        """Return the part of a resource that the flags describe, and the paths in it."""
         body: dict[str, Any] = {}
         mask = []
         for flag, (path, read) in fields.items():
             if self.given(flag):
-                put(body, path, read(self.flag(flag)))
+                put(body, path, self.read(flag, read))
                 mask.append(path)
         return body, mask
+
+    def labels(self, old: Mapping[str, str]) -> dict[str, str]:
+        """Return labels as `--update-labels`, `--remove-labels` and `--clear-labels` leave them."""
+        kept = {} if self.switch("--clear-labels") else dict(old)
+        removed = self.flag("--remove-labels").split(",")
+        kept = {key: value for key, value in kept.items() if key not in removed}
+        return {**kept, **self.read("--update-labels", labels)}
+
+    def of_each(self, verb: str, kind: str, act: Callable[[str], Any]) -> list[Any]:
+        """Do something to each argument, and return the answers; raises Several.
+
+        `act` takes an id. One that fails is told, and the others are done all the same.
+        """
+        done, failed = [], []
+        for id_ in (argument.rpartition("/")[2] for argument in self.arguments):
+            name = f"projects/{self.project}/{kind}s/{id_}"
+            try:
+                done.append(act(id_))
+            except ApiError as error:
+                failed.append(id_)
+                text = f"Failed to {verb} {kind} [{name}]: {error.sentence}"
+                print(f"ERROR: {text}", file=sys.stderr)
+            else:
+                print(f"{verb.capitalize().rstrip('e')}ed {kind} [{name}].", file=sys.stderr)
+        if failed:
+            raise Several(verb, failed, done)
+        return done
+
+    def limited(self, resources: list[Any]) -> list[Any]:
+        """Return as many of a list as `--limit` says."""
+        return resources[: int(self.flag("--limit"))] if self.flag("--limit") else resources
 
 
 def put(document: dict[str, Any], path: str, value: Any) -> None:
@@ -87,28 +140,14 @@ def put(document: dict[str, Any], path: str, value: Any) -> None:
     document[last] = value
 
 
-def duration(text: str) -> str:
-    """`90s`, `24h`, `1h30m` as the APIs write it: `5400s`."""
-    parts = re.findall(r"(\d+)([smhdw]?)", text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise UsageError(f"Invalid value '{text}': it must be a duration such as 30s or 2h")
-    return f"{sum(int(number) * UNITS[unit] for number, unit in parts)}s"
-
-
-def pairs(text: str) -> dict[str, str]:
-    """`a=b,c=d`; `^;^a=b;c=d` has another separator."""
-    separator = ","
-    if text.startswith("^"):
-        separator, _, text = text[1:].partition("^")
-    items = [item.partition("=") for item in text.split(separator) if item]
-    if not all(equals for _, equals, _ in items):
-        raise UsageError(f"Bad syntax for dict arg: [{text}].")
-    return {key: value for key, _, value in items}
-
-
 def outcome(operation: Mapping[str, Any]) -> Any:
-    """What a finished operation brought; raises GcloudError for its error."""
+    """Return what a finished operation brought; raises GcloudError for its error."""
     if "error" in operation:
         error = operation["error"]
         raise GcloudError(f"OperationError: code={error['code']}, message={error['message']}")
     return operation.get("response", {})
+
+
+def say(sentence: str) -> None:
+    """Print what happened where gcloud prints it."""
+    print(sentence, file=sys.stderr)

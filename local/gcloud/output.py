@@ -81,7 +81,7 @@ def _text(value: Any) -> str:
 
 
 def _json(document: Any) -> Iterator[str]:
-    yield json.dumps(document, indent=2)
+    yield json.dumps(document, indent=2, sort_keys=True)
 
 
 def _nothing(document: Any) -> Iterator[str]:

@@ -1,75 +1,86 @@
-"""IAM bindings: remembered and shown, and nothing here is refused for want of them."""
+"""IAM bindings: kept, checked and shown, and nothing here is refused for want of them."""
 
 from collections.abc import Callable
 from typing import Any
 
-from local.gcloud.command import Call, command
+from local.gcloud.command import Call, command, say
 from local.gcloud.errors import ApiError, GcloudError
+from local.gcloud.values import pairs
 
-POLICIES = "/local/v1/resources/policies"
-ACCOUNTS = "/local/v1/resources/accounts"
+FAILED = (
+    "ERROR: Policy modification failed. For a binding with condition, run "
+    '"gcloud alpha iam policies lint-condition" to identify issues in condition.'
+)
+NOUNS = {
+    "artifacts repositories": "repository",
+    "iam service-accounts": "serviceAccount",
+    "projects": "project",
+    "pubsub subscriptions": "subscription",
+    "pubsub topics": "topic",
+    "run services": "service",
+    "secrets": "secret",
+    "tasks queues": "queue",
+}
+"""What a group's resource is called when its policy was changed."""
+JSON = dict[str, Any]
 
 
-def commands(group: str, path: Callable[[Call], str], *flags: str, exists: bool = True) -> None:
+def commands(group: str, path: Callable[[Call], str], *flags: str) -> None:
     """Registers `GROUP get-iam-policy`, `add-…` and `remove-iam-policy-binding`.
 
-    `path` is the REST path of the thing; `exists`: it is asked for, and must be there.
+    `path` is the REST path of the thing; `--condition` among the flags: the commands take one.
     """
 
-    def policy_of(call: Call) -> tuple[str, dict[str, Any]]:
-        if exists:
-            call.cloud.get(path(call))
-        key = f"{POLICIES}{path(call).removeprefix('/local/v1/resources')}"
-        return key, call.cloud.find(key) or {"version": 1, "bindings": []}
-
-    @command(f"{group} get-iam-policy", *flags)
+    @command(f"{group} get-iam-policy", *(flag for flag in flags if flag != "--condition"))
     def show(call: Call) -> Any:
-        return policy_of(call)[1]
+        return call.cloud.post(f"{path(call)}:getIamPolicy")
 
-    @command(f"{group} add-iam-policy-binding", "--member", "--role", "--condition", *flags)
+    @command(f"{group} add-iam-policy-binding", "--member", "--role", *flags)
     def add(call: Call) -> Any:
-        _check_member(call)
-        key, policy = policy_of(call)
-        members = _members(policy, call.flag("--role"))
+        policy = show(call)
+        bindings = policy.setdefault("bindings", [])
+        members = _members(bindings, call.flag("--role"), condition(call))
+        if members is None:
+            members = []
+            bindings.append({"members": members, "role": call.flag("--role"), **condition(call)})
         if call.flag("--member") not in members:
             members.append(call.flag("--member"))
-            call.cloud.put(key, policy)
-        return policy
+        return _set(call, policy)
 
-    @command(f"{group} remove-iam-policy-binding", "--member", "--role", "--condition", *flags)
+    @command(f"{group} remove-iam-policy-binding", "--member", "--role", *flags)
     def remove(call: Call) -> Any:
-        key, policy = policy_of(call)
-        members = _members(policy, call.flag("--role"))
-        if call.flag("--member") not in members:
-            raise GcloudError("Policy binding with the specified member and role not found!")
+        policy = show(call)
+        bindings = policy.get("bindings", [])
+        members = _members(bindings, call.flag("--role"), condition(call))
+        if not members or call.flag("--member") not in members:
+            text = "Policy binding with the specified principal, role, and condition not found!"
+            raise GcloudError(text)
         members.remove(call.flag("--member"))
-        policy["bindings"] = [binding for binding in policy["bindings"] if binding["members"]]
-        call.cloud.put(key, policy)
-        return policy
+        policy["bindings"] = [binding for binding in bindings if binding["members"]]
+        return _set(call, policy)
+
+    def _set(call: Call, policy: JSON) -> Any:
+        conditional = any("condition" in binding for binding in policy["bindings"])
+        body = {"policy": {**policy, "version": 3 if conditional else 1}}
+        try:
+            changed = call.cloud.post(f"{path(call)}:setIamPolicy", body)
+        except ApiError:
+            say(FAILED)
+            raise
+        say(f"Updated IAM policy for {NOUNS[group]} [{call.id}].")
+        return changed
 
 
-def _members(policy: dict[str, Any], role: str) -> list[str]:
-    """Who has the role; a list to change."""
-    for binding in policy["bindings"]:
-        if binding["role"] == role:
+def condition(call: Call) -> JSON:
+    """Return the condition of a binding, `{}` without one."""
+    text = call.flag("--condition", "None")
+    return {} if text == "None" else {"condition": pairs(text)}
+
+
+def _members(bindings: list[JSON], role: str, wanted: JSON) -> list[str] | None:
+    """Return who has the role under that condition, a list to change; None: there is no binding."""
+    for binding in bindings:
+        if binding["role"] == role and binding.get("condition") == wanted.get("condition"):
             members: list[str] = binding["members"]
             return members
-    policy["bindings"].append({"role": role, "members": []})
-    return policy["bindings"][-1]["members"]  # type: ignore[no-any-return]
-
-
-def _check_member(call: Call) -> None:
-    """Conditions are not kept, and an account of this project must exist."""
-    if call.flag("--condition", "None") != "None":
-        raise GcloudError("the local gcloud keeps no conditions, only --condition=None")
-    kind, _, email = call.flag("--member").partition(":")
-    ours = kind == "serviceAccount" and email.endswith(f"@{call.project}.iam.gserviceaccount.com")
-    if ours and not call.cloud.find(f"{ACCOUNTS}/{email}"):
-        raise ApiError("INVALID_ARGUMENT", f"Service account {email} does not exist.")
-
-
-def _service_path(call: Call) -> str:
-    return f"/v2/{call.parent('--region')}/functions/{call.id}"
-
-
-commands("run services", _service_path, "--region")
+    return None

@@ -1,67 +1,103 @@
 """`gcloud pubsub …`: topics and subscriptions."""
 
 import base64
-import sys
 from typing import Any
 
 from local.gcloud import policies
-from local.gcloud.command import Call, Field, command, duration, pairs
+from local.gcloud.command import Call, Field, command, say
+from local.gcloud.errors import GcloudError
+from local.gcloud.values import between, duration, labels, pairs
 
+PUSH: dict[str, Field] = {
+    "--push-endpoint": ("pushEndpoint", str),
+    "--push-auth-service-account": ("oidcToken.serviceAccountEmail", str),
+    "--push-auth-token-audience": ("oidcToken.audience", str),
+}
 SETTINGS: dict[str, Field] = {
     "--ack-deadline": ("ackDeadlineSeconds", int),
-    "--message-retention-duration": ("messageRetentionDuration", duration),
-    "--min-retry-delay": ("retryPolicy.minimumBackoff", duration),
-    "--max-retry-delay": ("retryPolicy.maximumBackoff", duration),
+    "--message-retention-duration": ("messageRetentionDuration", between("10m", "31d")),
+    "--min-retry-delay": ("retryPolicy.minimumBackoff", between("0s", "600s")),
+    "--max-retry-delay": ("retryPolicy.maximumBackoff", between("0s", "600s")),
     "--max-delivery-attempts": ("deadLetterPolicy.maxDeliveryAttempts", int),
-    "--push-endpoint": ("pushConfig.pushEndpoint", str),
-    "--push-auth-service-account": ("pushConfig.oidcToken.serviceAccountEmail", str),
-    "--push-auth-token-audience": ("pushConfig.oidcToken.audience", str),
+    **{flag: (f"pushConfig.{path}", read) for flag, (path, read) in PUSH.items()},
     "--expiration-period": (
         "expirationPolicy",
         lambda text: {} if text == "never" else {"ttl": duration(text)},
     ),
 }
-AT_CREATION: dict[str, Field] = {"--message-filter": ("filter", str), "--labels": ("labels", pairs)}
+AT_CREATION: dict[str, Field] = {
+    "--message-filter": ("filter", str),
+    "--labels": ("labels", labels),
+}
+OF_TOPIC: dict[str, Field] = {
+    "--labels": ("labels", labels),
+    "--message-retention-duration": ("messageRetentionDuration", between("10m", "31d")),
+}
+LABELS = ("--update-labels", "--remove-labels", "--clear-labels")
 
 
 def topic_path(call: Call, topic: str) -> str:
-    """The path of a topic given by id or full name."""
+    """Return the path of a topic given by id or full name."""
     return f"/v1/projects/{call.project}/topics/{topic.rpartition('/')[2]}"
 
 
-def subscription_path(call: Call) -> str:
-    """The path of the subscription that is named."""
-    return f"/v1/projects/{call.project}/subscriptions/{call.id}"
+def subscription_path(call: Call, subscription: str) -> str:
+    """Return the path of a subscription given by id or full name."""
+    return f"/v1/projects/{call.project}/subscriptions/{subscription.rpartition('/')[2]}"
 
 
-@command("pubsub topics create", "--labels", "--message-retention-duration")
-def create_topics(call: Call) -> None:
+@command("pubsub topics create", *OF_TOPIC, is_quiet=True)
+def create_topics(call: Call) -> Any:
     """Make topics."""
-    fields = {"--labels": AT_CREATION["--labels"]}
-    fields["--message-retention-duration"] = ("messageRetentionDuration", duration)
-    for topic in call.arguments:
-        call.cloud.put(topic_path(call, topic), call.body(fields)[0])
-        print(f"Created topic [{topic_path(call, topic)[4:]}].", file=sys.stderr)
+    body, _ = call.body(OF_TOPIC)
+    return call.of_each("create", "topic", lambda id_: call.cloud.put(topic_path(call, id_), body))
+
+
+@command(
+    "pubsub topics update",
+    *("--message-retention-duration", "--clear-message-retention-duration", *LABELS),
+    is_quiet=True,
+)
+def update_topic(call: Call) -> Any:
+    """Change what the flags name."""
+    fields = {key: field for key, field in OF_TOPIC.items() if key != "--labels"}
+    body, mask = call.body(fields)
+    if call.switch("--clear-message-retention-duration"):
+        mask.append("messageRetentionDuration")
+    if any(call.given(flag) for flag in LABELS):
+        body["labels"] = call.labels(describe_topic(call).get("labels", {}))
+        mask.append("labels")
+    body["name"] = topic_path(call, call.name)[4:]
+    change = {"topic": body, "updateMask": ",".join(mask)}
+    changed = call.cloud.patch(topic_path(call, call.name), change)
+    say(f"Updated topic [{body['name']}].")
+    return changed
 
 
 @command("pubsub topics describe")
 def describe_topic(call: Call) -> Any:
-    """One topic."""
+    """Describe one topic."""
     return call.cloud.get(topic_path(call, call.name))
 
 
-@command("pubsub topics list")
+@command("pubsub topics list", "--limit")
 def list_topics(call: Call) -> Any:
-    """All topics."""
-    return list(call.cloud.each(f"/v1/projects/{call.project}/topics", "topics"))
+    """List all topics."""
+    found = call.cloud.each(f"/v1/projects/{call.project}/topics", "topics")
+    return call.limited(list(found))
 
 
-@command("pubsub topics delete")
-def delete_topics(call: Call) -> None:
+@command("pubsub topics delete", is_quiet=True)
+def delete_topics(call: Call) -> Any:
     """Remove topics."""
-    for topic in call.arguments:
-        call.cloud.delete(topic_path(call, topic))
-        print(f"Deleted topic [{topic_path(call, topic)[4:]}].", file=sys.stderr)
+    return call.of_each("delete", "topic", lambda id_: call.cloud.delete(topic_path(call, id_)))
+
+
+@command("pubsub topics list-subscriptions")
+def subscriptions_of_topic(call: Call) -> Any:
+    """List the names of a topic's subscriptions."""
+    path = f"{topic_path(call, call.name)}/subscriptions"
+    return list(call.cloud.each(path, "subscriptions"))
 
 
 @command("pubsub topics publish", "--message", "--attribute", "--ordering-key")
@@ -69,7 +105,7 @@ def publish(call: Call) -> Any:
     """Publish one message."""
     message = {
         "data": base64.b64encode(call.flag("--message").encode()).decode(),
-        "attributes": pairs(call.flag("--attribute")),
+        "attributes": call.read("--attribute", pairs),
         "orderingKey": call.flag("--ordering-key"),
     }
     return call.cloud.post(f"{topic_path(call, call.name)}:publish", {"messages": [message]})
@@ -79,55 +115,80 @@ def publish(call: Call) -> Any:
     "pubsub subscriptions create",
     *SETTINGS,
     *AT_CREATION,
-    *("--topic", "--dead-letter-topic", "--enable-message-ordering"),
+    *("--topic", "--topic-project", "--dead-letter-topic", "--enable-message-ordering"),
+    is_quiet=True,
 )
-def create_subscriptions(call: Call) -> None:
+def create_subscriptions(call: Call) -> Any:
     """Make subscriptions."""
+    if call.given("--max-delivery-attempts") and not call.given("--dead-letter-topic"):
+        raise GcloudError("Missing required argument [DEAD_LETTER_TOPIC]: --dead-letter-topic")
     body, _ = _settings(call)
     body |= call.body(AT_CREATION)[0]
     body["topic"] = topic_path(call, call.flag("--topic"))[4:]
     body["enableMessageOrdering"] = bool(call.switch("--enable-message-ordering"))
-    for name in call.arguments:
-        path = f"/v1/projects/{call.project}/subscriptions/{name.rpartition('/')[2]}"
-        call.cloud.put(path, body)
-        print(f"Created subscription [{path[4:]}].", file=sys.stderr)
+    return call.of_each(
+        "create", "subscription", lambda id_: call.cloud.put(subscription_path(call, id_), body)
+    )
 
 
-@command("pubsub subscriptions update", "--dead-letter-topic", *SETTINGS)
-def update_subscription(call: Call) -> None:
+@command(
+    "pubsub subscriptions update",
+    *("--dead-letter-topic", "--clear-dead-letter-policy", "--clear-retry-policy"),
+    *(*LABELS, *SETTINGS),
+    is_quiet=True,
+)
+def update_subscription(call: Call) -> Any:
     """Change what the flags name."""
     body, mask = _settings(call)
-    body["name"] = subscription_path(call)[4:]
+    for flag in ("dead-letter-policy", "retry-policy"):
+        if call.switch(f"--clear-{flag}"):
+            mask.append(flag.split("-policy")[0].replace("dead-letter", "deadLetter") + "Policy")
+    if any(call.given(flag) for flag in LABELS):
+        body["labels"] = call.labels(describe_subscription(call).get("labels", {}))
+        mask.append("labels")
+    if not mask:
+        raise GcloudError("No change requested. Did you mean to include a flag?")
+    body["name"] = subscription_path(call, call.id)[4:]
     change = {"subscription": body, "updateMask": ",".join(mask)}
-    call.cloud.patch(subscription_path(call), change)
-    print(f"Updated subscription [{body['name']}].", file=sys.stderr)
+    changed = call.cloud.patch(subscription_path(call, call.id), change)
+    say(f"Updated subscription [{body['name']}].")
+    return changed
+
+
+@command("pubsub subscriptions modify-push-config", *PUSH, is_quiet=True)
+def modify_push_config(call: Call) -> Any:
+    """Push elsewhere; with an empty endpoint nowhere, and the messages are kept."""
+    body, _ = call.body({flag: (f"pushConfig.{path}", read) for flag, (path, read) in PUSH.items()})
+    answer = call.cloud.post(f"{subscription_path(call, call.id)}:modifyPushConfig", body)
+    say(f"Updated subscription [{subscription_path(call, call.id)[4:]}].")
+    return answer
 
 
 @command("pubsub subscriptions describe")
 def describe_subscription(call: Call) -> Any:
-    """One subscription."""
-    return call.cloud.get(subscription_path(call))
+    """Describe one subscription."""
+    return call.cloud.get(subscription_path(call, call.id))
 
 
-@command("pubsub subscriptions list")
+@command("pubsub subscriptions list", "--limit")
 def list_subscriptions(call: Call) -> Any:
-    """All subscriptions."""
-    return list(call.cloud.each(f"/v1/projects/{call.project}/subscriptions", "subscriptions"))
+    """List all subscriptions."""
+    found = call.cloud.each(f"/v1/projects/{call.project}/subscriptions", "subscriptions")
+    return call.limited(list(found))
 
 
-@command("pubsub subscriptions delete")
-def delete_subscriptions(call: Call) -> None:
+@command("pubsub subscriptions delete", is_quiet=True)
+def delete_subscriptions(call: Call) -> Any:
     """Remove subscriptions."""
-    for name in call.arguments:
-        path = f"/v1/projects/{call.project}/subscriptions/{name.rpartition('/')[2]}"
-        call.cloud.delete(path)
-        print(f"Deleted subscription [{path[4:]}].", file=sys.stderr)
+    return call.of_each(
+        "delete", "subscription", lambda id_: call.cloud.delete(subscription_path(call, id_))
+    )
 
 
 @command("pubsub subscriptions pull", "--auto-ack", "--limit")
 def pull(call: Call) -> Any:
-    """Messages that wait."""
-    path = subscription_path(call)
+    """Return messages that wait."""
+    path = subscription_path(call, call.id)
     answer = call.cloud.post(f"{path}:pull", {"maxMessages": int(call.flag("--limit", "1"))})
     received = answer.get("receivedMessages", [])
     if received and call.switch("--auto-ack"):
@@ -137,7 +198,7 @@ def pull(call: Call) -> Any:
 
 
 def _settings(call: Call) -> tuple[dict[str, Any], list[str]]:
-    """The flags as a subscription, and the top-level fields among them."""
+    """Return the flags as a subscription, and the top-level fields among them."""
     body, mask = call.body(SETTINGS)
     if call.given("--dead-letter-topic"):
         topic = topic_path(call, call.flag("--dead-letter-topic"))[4:]
@@ -147,4 +208,4 @@ def _settings(call: Call) -> tuple[dict[str, Any], list[str]]:
 
 
 policies.commands("pubsub topics", lambda call: topic_path(call, call.name))
-policies.commands("pubsub subscriptions", subscription_path)
+policies.commands("pubsub subscriptions", lambda call: subscription_path(call, call.id))

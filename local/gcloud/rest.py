@@ -50,11 +50,11 @@ class Cloud:
         """Remove."""
         return self.call("DELETE", path)
 
-    def each(self, path: str, key: str) -> Iterator[Any]:
-        """Everything in a collection, page by page."""
+    def each(self, path: str, key: str, **query: str) -> Iterator[Any]:
+        """Yield everything in a collection, page by page."""
         page: dict[str, str] = {}
         while True:
-            answer = self.get(path, **page)
+            answer = self.get(path, **query, **page)
             yield from answer.get(key, ())
             if not answer.get("nextPageToken"):
                 return
@@ -70,7 +70,7 @@ class Cloud:
         answer = json.loads(text) if text else {}
         if code >= 400:
             error = answer.get("error", {})
-            raise ApiError(error.get("status", f"HTTP {code}"), error.get("message", ""))
+            raise ApiError(error.get("status", f"HTTP {code}"), error.get("message", ""), code)
         return answer
 
     def _exchange(self, verb: str, target: str, content: bytes) -> tuple[int, bytes]:

@@ -1,31 +1,49 @@
 """`gcloud scheduler jobs …`, HTTP jobs."""
 
 import base64
-import sys
 from typing import Any
 
-from local.gcloud.command import Call, Field, command, duration, pairs, put
+from local.gcloud.command import Call, Field, command, put, say
+from local.gcloud.errors import UsageError
+from local.gcloud.values import duration, pairs, url
+
+
+class DurationError(UsageError):
+    """A duration that gcloud reads late: it names neither command nor flag, and exits with 1."""
+
+    code = 1
+    command = "gcloud"
+
+
+def late_duration(text: str) -> str:
+    """Return a duration; raises DurationError."""
+    try:
+        return duration(text)
+    except UsageError as error:
+        sentence = str(error).removeprefix("Failed to parse duration: ")
+        raise DurationError(f"{sentence}.") from error
+
 
 FIELDS: dict[str, Field] = {
     "--schedule": ("schedule", str),
     "--time-zone": ("timeZone", str),
     "--description": ("description", str),
-    "--uri": ("httpTarget.uri", str),
+    "--uri": ("httpTarget.uri", url),
     "--http-method": ("httpTarget.httpMethod", str.upper),
     "--message-body": ("httpTarget.body", lambda text: base64.b64encode(text.encode()).decode()),
     "--oidc-service-account-email": ("httpTarget.oidcToken.serviceAccountEmail", str),
     "--oidc-token-audience": ("httpTarget.oidcToken.audience", str),
-    "--attempt-deadline": ("attemptDeadline", duration),
+    "--attempt-deadline": ("attemptDeadline", late_duration),
     "--max-retry-attempts": ("retryConfig.retryCount", int),
-    "--max-retry-duration": ("retryConfig.maxRetryDuration", duration),
-    "--min-backoff": ("retryConfig.minBackoffDuration", duration),
-    "--max-backoff": ("retryConfig.maxBackoffDuration", duration),
+    "--max-retry-duration": ("retryConfig.maxRetryDuration", late_duration),
+    "--min-backoff": ("retryConfig.minBackoffDuration", late_duration),
+    "--max-backoff": ("retryConfig.maxBackoffDuration", late_duration),
     "--max-doublings": ("retryConfig.maxDoublings", int),
 }
 
 
 def path_of(call: Call) -> str:
-    """The path of the job that is named."""
+    """Return the path of the job that is named."""
     return f"/v1/{call.parent()}/jobs/{call.id}"
 
 
@@ -35,7 +53,7 @@ def create(call: Call) -> Any:
     body, _ = call.body(FIELDS)
     body["name"] = path_of(call).removeprefix("/v1/")
     if call.given("--headers"):
-        put(body, "httpTarget.headers", pairs(call.flag("--headers")))
+        put(body, "httpTarget.headers", call.read("--headers", pairs))
     return call.cloud.post(f"/v1/{call.parent()}/jobs", body)
 
 
@@ -44,8 +62,7 @@ def update(call: Call) -> Any:
     """Change what the flags name, nothing else."""
     body, mask = call.body(FIELDS)
     if call.given("--update-headers"):
-        old = call.cloud.get(path_of(call)).get("httpTarget", {}).get("headers", {})
-        put(body, "httpTarget.headers", {**old, **pairs(call.flag("--update-headers"))})
+        put(body, "httpTarget.headers", call.read("--update-headers", pairs))
         mask.append("httpTarget.headers")
     return call.cloud.patch(path_of(call), body, updateMask=",".join(mask))
 
@@ -56,34 +73,38 @@ def describe(call: Call) -> Any:
     return call.cloud.get(path_of(call))
 
 
-@command("scheduler jobs list", "--location")
+@command("scheduler jobs list", "--location", "--limit")
 def list_jobs(call: Call) -> Any:
-    """All jobs of the location."""
-    return list(call.cloud.each(f"/v1/{call.parent()}/jobs", "jobs"))
+    """List all jobs of the location."""
+    return call.limited(list(call.cloud.each(f"/v1/{call.parent()}/jobs", "jobs")))
 
 
-@command("scheduler jobs run", "--location")
-def run(call: Call) -> None:
-    """Fire a job now."""
+@command("scheduler jobs run", "--location", is_quiet=True)
+def run(call: Call) -> Any:
+    """Fire it now."""
     call.cloud.post(f"{path_of(call)}:run")
+    return []
 
 
-@command("scheduler jobs pause", "--location")
-def pause(call: Call) -> None:
-    """Stop the ticks of a job until it is resumed."""
+@command("scheduler jobs pause", "--location", is_quiet=True)
+def pause(call: Call) -> Any:
+    """Let it fire no more until it is resumed."""
     call.cloud.post(f"{path_of(call)}:pause")
-    print("Job has been paused.", file=sys.stderr)
+    say("Job has been paused.")
+    return []
 
 
-@command("scheduler jobs resume", "--location")
-def resume(call: Call) -> None:
-    """Begin the ticks of a paused job again."""
+@command("scheduler jobs resume", "--location", is_quiet=True)
+def resume(call: Call) -> Any:
+    """Let it fire again."""
     call.cloud.post(f"{path_of(call)}:resume")
-    print("Job has been resumed.", file=sys.stderr)
+    say("Job has been resumed.")
+    return []
 
 
-@command("scheduler jobs delete", "--location")
-def delete(call: Call) -> None:
-    """Delete a job."""
+@command("scheduler jobs delete", "--location", is_quiet=True)
+def delete(call: Call) -> Any:
+    """Remove it."""
     call.cloud.delete(path_of(call))
-    print("Deleted job.", file=sys.stderr)
+    say("Deleted job.")
+    return []

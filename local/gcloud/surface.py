@@ -17,6 +17,8 @@ with open(os.path.join(os.path.dirname(__file__), "surface.json"), encoding="utf
     SURFACE = json.load(_file)
 
 COMMANDS: Mapping[str, dict[str, Any]] = SURFACE["commands"]
+TRACKS = ("alpha", "beta")
+"""Words before a command; some commands exist only behind one."""
 
 
 class Invocation:
@@ -28,15 +30,17 @@ class Invocation:
         self.flags: dict[str, Value] = {}
         """As given, `--no-x` as `--x` with False."""
         self.arguments: list[str] = []
+        self.track = ""
+        """`alpha` or `beta`, if the command line begins so."""
 
     @property
     def dotted(self) -> str:
-        """As in gcloud's messages: `gcloud.tasks.queues.create`."""
-        return ".".join(["gcloud", *self.command.split()])
+        """The command as in gcloud's messages: `gcloud.tasks.queues.create`."""
+        return ".".join(["gcloud", *filter(None, [self.track]), *self.command.split()])
 
 
 def parse(words: list[str]) -> Invocation:
-    """What a command line asks for; raises UsageError, with the command found so far."""
+    """Return what a command line asks for; raises UsageError, with the command found so far."""
     invocation = Invocation()
     unknown: list[str] = []
     rest = iter(words)
@@ -45,6 +49,8 @@ def parse(words: list[str]) -> Invocation:
             _read_flag(invocation, word, rest, unknown)
         elif invocation.command in COMMANDS:
             invocation.arguments.append(word)
+        elif word in TRACKS and not invocation.command and not invocation.track:
+            invocation.track = word
         else:
             _read_command(invocation, word)
     _check(invocation, unknown)
@@ -53,8 +59,12 @@ def parse(words: list[str]) -> Invocation:
 
 def _read_command(invocation: Invocation, word: str) -> None:
     command = f"{invocation.command} {word}".lstrip()
-    if not any(f"{known} ".startswith(f"{command} ") for known in COMMANDS):
-        raise refused(invocation, f"Invalid choice: '{word}'.")
+    known = [name for name in COMMANDS if f"{name} ".startswith(f"{command} ")]
+    tracks = {track for name in known for track in COMMANDS[name].get("tracks", ("", *TRACKS))}
+    if invocation.track not in tracks:
+        others = "".join(f"\n  gcloud {track} {command}" for track in sorted(tracks))
+        where = "\nThis command is available in one or more alternate release tracks.  Try:"
+        raise refused(invocation, f"Invalid choice: '{word}'.{where + others if others else ''}")
     invocation.command = command
 
 

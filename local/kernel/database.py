@@ -5,16 +5,25 @@ was committed (write-ahead log); only the machine's own crash can lose the last 
 """
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+MEMORY = ":memory:"
+"""Instead of a path: nothing is kept."""
+PRIVATE = 0o600
+"""The permissions of the file, which holds the values of secrets too."""
 
 
 class Database:
     """An open state file. Each service makes its own tables with `script`."""
 
     def __init__(self, path: Path | str) -> None:
+        """Open the file, or make it; it is its owner's alone, and so is what SQLite puts beside."""
+        if path != MEMORY:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE))
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._depth = 0
         self.execute("PRAGMA journal_mode=WAL")

@@ -19,6 +19,15 @@ LONGEST_EVENT, LONGEST_HTTP = 540, 3600
 """Seconds: the largest timeouts of event-driven and of HTTP functions."""
 DEFAULT_TIMEOUT = 60
 MOST_CONCURRENT = 1000
+RUNTIMES = ("python310", "python311", "python312", "python313", "python314")
+"""Those that can still be deployed; what runs here is always the Python that runs the cloud."""
+QUANTITY = re.compile(r"\d+(\.\d+)?([kMG]i?)?")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+RESERVED = {
+    *("FUNCTION_TARGET", "FUNCTION_SIGNATURE_TYPE", "K_SERVICE", "K_REVISION", "K_CONFIGURATION"),
+    "PORT",
+}
+"""Variables that the platform sets itself and lets nobody else set."""
 
 
 def parts(name: str) -> tuple[str, str, str]:
@@ -71,18 +80,68 @@ def check(body: Mapping[str, Any]) -> None:
             f"maxInstanceRequestConcurrency must be from 1 to {MOST_CONCURRENT}, "
             f"not {concurrency(body)}"
         )
+    _check_build(body)
+    _check_instances(_service(body))
+    _check_variables(body)
     cpu = _service(body).get("availableCpu")
     if concurrency(body) > 1 and cpu and float(cpu) < 1:
         raise invalid(f"a concurrency above 1 needs at least 1 CPU, not {cpu}")
 
 
+def secret_references(body: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return the secrets in the function's environment: variable → full name and version."""
+    project = parts(body["name"])[0]
+    return {
+        one["key"]: (f"projects/{project}/secrets/{one['secret']}", one["version"])
+        for one in _service(body).get("secretEnvironmentVariables", [])
+    }
+
+
+def _check_build(body: Mapping[str, Any]) -> None:
+    runtime = body.get("buildConfig", {}).get("runtime")
+    if runtime and runtime not in RUNTIMES:
+        raise invalid(f"runtime {runtime!r} is none of {', '.join(RUNTIMES)}")
+
+
+def _check_instances(config: Mapping[str, Any]) -> None:
+    for field in ("availableMemory", "availableCpu"):
+        if config.get(field) and not QUANTITY.fullmatch(str(config[field])):
+            raise invalid(f"{field} {config[field]!r} is not a quantity, such as 512Mi or 1")
+    least, most = int(config.get("minInstanceCount", 0)), int(config.get("maxInstanceCount", 0))
+    if most and least > most:
+        raise invalid(
+            f"Could not create or update Cloud Run service: the minimum of {least} instances "
+            f"exceeds the maximum of {most}"
+        )
+
+
+def _check_variables(body: Mapping[str, Any]) -> None:
+    variables = _service(body).get("environmentVariables", {})
+    secrets = secret_references(body)
+    for name in (*variables, *secrets):
+        if not VARIABLE.fullmatch(name) or name in RESERVED:
+            raise invalid(f"The following reserved or invalid env names were provided: {name}")
+    for name in secrets:
+        if name in variables:
+            raise invalid(
+                f"Secret environment variable overlaps non secret environment variable: {name}"
+            )
+
+
 def environment(
-    body: Mapping[str, Any], *, port: int, revision: int, services: Mapping[str, str], run: Path
+    body: Mapping[str, Any],
+    *,
+    port: int,
+    revision: int,
+    services: Mapping[str, str],
+    secrets: Mapping[str, str],
+    run: Path,
 ) -> dict[str, str]:
     """Return all variables of the function's process.
 
     The deployed ones cannot replace the platform's; GOOGLE_CLOUD_PROJECT, which the platform does
-    not set, is only a default. `run` is a directory for the server's control socket.
+    not set, is only a default. `secrets` are variables with the values of secrets. `run` is a
+    directory for the server's control socket.
     """
     project, _, name = parts(body["name"])
     inherited = {key: os.environ[key] for key in INHERITED if key in os.environ}
@@ -91,6 +150,7 @@ def environment(
         **inherited,
         "GOOGLE_CLOUD_PROJECT": project,
         **{key: str(value) for key, value in deployed.items()},
+        **secrets,
         **services,
         "FUNCTION_TARGET": entry_point(body),
         "FUNCTION_SIGNATURE_TYPE": "cloudevent" if body.get("eventTrigger") else "http",

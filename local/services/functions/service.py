@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import copy
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -15,6 +14,7 @@ import grpc
 
 from local.kernel import ports
 from local.kernel.clock import Clock
+from local.kernel.merging import merged
 from local.kernel.state import Folder
 from local.kernel.status import Status
 from local.services.functions import process, runtime
@@ -30,6 +30,8 @@ PRINTED = 20
 
 Attach = Callable[[str], Awaitable[Mapping[str, str]]]
 """Function id → the variables that lead its process to the services."""
+Secret = Callable[[str, str], str]
+"""(full name, version) → a secret's value; raises Status."""
 
 
 class Feeds(Protocol):
@@ -54,6 +56,7 @@ class Functions:
         *,
         attach: Attach,
         feeds: Feeds,
+        secret: Secret,
         first_port: int,
     ) -> None:
         """`first_port`: where addresses begin; 0: any free port."""
@@ -62,6 +65,7 @@ class Functions:
         self._folder = folder
         self._attach = attach
         self._feeds = feeds
+        self._secret = secret
         self._first_port = first_port
         self._groups = groups
         self._processes: dict[str, Process] = {}
@@ -78,7 +82,9 @@ class Functions:
             if self.catalog.find(name):
                 text = f"Could not create Cloud Function {name}. A resource with that name exists"
                 raise Status(grpc.StatusCode.ALREADY_EXISTS, text)
-            return await self._deploy(Entry(body={**body, "name": name}, port=0, revision=0))
+            moment = self._moment()
+            new = {**body, "name": name, "createTime": moment, "updateTime": moment}
+            return await self._deploy(Entry(body=new, port=0, revision=0))
 
     async def update(
         self, name: str, body: Mapping[str, Any], mask: Iterable[str] = ()
@@ -89,7 +95,8 @@ class Functions:
         async with self._locks[name]:
             old = self.catalog.get(name)
             changed = list(mask) or [key for key in body if key != "name"]
-            new = replace(old, body=merged(old.body, body, changed))
+            merged_body = merged(old.body, body, changed)
+            new = replace(old, body={**merged_body, "updateTime": self._moment()})
             anew = old.body["state"] != "ACTIVE" or any(p.startswith(NEW_REVISION) for p in changed)
             if anew:
                 return await self._deploy(new)
@@ -244,9 +251,16 @@ class Functions:
                 port=entry.port,
                 revision=entry.revision,
                 services=await self._attach(entry.id),
+                secrets={
+                    variable: self._secret(*reference)
+                    for variable, reference in runtime.secret_references(entry.body).items()
+                },
                 run=run,
             ),
         )
+
+    def _moment(self) -> str:
+        return self._clock.now().isoformat().replace("+00:00", "Z")
 
     def _log(self, entry: Entry) -> Log:
         if entry.name not in self._logs:
@@ -264,23 +278,6 @@ class Functions:
         if entry.port:
             print(f"port {entry.port} of {entry.id} is taken; it moves to {port}", flush=True)
         return port
-
-
-def merged(old: Mapping[str, Any], new: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:
-    """Return `old` with the fields at `paths` (`labels.a`, …) as they are in `new`."""
-    result: dict[str, Any] = copy.deepcopy(dict(old))
-    for path in paths:
-        *parents, last = path.split(".")
-        source: Any = new
-        target = result
-        for parent in parents:
-            source = source.get(parent) or {}
-            target = target.setdefault(parent, {})
-        if last in source:
-            target[last] = source[last]
-        else:
-            target.pop(last, None)
-    return result
 
 
 def described(body: Mapping[str, Any], port: int) -> dict[str, Any]:

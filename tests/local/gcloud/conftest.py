@@ -8,12 +8,19 @@ from local.testing import LocalCloud, local_cloud
 from tests.local.gcloud.gcloud_command import Gcloud
 
 REGION = "europe-west1"
+NEEDED = (
+    *("artifactregistry", "cloudfunctions", "cloudscheduler", "cloudtasks", "eventarc"),
+    *("firestore", "iam", "pubsub", "run", "secretmanager"),
+)
 
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[LocalCloud]:
     """A running cloud, shared by a module's tests; each uses names of its own."""
     with local_cloud() as made:
+        names = [f"{name}.googleapis.com" for name in NEEDED]
+        path = f"/v1/projects/{made.project}/services:batchEnable"
+        made.request("POST", path, {"serviceIds": names})
         yield made
 
 
@@ -23,4 +30,4 @@ def gcloud(
 ) -> Gcloud:
     """gcloud for that cloud."""
     monkeypatch.setenv("LOCAL_URL", cloud.url)
-    return Gcloud(capsys)
+    return Gcloud(cloud, capsys)

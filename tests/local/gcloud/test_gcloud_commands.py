@@ -55,8 +55,12 @@ def test_what_is_missing_is_not_found(gcloud: Gcloud) -> None:
 
 def test_what_exists_already_says_so(gcloud: Gcloud) -> None:
     gcloud.run("pubsub", "topics", "create", "twice")
-    shown = gcloud.fail("pubsub", "topics", "create", "twice")
-    assert shown.startswith("ERROR: (gcloud.pubsub.topics.create) ALREADY_EXISTS: ")
+    topic = "[projects/local-project/topics/twice]"
+    assert gcloud.fail("pubsub", "topics", "create", "twice") == (
+        f"ERROR: Failed to create topic {topic}: Resource already exists in the project "
+        "(resource=twice).\n"
+        "ERROR: (gcloud.pubsub.topics.create) Failed to create the following: [twice]."
+    )
 
 
 def test_a_subscription_keeps_its_dead_letter_policy(gcloud: Gcloud) -> None:
@@ -107,9 +111,10 @@ def test_a_binding_is_remembered_once(gcloud: Gcloud) -> None:
     gcloud.run("projects", "add-iam-policy-binding", *binding)
     gcloud.run("projects", "add-iam-policy-binding", *binding)
     keys = ("--flatten=bindings[].members", "--format=value(bindings.role)")
-    assert gcloud.run("projects", "get-iam-policy", "local-project", *keys) == "roles/viewer"
+    shown = gcloud.run("projects", "get-iam-policy", "local-project", *keys)
+    assert shown == "roles/owner\nroles/viewer"
     gcloud.run("projects", "remove-iam-policy-binding", *binding)
-    assert gcloud.run("projects", "get-iam-policy", "local-project", *keys) == ""
+    assert gcloud.run("projects", "get-iam-policy", "local-project", *keys) == "roles/owner"
 
 
 def test_an_account_that_does_not_exist_gets_no_binding(gcloud: Gcloud) -> None:
@@ -135,7 +140,8 @@ def test_a_function_runs_with_the_variables_of_the_deploy(
         "ACTIVE\t1\t2"
     )
     gcloud.run("functions", "delete", "hello", "--region=europe-west1")
-    assert "NOT_FOUND" in gcloud.fail("functions", "describe", "hello", "--region=europe-west1")
+    missing = gcloud.fail("functions", "describe", "hello", "--region=europe-west1")
+    assert "status=[404], code=[Ok], message=[Resource 'projects/" in missing
 
 
 @pytest.mark.parametrize(
@@ -144,7 +150,6 @@ def test_a_function_runs_with_the_variables_of_the_deploy(
         (("--trigger-http", "--retry"), "`--retry` is not supported with `--trigger-http`"),
         (("--trigger-http", "--cpu=1"), "memory must be specified"),
         ((), "You must specify a trigger"),
-        (("--trigger-http", "--allow-unauthenticated"), "does not open a function to everybody"),
         (("--trigger-http", "--vpc-connector=c"), "real gcloud has --vpc-connector"),
     ],
 )
@@ -156,9 +161,9 @@ def test_a_deploy_that_could_not_work_is_refused(gcloud: Gcloud, flags: Any, tex
 
 
 def test_a_command_that_is_not_carried_out_is_named(gcloud: Gcloud) -> None:
-    shown = gcloud.fail("secrets", "list")
+    shown = gcloud.fail("logging", "read")
     assert shown == (
-        "ERROR: (gcloud.secrets.list) real gcloud has this command, but the local one does not "
+        "ERROR: (gcloud.logging.read) real gcloud has this command, but the local one does not "
         "carry it out"
     )
 
@@ -190,3 +195,60 @@ def test_the_state_folder_says_where_the_cloud_is(cloud: LocalCloud) -> None:
     ]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "p\n")
+
+
+def test_a_limit_is_cleared_and_attempts_may_be_unlimited(gcloud: Gcloud) -> None:
+    gcloud.run("tasks", "queues", "create", "cleared", *HERE, "--max-concurrent-dispatches=3")
+    changes = ("--max-attempts=unlimited", "--clear-max-concurrent-dispatches")
+    changed = gcloud.read("tasks", "queues", "update", "cleared", *HERE, *changes)
+    assert changed["retryConfig"]["maxAttempts"] == -1
+    assert changed["rateLimits"]["maxConcurrentDispatches"] == 1000
+
+
+def test_a_task_is_made_looked_at_and_deleted(gcloud: Gcloud) -> None:
+    gcloud.run("tasks", "queues", "create", "of-tasks", *HERE)
+    gcloud.run("tasks", "queues", "pause", "of-tasks", *HERE)
+    queue = ("--queue=of-tasks", *HERE)
+    token = ("--oidc-service-account-email=a@b.c", "--oidc-token-audience=http://127.0.0.1:9")
+    url = ("--url=http://127.0.0.1:9/", "--method=GET")
+    gcloud.run("tasks", "create-http-task", "one", *queue, *url, *token)
+    shown = gcloud.read("tasks", "describe", "one", *queue)
+    assert shown["httpRequest"]["oidcToken"]["audience"] == "http://127.0.0.1:9"
+    assert len(gcloud.read("tasks", "list", *queue, "--limit=10")) == 1
+    gcloud.run("tasks", "delete", "one", *queue)
+    assert gcloud.read("tasks", "list", *queue) == []
+
+
+def test_a_job_keeps_all_its_settings_and_can_be_paused(gcloud: Gcloud) -> None:
+    settings = ("--time-zone=Europe/Berlin", "--description=shop/prod", "--http-method=post")
+    retries = ("--max-retry-attempts=5", "--max-retry-duration=90000s", "--min-backoff=5s")
+    job = ("scheduler", "jobs")
+    target = ("--uri=http://127.0.0.1:9/", "--schedule=0 8 * * 1")
+    gcloud.run(*job, "create", "http", "kept", *HERE, *target, *settings, *retries)
+    gcloud.run(*job, "pause", "kept", *HERE)
+    shown = gcloud.read(*job, "describe", "kept", *HERE)
+    assert (shown["timeZone"], shown["description"]) == ("Europe/Berlin", "shop/prod")
+    assert shown["retryConfig"]["maxRetryDuration"] == "90000s"
+    assert shown["state"] == "PAUSED"
+    gcloud.run(*job, "resume", "kept", *HERE)
+    assert gcloud.read(*job, "describe", "kept", *HERE)["state"] == "ENABLED"
+
+
+def test_an_account_is_described_changed_and_a_conflict_when_it_exists(gcloud: Gcloud) -> None:
+    words = ("iam", "service-accounts")
+    gcloud.run(*words, "create", "described", "--display-name=One", "--description=shop/prod")
+    email = "described@local-project.iam.gserviceaccount.com"
+    gcloud.run(*words, "update", email, "--description=other")
+    shown = gcloud.read(*words, "describe", email)
+    assert (shown["displayName"], shown["description"]) == ("One", "other")
+    assert "is the subject of a conflict: Service account described already exists" in gcloud.fail(
+        *words, "create", "described", code=1
+    )
+    assert "NOT_FOUND: Unknown service account" in gcloud.fail(
+        *words, "describe", "nobody@local-project.iam.gserviceaccount.com", code=1
+    )
+
+
+def test_without_a_format_only_what_happened_is_said(gcloud: Gcloud) -> None:
+    assert gcloud.run("pubsub", "topics", "create", "quiet") == ""
+    assert gcloud.read("pubsub", "topics", "create", "shown")[0]["name"].endswith("/topics/shown")

@@ -106,11 +106,10 @@ def test_a_job_is_created_changed_paused_and_deleted(cloud: LocalCloud, location
     assert cloud.request("DELETE", f"/v1/{name}") == {}
 
 
-def test_the_default_database_is_there_and_others_can_be_made(
-    cloud: LocalCloud, project: str
-) -> None:
+def test_a_database_is_there_once_it_is_made(cloud: LocalCloud, project: str) -> None:
     path = f"/v1/{project}/databases"
-    assert cloud.request("GET", f"{path}/(default)")["type"] == "FIRESTORE_NATIVE"
+    with pytest.raises(Refused, match="does not exist"):
+        cloud.request("GET", f"{path}/second")
     cloud.request("POST", path, {"locationId": "eur3"}, databaseId="second")
     assert cloud.request("GET", f"{path}/second")["locationId"] == "eur3"
 
