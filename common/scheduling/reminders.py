@@ -9,6 +9,9 @@
 Scheduling sets the alarm first and commits the record with the mark of its event afterwards, so a
 crash in between leaves an alarm without a record, never a record without an alarm. `overdue_at` is
 there while a reminder is unsettled: `common.scheduling.sweep` rings again what is past it.
+
+What this promises is proven by `tests/common/scheduling/proof`: there this code runs through every
+interleaving of scheduling, cancelling, ringing and sweeping one reminder.
 """
 
 from collections.abc import Callable, Mapping, Sequence
