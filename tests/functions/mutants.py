@@ -126,16 +126,32 @@ USERS = [
     Noticed(
         "a sign-up says who it is",
         users, "signed_up",
-        '        **firestore.storable_fields(payload),\n        "user_id": event.user_id,\n',
-        '        "user_id": event.user_id,\n        **firestore.storable_fields(payload),\n',
+        '        **firestore.storable_fields(kept),\n        "user_id": event.user_id,\n',
+        '        "user_id": event.user_id,\n        **firestore.storable_fields(kept),\n',
         ("shop/test_users.py::TestSignUp::test_a_payload_cannot_say_who_or_when",),
     ),
     Noticed(
         "the digest is on unless it is refused",
         users, "signed_up",
-        'event.payload.get("digest_opt_in") or False',
-        'event.payload.get("digest_opt_in", True)',
+        "fields={**fields, OPT_IN: False}",
+        "fields={**fields, OPT_IN: True}",
         ("shop/test_users.py::TestSignUp::test_the_digest_is_off_unless_asked_for",),
+    ),
+    Noticed(
+        "a second sign-up turns the digest off",
+        users, "signed_up",
+        "[] if OPT_IN in found.data else ",
+        "",
+        ("shop/test_users.py::TestSignUp::"
+         "test_a_second_one_that_says_nothing_of_the_digest_changes_nothing_of_it",),
+    ),
+    Noticed(
+        "the default of the digest undoes what another sign-up asks for",
+        users, "signed_up",
+        "Create(path=found.path, fields={**fields, OPT_IN: False})",
+        "Merge(path=found.path, fields={**fields, OPT_IN: False})",
+        ("shop/test_users.py::TestSignUp::"
+         "test_that_it_is_off_holds_only_for_the_document_as_it_was_read",),
     ),
     Noticed(
         "whoever has unsubscribed is a recipient like any other",
