@@ -8,6 +8,7 @@ import inspect
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,8 +112,12 @@ class _Session:
         return True
 
     def _with(self, mutant: Noticed, folder: Path) -> set[str]:
+        # In a context of its own: what a mistake leaves bound to the log ends with it.
         with mutant.made():
-            return {test for test in mutant.tests if self._passes(folder, test)}
+            return copy_context().run(self._passing, mutant, folder)
+
+    def _passing(self, mutant: Noticed, folder: Path) -> set[str]:
+        return {test for test in mutant.tests if self._passes(folder, test)}
 
     def _named(self) -> set[tuple[Path, str]]:
         return {
