@@ -68,7 +68,7 @@ def _notes(it: Deployment, paused: str) -> Iterator[Change]:
         noted = accounts.notes(it, CALLS_EVENTS).get(accounts.ENDPOINT, "")
         if row.is_eventarcs and endpoint and endpoint != noted:
             command = accounts.describe(it, CALLS_EVENTS, {accounts.ENDPOINT: endpoint})
-            difference = Difference(name="endpoint", found=noted, wanted=endpoint)
+            difference = Difference(name="endpoint", found=noted or "not set", wanted=endpoint)
             yield _account(it.target.name(CALLS_EVENTS), command, difference)
 
 

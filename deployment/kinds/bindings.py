@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from deployment.deployment import Deployment
 from deployment.gcloud import Command, command
-from deployment.kinds import accounts
+from deployment.kinds import accounts, services
 from deployment.plan import CREATE, REMOVE, Change
 
+AGENT = "@gcp-sa-pubsub."
+"""In the address of Pub/Sub's own account, which is made first if it is not there."""
 ROLES = "roles"
 """The word for `--mend`."""
 
@@ -134,11 +136,12 @@ def _change(place: Place, sign: str, grant: Grant) -> Change:
     words = {CREATE: "may", REMOVE: "may no longer"}
     role = grant.role.removeprefix("roles/")
     where = f"{place.kind} {_name(place.name)}"
+    is_agent = sign == CREATE and AGENT in grant.member
     return Change(
         sign=sign,
         kind="grant",
         name=f"{_name(grant.member)} {words[sign]} {role} on {where}",
-        commands=(_command(place, sign, grant),),
+        commands=(*((services.agent("pubsub"),) if is_agent else ()), _command(place, sign, grant)),
         after=f"{place.kind} {place.name}",
         grants="grant" if sign == CREATE else "",
     )

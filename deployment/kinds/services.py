@@ -20,8 +20,8 @@ NEEDED = (
 )
 
 
-AGENTS = ("pubsub", "eventarc", "cloudfunctions")
-"""They are granted something, or must have been granted something by Google, before a first use."""
+AGENTS = ("eventarc", "cloudfunctions")
+"""Google grants their accounts something when it makes them; the first deployment needs it."""
 
 
 def needed(it: Deployment) -> list[str]:
@@ -41,7 +41,7 @@ def plan(it: Deployment) -> list[Change]:
         return []
     shown = " ".join(name.partition(".")[0] for name in missing)
     enable = command("services", "enable", *missing)
-    agents = [_agent(name) for name in AGENTS if f"{name}.googleapis.com" in missing]
+    agents = [agent(name) for name in AGENTS if f"{name}.googleapis.com" in missing]
     return [
         Change(
             sign=CREATE,
@@ -53,7 +53,7 @@ def plan(it: Deployment) -> list[Change]:
     ]
 
 
-def _agent(name: str) -> Command:
+def agent(name: str) -> Command:
     """Google's own account for a service, which is otherwise made at its first use: too late."""
     words = ("beta", "services", "identity", "create", f"--service={name}.googleapis.com")
     return Command(words=words, is_optional=True)

@@ -8,6 +8,7 @@ from tests.deployment.project import PROJECT, READING, Interrupted, Project
 
 CHANGES = 66
 """Of a first apply."""
+REMOVALS = 25
 EVERY = 9
 
 
@@ -103,6 +104,91 @@ def test_an_apply_that_was_interrupted_is_resumed(shell: Shell) -> None:
         assert shell.lines() == [], f"after {count} changes"
 
 
+REPORTS = """
+[functions.reports]
+woken_by = "http"
+memory = "512Mi"
+cpu = 1
+concurrency = 4
+min_instances = 0
+max_instances = 1
+budget = 50
+timeout = 60
+lease = 90
+ingress = "internal-only"
+roles = ["roles/datastore.viewer"]
+
+[queues.reports]
+calls = "reports"
+a_second = 1
+at_once = 2
+attempts = -1
+first_pause = 10
+last_pause = 600
+doublings = 5
+enqueued_by = ["consumer"]
+looked_at_by = []
+"""
+
+
+def test_a_function_of_the_table_needs_no_other_edit(deployed: Shell) -> None:
+    deployed.table += REPORTS
+    deployed.apply()
+    project = deployed.project
+    email = f"run-reports@{PROJECT}.iam.gserviceaccount.com"
+    caller = f"serviceAccount:tasks-caller@{PROJECT}.iam.gserviceaccount.com"
+    assert project.of("function")["reports"]["serviceConfig"]["serviceAccountEmail"] == email
+    assert project.has(f"project {PROJECT}", "roles/datastore.viewer", f"serviceAccount:{email}")
+    assert project.has("service reports", "roles/run.invoker", caller)
+    told = project.of("function")["consumer"]["serviceConfig"]["environmentVariables"]
+    assert told["REPORTS_AUDIENCE"] == project.of("function")["reports"]["serviceConfig"]["uri"]
+    finds = [it["conditions"][0]["conditionMatchedLog"] for it in project.of("alert").values()]
+    assert all('"reports"' in it["filter"] for it in finds)
+    assert deployed.lines() == []
+
+
+def test_the_callers_environment_reaches_no_function_but_the_local_ones(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MESSAGING_URL", "https://mine.test")
+    shell.apply()
+    told = shell.project.of("function")["consumer"]["serviceConfig"]["environmentVariables"]
+    assert "MESSAGING_URL" not in told
+
+
+def test_a_project_that_is_not_there_is_told_before_any_change(shell: Shell) -> None:
+    error = "ERROR: (gcloud.projects.describe) PERMISSION_DENIED: The caller does not have it"
+    shell.project.refuse = lambda words: error if words[0] == "projects" else None
+    with pytest.raises(DeploymentError, match="PERMISSION_DENIED"):
+        shell.apply()
+    assert shell.project.changes == []
+
+
+def test_a_destroy_that_was_interrupted_is_resumed(shell: Shell) -> None:
+    """Killed after any of its changes, the next run removes the rest."""
+    for count in range(0, REMOVALS, EVERY):
+        _destroyed_after(shell, count)
+
+
+@pytest.mark.slow
+def test_a_destroy_is_resumed_after_any_change_at_all(shell: Shell) -> None:
+    """The same for every one of them."""
+    for count in range(REMOVALS):
+        _destroyed_after(shell, count)
+
+
+def _destroyed_after(shell: Shell, count: int) -> None:
+    shell.project = Project()
+    shell.apply()
+    shell.project.interrupt_after = len(shell.project.changes) + count
+    with pytest.raises(Interrupted):
+        shell.destroy()
+    shell.project.interrupt_after = None
+    shell.destroy()
+    left = {kind for kind, found in shell.project.things.items() if found}
+    assert left == {"agent", "database", "ttl", "exemption"}, f"after {count} changes"
+
+
 @pytest.mark.slow
 def test_after_any_change_at_all(shell: Shell) -> None:
     """The same for every one of them."""
@@ -126,7 +212,7 @@ def test_after_any_refusal_at_all(shell: Shell) -> None:
         def refuse(
             words: tuple[str, ...], count: int = count, seen: list[tuple[str, ...]] = seen
         ) -> str | None:
-            if READING & set(words):
+            if READING & set(words) or "identity" in words:
                 return None
             seen.append(words)
             at = len(seen) - 1

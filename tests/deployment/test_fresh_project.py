@@ -81,7 +81,7 @@ def test_the_same_error_is_a_refusal_where_nothing_was_just_changed(
     assert deployed.slept == []
 
 
-def test_a_run_that_goes_on_after_an_interrupted_one_waits_as_well(
+def test_a_run_that_goes_on_after_an_interrupted_one_waits_too(
     deployed: Shell, refusing: Refusing
 ) -> None:
     refusing("functions deploy", FRESH["eventarc's agent"][0], 1)
@@ -115,7 +115,7 @@ def test_a_create_whose_answer_was_lost_counts_as_done(shell: Shell) -> None:
     assert shell.lines() == []
 
 
-def test_a_missing_permission_is_told_before_the_first_change(
+def test_a_missing_permission_is_told_before_any_change(
     shell: Shell, refusing: Refusing
 ) -> None:
     error = "ERROR: (gcloud.iam.service-accounts.list) PERMISSION_DENIED: not you"
