@@ -76,7 +76,7 @@ def user_signed_up(signed_up: Event, work: Work) -> Outcome:
     work.write(
         "user",
         lambda: [
-            users.signed_up(signed_up, work),
+            *users.signed_up(signed_up, work),
             schedule_onboarding(signed_up, work, ONBOARDING_DAY_1, days=1),
         ],
     )

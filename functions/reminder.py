@@ -9,9 +9,8 @@ Gives up: what can never succeed at once, others after MAX_ATTEMPTS; both are in
 from flask import Request
 
 from common.idempotency import Answer, Call
-from common.process import settings
 from common.process.tables import table
-from common.scheduling import campaigns, reminders
+from common.scheduling import calls
 from common.triggers import entry, http
 from common.triggers.http import Reply
 from functions.shop.campaigns import CAMPAIGNS
@@ -26,16 +25,12 @@ from functions.shop.reminders import (
 @entry.http
 def reminder(request: Request) -> Reply:
     """Handle one call."""
-    config = settings.current()
-    emails = [config.tasks_service_account]
-    return http.serve(request, "reminder", ring, audience=config.reminder_audience, emails=emails)
+    return http.serve(request, "reminder", ring)
 
 
 def ring(call: Call) -> Answer:
-    """The task of a campaign names its campaign, an alarm its reminder."""
-    if "campaign" in call.body:
-        return campaigns.send_to_user(call, CAMPAIGNS)
-    return reminders.ring(call, REMINDERS)
+    """Do what is due."""
+    return calls.due(call, REMINDERS, CAMPAIGNS)
 
 
 REMINDERS = table(CART_ABANDONMENT, ONBOARDING_DAY_1, ONBOARDING_DAY_3, ONBOARDING_DAY_7)

@@ -23,7 +23,7 @@
 # Python 3.11 or newer; what else it needs is installed in .venv (or $LOCAL_VENV).
 set -euo pipefail
 
-readonly PROJECT=local-project REGION=europe-west1
+readonly PROJECT=local-project
 readonly SETTINGS=(
   MESSAGING_URL SMTP_URL MESSAGE_FROM MESSAGE_ALLOW UNSUBSCRIBE_URL UNSUBSCRIBE_SECRET
   INVENTORY_URL CART_REMINDER_DELAY
@@ -82,8 +82,8 @@ stop() {
 
 # The same deployment as everywhere. Its gcloud is ours, run by our Python.
 deploy() {
-  PATH=$root/local/bin:$(dirname "$python"):$PATH PLATFORM_CHECKS_CALLERS=no \
-    "$root/deploy.sh" apply --project "$PROJECT" --region "$REGION"
+  PATH=$root/local/bin:$(dirname "$python"):$PATH \
+    "$root/deploy.sh" apply local --adopt 'database/(default)' --no-proof
 }
 
 main() {

@@ -23,7 +23,7 @@ def _tell_what_was_explored(terminalreporter: pytest.TerminalReporter) -> None:
     mutants = [it for name, it in found if name == "mutant"]
     if not explored:
         return
-    terminalreporter.section("idempotency: every schedule")
+    terminalreporter.section("every schedule")
     for name, states, schedules, histories in explored:
         row = f"{name:45} {states:>10,} states {schedules:>18,} schedules {histories:>6,} histories"
         terminalreporter.write_line(row)

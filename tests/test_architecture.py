@@ -1,106 +1,34 @@
-"""Who may import whom, and the shape of the tree."""
+"""Who may import whom, and the shape of the tree. Each rule says what breaks it, by name."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
-MAY_IMPORT = {
-    "main": {"functions"},
-    "functions": {"functions", "common"},
-    "common": {"common"},
-    "local": {"local"},
-}
-ROOMS = {*MAY_IMPORT, "tests"}
 FUNCTIONS = {"consumer", "fanout", "reminder"}
-SOURCES = [
-    path
-    for room in ("common", "functions", "local", "main.py")
-    for path in ([ROOT / room] if room.endswith(".py") else sorted((ROOT / room).rglob("*.py")))
+LABELS = ("Trigger:", "Does:", "Repeats:", "Gives up:")
+"""Of the docstring of a function's module."""
+WEB = {"flask", "werkzeug", "cloudevents", "functions_framework"}
+"""Web frameworks: what a call or an event looks like is for the triggers to know alone, so that a
+web application of any other framework can schedule and send as well."""
+CLOCKS = ("datetime.now(", "time.time(", "utcnow(", "is_local", "LOCAL_")
+"""A wall clock, and the question where a process runs."""
+
+FLOORS = [
+    {"triggers"},
+    {"scheduling"},
+    {"messaging"},
+    {"idempotency"},
+    {"cloud", "outside"},
+    {"process"},
+    {"errors"},
 ]
+"""The rooms of `common/` from the top to the bottom: each may import those on the floors below."""
 
-
-def module(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-
-
-def imports(path: Path) -> Iterator[str]:
-    """Every module of ours that a file imports, by its full name."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        yield from (name for name in names if name.partition(".")[0] in ROOMS)
-
-
-def test_imports_point_one_way() -> None:
-    for path in SOURCES:
-        room = module(path).partition(".")[0]
-        foreign = {name.partition(".")[0] for name in imports(path)} - MAY_IMPORT[room]
-        assert not foreign, f"{path} imports {foreign}"
-
-
-def test_nothing_imports_in_a_circle() -> None:
-    modules = {module(path): path for path in SOURCES}
-    graph = {name: _targets(imports(path), modules) - {name} for name, path in modules.items()}
-    while leaves := {name for name, targets in graph.items() if not targets & graph.keys()}:
-        graph = {name: targets for name, targets in graph.items() if name not in leaves}
-    assert not graph, f"a circle among {sorted(graph)}"
-
-
-def test_a_function_is_named_like_its_file_and_re_exported() -> None:
-    files = {path.stem for path in (ROOT / "functions").glob("*.py")} - {"__init__"}
-    exported = {name.rpartition(".")[2] for name in imports(ROOT / "main.py")}
-    assert files == FUNCTIONS
-    assert exported >= FUNCTIONS
-
-
-@pytest.mark.parametrize("name", sorted(FUNCTIONS))
-def test_a_function_file_says_what_happens(name: str) -> None:
-    tree = ast.parse((ROOT / "functions" / f"{name}.py").read_text())
-    labels = ("Trigger:", "Does:", "Repeats:", "Gives up:")
-    assert all(label in (ast.get_docstring(tree) or "") for label in labels)
-    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Try)]
-
-
-def test_the_environment_is_read_in_one_module() -> None:
-    readers = [path for path in SOURCES if "os.environ" in path.read_text()]
-    outside = {module(path) for path in readers if module(path).startswith(("common", "functions"))}
-    assert outside <= {"common.process.settings"}
-
-
-def test_the_functions_read_no_wall_clock_and_do_not_ask_where_they_run() -> None:
-    clocks = ("datetime.now(", "time.time(", "utcnow(", "is_local", "LOCAL_")
-    for path in SOURCES:
-        if module(path).partition(".")[0] in ("common", "functions"):
-            found = [clock for clock in clocks if clock in path.read_text()]
-            assert not found, f"{path} has {found}"
-
-
-def test_the_top_level_holds_what_the_contract_names() -> None:
-    expected = {"functions", "common", "local", "tests", "deploy.sh", "main.py"}
-    expected |= {"requirements.txt", "pyproject.toml", "docs", "README.md"}
-    expected |= {"CONTRIBUTING.md", "CHANGELOG.md"}
-    found = {path.name for path in ROOT.iterdir() if not path.name.startswith((".", "__"))}
-    assert found == expected
-
-
-def _targets(names: Iterator[str], modules: dict[str, Path]) -> set[str]:
-    found = set()
-    for name in names:
-        while name and name not in modules:
-            name = name.rpartition(".")[0]
-        if name and modules[name].name != "__init__.py":
-            found.add(name)
-    return found
-
-
-SERVICES = {"firestore", "pubsub", "tasks", "scheduler", "resources", "secrets"}
-ROOMS_OF_LOCAL = {
+SERVICES = {"firestore", "pubsub", "tasks", "scheduler", "secrets", "resources"}
+LOCAL = {
     "kernel": set[str](),
     **{f"services.{name}": {"kernel"} for name in SERVICES},
     "services.functions": {"kernel", "services.pubsub"},
@@ -114,31 +42,299 @@ ROOMS_OF_LOCAL = {
     "demo": {"cli"},
     "setup": set[str](),
 }
-"""Who may import whom inside `local/`, from the bottom to the top; each room also itself. The last
-three meet the others through REST, gRPC and environment names."""
-
-SOURCES_OF_LOCAL = sorted((ROOT / "local").rglob("*.py"))
+"""Who may import whom inside `local/`, from the bottom to the top. The last three meet the others
+through REST, gRPC and environment names."""
 
 
-def test_the_rooms_of_the_local_cloud_point_one_way() -> None:
-    for path in SOURCES_OF_LOCAL:
-        inside = module(path).removeprefix("local").lstrip(".")
-        room = _room(inside)
-        allowed = {room, *ROOMS_OF_LOCAL.get(room, ())}
-        wanted = (name.removeprefix("local.") for name in imports(path))
-        found = [name for name in wanted if not _is_under(name, allowed)]
-        assert not found, f"local.{inside} imports {found}"
+def _below(floor: int) -> set[str]:
+    return {f"common.{room}" for rooms in FLOORS[floor + 1 :] for room in rooms}
 
 
-def test_every_room_of_the_local_cloud_is_in_the_table() -> None:
-    modules = (module(path).removeprefix("local").lstrip(".") for path in SOURCES_OF_LOCAL)
-    assert {_room(name) for name in modules if name not in ("", "services")} == set(ROOMS_OF_LOCAL)
+MAY_IMPORT: Mapping[str, set[str]] = {
+    "main": {"functions"},
+    "functions": {"common"},
+    "deployment": set(),
+    **{f"common.{room}": _below(floor) for floor, rooms in enumerate(FLOORS) for room in rooms},
+    **{f"local.{room}": {f"local.{it}" for it in others} for room, others in LOCAL.items()},
+}
+"""The rooms of all that is not a test, and what of ours each may import beside itself."""
+PACKAGES = {"common", "functions", "local", "local.services"}
+TOOLS = {"deployment", "local"}
+"""They run on somebody's machine, and meet the functions through protocols and names alone."""
+"""What holds rooms: it has nothing but an `__init__.py` of its own."""
 
 
-def _is_under(name: str, rooms: set[str]) -> bool:
+@dataclass(frozen=True)
+class Source:
+    """A module of ours."""
+
+    name: str
+    """With dots, as it is imported."""
+    text: str
+    is_package: bool = False
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text)
+
+    @property
+    def room(self) -> str | None:
+        """The room that the module is in, by the table."""
+        parts = self.name.split(".")
+        prefixes = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
+        return next((prefix for prefix in prefixes if prefix in MAY_IMPORT), None)
+
+    def imports(self) -> Iterator[str]:
+        """Whatever the module imports, by full names."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                yield from (f"{'.' * node.level}{node.module}.{it.name}" for it in node.names)
+
+    def ours(self) -> Iterator[str]:
+        """Whatever the module imports of ours."""
+        mine = ("main", "common", "deployment", "functions", "local", "tests")
+        yield from (name for name in self.imports() if name.partition(".")[0] in mine)
+
+
+def sources() -> list[Source]:
+    """Every module that is not a test."""
+    rooms = ("common", "deployment", "functions", "local")
+    files = [path for room in rooms for path in _files(room)]
+    return [_source(path) for path in [ROOT / "main.py", *files]]
+
+
+def _files(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def _source(path: Path) -> Source:
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    return Source(
+        name=name.removesuffix(".__init__"),
+        text=path.read_text(),
+        is_package=path.name == "__init__.py",
+    )
+
+
+# The rules: each yields a sentence for whatever breaks it.
+
+
+def wrong_direction(source: Source) -> Iterator[str]:
+    if source.room is None:
+        return
+    allowed = {source.room, *MAY_IMPORT[source.room]}
+    for name in source.ours():
+        if not _is_under(name, allowed):
+            others = ", ".join(sorted(MAY_IMPORT[source.room])) or "nothing of ours"
+            yield f"{source.name} imports {name}, but {source.room} may import {others}"
+
+
+def relative(source: Source) -> Iterator[str]:
+    for name in source.imports():
+        if name.startswith("."):
+            yield f"{source.name} imports {name}, and not by its full name"
+
+
+def no_room(source: Source) -> Iterator[str]:
+    if source.room is None and not (source.is_package and source.name in PACKAGES):
+        yield f"{source.name} is in no room of the table"
+
+
+def web_framework(source: Source) -> Iterator[str]:
+    room = source.room or ""
+    if room.startswith("common.") and room != "common.triggers":
+        for name in source.imports():
+            if name.partition(".")[0] in WEB:
+                yield f"{source.name} imports {name}, but only common.triggers knows frameworks"
+
+
+def environment(source: Source) -> Iterator[str]:
+    if source.name == "common.process.settings" or _is_tool(source):
+        return
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv"):
+            yield f"{source.name}:{node.lineno} reads os.{node.attr}, but only settings.py may"
+    for name in source.imports():
+        if name in ("os.environ", "os.environb", "os.getenv"):
+            yield f"{source.name} imports {name}, but only common.process.settings may"
+
+
+def wall_clock(source: Source) -> Iterator[str]:
+    if not _is_tool(source):
+        found = [clock for clock in CLOCKS if clock in source.text]
+        yield from (f"{source.name} has {clock}, a clock or a place" for clock in found)
+
+
+def code_in_init(source: Source) -> Iterator[str]:
+    if source.is_package:
+        for node in source.tree.body:
+            if not _only_re_exports(node):
+                yield f"{source.name}/__init__.py:{node.lineno} has code: it may only re-export"
+
+
+def unlabelled(source: Source) -> Iterator[str]:
+    if source.name not in {f"functions.{name}" for name in FUNCTIONS}:
+        return
+    docstring = ast.get_docstring(source.tree) or ""
+    lines = [line for line in docstring.splitlines() if line.startswith(LABELS)]
+    if [line.partition(" ")[0] for line in lines if line.count(": ")] != _first_words():
+        yield f"{source.name} does not say {', '.join(LABELS)} in this order, a line each"
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Try):
+            yield f"{source.name}:{node.lineno} has a try: what errors mean is for common to say"
+
+
+def _first_words() -> list[str]:
+    return [label.partition(" ")[0] for label in LABELS]
+
+
+def _is_tool(source: Source) -> bool:
+    return source.name.partition(".")[0] in TOOLS
+
+
+def _is_under(name: str, rooms: Iterable[str]) -> bool:
     return any(f"{name}.".startswith(f"{room}.") for room in rooms)
 
 
-def _room(name: str) -> str:
-    """`services.tasks.queue` → `services.tasks`, `http.rest.app` → `http`."""
-    return ".".join(name.split(".")[: 2 if name.startswith("services") else 1])
+def _only_re_exports(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Assign):
+        return ast.unparse(node.targets[0]) in ("__all__", "__version__")
+    is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return is_docstring or isinstance(node, ast.Import | ast.ImportFrom)
+
+
+RULES = (
+    wrong_direction,
+    relative,
+    no_room,
+    web_framework,
+    environment,
+    wall_clock,
+    code_in_init,
+    unlabelled,
+)
+
+
+def broken(modules: Iterable[Source]) -> list[str]:
+    """What breaks the rules."""
+    return [said for source in modules for rule in RULES for said in rule(source)]
+
+
+def test_every_module_keeps_the_rules() -> None:
+    assert broken(sources()) == []
+
+
+def test_every_room_of_the_table_is_there() -> None:
+    assert {source.room for source in sources()} - {None} == set(MAY_IMPORT)
+
+
+MISTAKES = {
+    ("common.cloud.x", "from common.idempotency import Work"): (
+        "common.cloud.x imports common.idempotency.Work, "
+        "but common.cloud may import common.errors, common.process"
+    ),
+    ("common.cloud.x", "def f():\n    import common.outside.http"): (
+        "common.cloud.x imports common.outside.http, "
+        "but common.cloud may import common.errors, common.process"
+    ),
+    ("common.errors", "from common.process import logs"): (
+        "common.errors imports common.process.logs, but common.errors may import nothing of ours"
+    ),
+    ("common.triggers.x", "from functions.shop import carts"): (
+        "common.triggers.x imports functions.shop.carts, but common.triggers may import "
+        "common.cloud, common.errors, common.idempotency, common.messaging, common.outside, "
+        "common.process, common.scheduling"
+    ),
+    ("functions.shop.x", "from local.testing import local_cloud"): (
+        "functions.shop.x imports local.testing.local_cloud, but functions may import common"
+    ),
+    ("local.kernel.x", "from local.services.tasks import queue"): (
+        "local.kernel.x imports local.services.tasks.queue, "
+        "but local.kernel may import nothing of ours"
+    ),
+    ("local.http.x", "from common.process import logs"): (
+        "local.http.x imports common.process.logs, "
+        "but local.http may import local.kernel, local.services"
+    ),
+    ("main", "from tests.common import wire"): (
+        "main imports tests.common.wire, but main may import functions"
+    ),
+    ("common.cloud.x", "from .firestore import read"): (
+        "common.cloud.x imports .firestore.read, and not by its full name"
+    ),
+    ("common.helpers", ""): "common.helpers is in no room of the table",
+    ("local.utils", ""): "local.utils is in no room of the table",
+    ("common.scheduling.x", "from flask import Request"): (
+        "common.scheduling.x imports flask.Request, but only common.triggers knows frameworks"
+    ),
+    ("common.idempotency.x", "import werkzeug.exceptions"): (
+        "common.idempotency.x imports werkzeug.exceptions, "
+        "but only common.triggers knows frameworks"
+    ),
+    ("functions.shop.x", "import os\nos.environ['A']"): (
+        "functions.shop.x:2 reads os.environ, but only settings.py may"
+    ),
+    ("common.process.logs", "import os\nos.getenv('A')"): (
+        "common.process.logs:2 reads os.getenv, but only settings.py may"
+    ),
+    ("common.cloud.x", "from os import environ"): (
+        "common.cloud.x imports os.environ, but only common.process.settings may"
+    ),
+    ("common.cloud.x", "datetime.now(UTC)"): "common.cloud.x has datetime.now(, a clock or a place",
+    ("functions.consumer", '"""Trigger: a\nRepeats: b\nDoes: c\nGives up: d\n"""'): (
+        "functions.consumer does not say Trigger:, Does:, Repeats:, Gives up: in this order, "
+        "a line each"
+    ),
+    (
+        "functions.fanout",
+        '"""Trigger: a\nDoes: b\nRepeats: c\nGives up: d\n"""\ntry:\n    f()\nfinally:\n    g()',
+    ): "functions.fanout:6 has a try: what errors mean is for common to say",
+}
+"""A module with its text → what is said of it."""
+
+
+def test_whatever_breaks_a_rule_is_said_by_name() -> None:
+    said = {mistake: broken([Source(*mistake)]) for mistake in MISTAKES}
+    assert said == {mistake: [sentence] for mistake, sentence in MISTAKES.items()}
+
+
+def test_a_package_may_re_export_and_do_nothing_else() -> None:
+    text = '"""What is here."""\n\nfrom common.cloud import tasks\n\n__all__ = ["tasks"]\n'
+    assert broken([Source("common.cloud", text, is_package=True)]) == []
+    made = broken([Source("common.cloud", "CLIENT = make()\n", is_package=True)])
+    assert made == ["common.cloud/__init__.py:1 has code: it may only re-export"]
+
+
+def test_nothing_imports_in_a_circle() -> None:
+    modules = {source.name: source for source in sources()}
+    graph = {name: _targets(source, modules) for name, source in modules.items()}
+    while leaves := {name for name, targets in graph.items() if not targets & graph.keys()}:
+        graph = {name: targets for name, targets in graph.items() if name not in leaves}
+    assert not graph, f"a circle among {sorted(graph)}"
+
+
+def test_a_function_is_named_like_its_file_and_re_exported() -> None:
+    files = {path.stem for path in (ROOT / "functions").glob("*.py")} - {"__init__"}
+    exported = {name.rpartition(".")[2] for name in _source(ROOT / "main.py").ours()}
+    assert files == FUNCTIONS
+    assert exported >= FUNCTIONS
+
+
+def test_the_top_level_holds_what_the_contract_names() -> None:
+    expected = {"functions", "common", "deployment", "local", "tests", "deploy.sh", "main.py"}
+    expected |= {"requirements.txt", "pyproject.toml", "docs", "README.md"}
+    expected |= {"CONTRIBUTING.md", "CHANGELOG.md"}
+    found = {path.name for path in ROOT.iterdir() if not path.name.startswith((".", "__"))}
+    assert found == expected
+
+
+def _targets(source: Source, modules: Mapping[str, Source]) -> set[str]:
+    found = set()
+    for name in source.ours():
+        while name and name not in modules:
+            name = name.rpartition(".")[0]
+        if name and not modules[name].is_package:
+            found.add(name)
+    return found - {source.name}

@@ -174,7 +174,8 @@ class _Google:
 
     def create(self, task: Task) -> Made:
         config = settings.current()
-        queue = client().queue_path(config.google_cloud_project, config.location, task.queue)
+        name = f"{config.queue_prefix}{task.queue}"
+        queue = client().queue_path(config.google_cloud_project, config.location, name)
         request = _request(queue, task)
         try:
             client().create_task(parent=queue, task=request, retry=_RETRY, timeout=RPC_TIMEOUT)

@@ -6,11 +6,11 @@ work. A handler gets a `Work` and returns an `Outcome`, which is stored with the
     from common.cloud.firestore import Merge
     from common.idempotency import Outcome, Work
 
-    def on_order(work: Work) -> Outcome:
-        order = Merge(path="orders/o-1", fields={"placed_at": work.now})
-        work.write("order", lambda: [order])              # a Firestore effect, with its mark
+    def on_booking(work: Work) -> Outcome:
+        booking = Merge(path="bookings/b-1", fields={"booked_at": work.now})
+        work.write("booking", lambda: [booking])          # a Firestore effect, with its mark
         work.step("mail", lambda key: f"sent under {key}")  # an outside effect, remembered
-        seen = Merge(path="users/ada", fields={"has_ordered": True})
+        seen = Merge(path="patients/ada", fields={"has_booked": True})
         return Outcome(result="sent", writes=[seen])      # commits together with "done"
 
 `run` calls the handler for a `Job`, which names the work, unless the work is done, dead or in

@@ -1,8 +1,9 @@
 """How a message leaves: over HTTP to a provider, over SMTP, or not at all (it is only recorded)."""
 
+import contextlib
 import functools
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.errors import HeaderParseError
@@ -16,6 +17,11 @@ from common.errors import PermanentError
 from common.outside import http, smtp
 from common.process.parsers import Smtp
 from common.process.settings import Settings
+
+Post = Callable[..., None]
+"""Posts JSON, as `http.post_json` does."""
+Send = Callable[..., None]
+"""Sends a mail, as `smtp.send` does."""
 
 # Unfolded: folding would turn a long unsubscribe link into an encoded word.
 POLICY = SMTP.clone(max_line_length=990)
@@ -69,17 +75,19 @@ class HttpTransport:
 
     name = "http"
 
-    def __init__(self, url: str, *, timeout: float = http.READ_TIMEOUT) -> None:
+    def __init__(
+        self, url: str, *, timeout: float = http.READ_TIMEOUT, post: Post = http.post_json
+    ) -> None:
+        self.timeout = timeout
+        """Seconds that the provider may take."""
         self._url = url
-        self._timeout = timeout
+        self._post = post
 
     def deliver(self, message: Outgoing) -> None:
         """Post the message, with its key as `Idempotency-Key`."""
         names = ("to", "subject", "text", "html", "template", "user_id")
         body = {name: getattr(message, name) for name in names}
-        http.post_json(
-            self._url, body, key=message.key, headers=message.headers, timeout=self._timeout
-        )
+        self._post(self._url, body, key=message.key, headers=message.headers, timeout=self.timeout)
 
 
 class SmtpTransport:
@@ -87,16 +95,25 @@ class SmtpTransport:
 
     name = "smtp"
 
-    def __init__(self, server: Smtp, sender: str, *, timeout: float = smtp.TIMEOUT) -> None:
+    def __init__(
+        self,
+        server: Smtp,
+        sender: str,
+        *,
+        timeout: float = smtp.TIMEOUT,
+        send: Send = smtp.send,
+    ) -> None:
+        self.timeout = timeout
+        """Seconds that each turn of the dialogue may take."""
         self._server = server
         self._sender = sender
-        self._timeout = timeout
+        self._send = send
 
     def deliver(self, message: Outgoing) -> None:
         """Compose the mail and send it."""
         mail = self._mail(message)
         sender = parseaddr(self._sender)[1]
-        smtp.send(self._server, mail, sender=sender, recipient=message.to, timeout=self._timeout)
+        self._send(self._server, mail, sender=sender, recipient=message.to, timeout=self.timeout)
 
     def _mail(self, message: Outgoing) -> EmailMessage:
         try:
@@ -123,8 +140,27 @@ class SmtpTransport:
         return f"<{digest}@{parseaddr(self._sender)[1].rpartition('@')[2]}>"
 
 
-@functools.lru_cache(maxsize=4)
 def transport(config: Settings) -> Transport:
+    """The transport that these settings choose, or that a test uses instead."""
+    return _used or _chosen(config)
+
+
+@contextlib.contextmanager
+def using(transport: Transport) -> Iterator[None]:
+    """For a test: every message leaves through this transport, inside the `with` block."""
+    global _used
+    earlier, _used = _used, transport
+    try:
+        yield
+    finally:
+        _used = earlier
+
+
+_used: Transport | None = None
+
+
+@functools.lru_cache(maxsize=4)
+def _chosen(config: Settings) -> Transport:
     """The transport that these settings choose, made once.
 
     Its timeout leaves a small handler's budget enough, so that a silent provider does not use it

@@ -48,6 +48,7 @@ class Settings:
 
     google_cloud_project: str
     location: str
+    queue_prefix: str
     firestore_database: str
     firestore_emulator_host: str | None
     cloud_tasks_emulator_host: str | None

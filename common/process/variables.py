@@ -33,6 +33,10 @@ VARIABLES: Mapping[str, Variable] = {
     "LOCATION": Variable(
         meaning="the region of the queues, like europe-west1", parse=parsers.name, needed_by=ALL
     ),
+    "QUEUE_PREFIX": Variable(
+        meaning="what stands before the name of each queue, where two environments share a project",
+        default="",
+    ),
     "FIRESTORE_DATABASE": Variable(
         meaning="the Firestore database", parse=parsers.name, default="(default)"
     ),

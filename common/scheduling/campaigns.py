@@ -11,7 +11,7 @@ audience.
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -61,11 +61,12 @@ class Campaign:
     """Literal; what the body of the Scheduler's tick names."""
     audience: Audience
     period: Callable[[datetime], str]
-    """The period that a time belongs to; a user gets one message in each."""
+    """The period that a time (in UTC) belongs to; a user gets one message in each."""
     queue: str
     """The Cloud Tasks queue of its tasks, one for each user."""
     send: Callable[[str, Work], Outcome]
-    """Sends one user, by id, the message of the period; the result is `sent` or `skipped`."""
+    """Sends one user, by id, the message of the period; the result is `sent` (or None, which counts
+    as `sent`) or `skipped`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +111,11 @@ def send_to_user(call: Call, campaigns: Mapping[str, Campaign]) -> Answer:
         payload=call.raw,
         replay_of=call.replay_of,
     )
-    return idempotency.run(job, lambda work: campaign.send(user_id, work))
+    return idempotency.run(job, lambda work: _sent(campaign.send(user_id, work)))
+
+
+def _sent(outcome: Outcome) -> Outcome:
+    return replace(outcome, result="sent") if outcome.result is None else outcome
 
 
 def _named(call: Call, campaigns: Mapping[str, Campaign]) -> Campaign:
@@ -221,7 +226,7 @@ def _time(tick: str | None) -> datetime | None:
         return None
     try:
         time = datetime.fromisoformat(tick)
-    except ValueError:
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         logs.warning("received", f"the tick's time {tick!r:.100} cannot be read")
         return None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)

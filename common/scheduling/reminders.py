@@ -20,7 +20,7 @@ from common import idempotency
 from common.cloud import firestore, tasks
 from common.cloud.firestore import DELETE_FIELD, Snapshot, Write
 from common.cloud.tasks import Task
-from common.errors import InProgressError, MalformedError, NothingToDoError
+from common.errors import InProgressError, MalformedError, NothingToDoError, PermanentError
 from common.idempotency import Answer, Call, Job, Outcome, Work
 from common.process import logs, settings, tables
 
@@ -57,7 +57,8 @@ class ReminderKind:
     name: str
     """Literal, without a colon; a reminder is named `KIND:SUBJECT`."""
     act: Callable[[Reminder, Work], Outcome]
-    """Does what is due; the result of its outcome is `sent` or `skipped`."""
+    """Does what is due; the result of its outcome is `sent` (or None, which counts as `sent`) or
+    `skipped`. NothingToDoError counts as `skipped`."""
     check: Callable[[Reminder], bool] = _always
     """Whether the reminder still makes sense; where it does not, it is `skipped`. This is not asked
     any more once a step of `act` has finished."""
@@ -74,15 +75,19 @@ def schedule(
 ) -> Write:
     """Set the alarm; returns the write of the record, for the commit of the event's mark.
 
-    `subject` makes the reminder one of its kind: scheduling it again starts a new generation. `at`
-    is an aware time. Raises ConfigurationError for a kind that no function lists, and what
-    `tasks.enqueue` raises.
+    `subject` makes the reminder one of its kind: scheduling it again starts a new generation.
+    Raises ConfigurationError for a kind that no function lists, PermanentError for a time `at`
+    without a zone, and what `tasks.enqueue` raises.
     """
+    if at.tzinfo is None:
+        raise PermanentError(f"a reminder {kind.name} is due at {at}, a time without a zone")
     tables.check_listed(kind)
     reminder_id = f"{kind.name}:{subject}"
     found = firestore.read(path_of(reminder_id))
     generation = int(found.data.get("generation", 0)) + 1
-    _set_alarm(reminder_id, generation, now=work.now, due=at, setter=work.token)
+    # Called again after a conflict, it must not rely on its first alarm, which may have rung.
+    setter = f"{work.token} {found.read_time.isoformat()}"
+    _set_alarm(reminder_id, generation, now=work.now, due=at, setter=setter)
     return found.write(
         {
             "reminder_id": reminder_id,
@@ -153,6 +158,8 @@ class _Ringing:
         self._call = call
         self._id = call.text("reminder_id")
         self._generation = call.whole("generation")
+        if self._generation < 1:
+            raise MalformedError("generation is 0, but the first one is 1")
         name, _, self._subject = self._id.partition(":")
         if name not in kinds or not self._subject:
             raise MalformedError(f"{self._id!r:.200} is no reminder of a known kind")
@@ -194,12 +201,20 @@ class _Ringing:
     def act(self, work: Work) -> Outcome:
         """Under the claim: do it, and settle the record with the done mark."""
         found = self._under_claim(work)
+        try:
+            outcome = self._do(found, work)
+        except NothingToDoError as error:
+            logs.info("skipped", str(error))
+            outcome = Outcome(result="skipped")
+        state = "sent" if outcome.result is None else str(outcome.result)
+        settled = self._settle(found, state)
+        return Outcome(result=state, writes=[*outcome.writes, *settled])
+
+    def _do(self, found: Snapshot, work: Work) -> Outcome:
         reminder = self._reminder = self._reminder or self._due(found)
-        outcome = Outcome(result="skipped")
         if work.has_begun or (self._is_mine(found) and self._kind.check(reminder)):
-            outcome = self._kind.act(reminder, work)
-        settled = self._settle(found, str(outcome.result))
-        return Outcome(result=outcome.result, writes=[*outcome.writes, *settled])
+            return self._kind.act(reminder, work)
+        return Outcome(result="skipped")
 
     def _begin(self) -> Sequence[Write]:
         # Only the commit that moves it from pending (or, replayed, from dead) allows sending. What

@@ -10,7 +10,7 @@
 """
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from common.idempotency.fields import parse_object
 from common.process import logs, settings
 from common.triggers import boundary, oidc
 from common.triggers.boundary import Ending
+from common.triggers.oidc import Callers
 
 Reply = tuple[dict[str, Any], int, dict[str, str]]
 """Body, status code and headers, as Flask takes them."""
@@ -39,12 +40,11 @@ def serve(
     function: str,
     handle: Callable[[Call], Answer],
     *,
-    audience: str,
-    emails: Collection[str],
+    callers: Callers | None = None,
 ) -> Reply:
     """Answer one request: check the caller, read the body, do the work, say how it ended.
 
-    `audience` is that of the callers' tokens, `emails` are the accounts that may call.
+    `callers` are those who may call (None: those of the function, as the settings name them).
     """
     if request.method in ("GET", "HEAD") and request.path == "/health":
         return {"status": "ok"}, 200, {}
@@ -52,18 +52,19 @@ def serve(
         return {"status": "error", "error": f"{request.method} is not served"}, 405, {}
 
     def do() -> Answer:
-        _check_caller(request, audience, emails)
+        _check_caller(request, callers or oidc.callers_of(function))
         return handle(_call(request))
 
     with logs.bound(function=function, **_log_fields(request)):
         return _reply(boundary.attend(function, request.get_data, do))
 
 
-def _check_caller(request: Request, audience: str, emails: Collection[str]) -> None:
+def _check_caller(request: Request, callers: Callers) -> None:
     oidc.check(
         request.headers.get("Authorization"),
-        audience=audience,
-        emails=emails,
+        audience=callers.audience,
+        emails=callers.emails,
+        keys=callers.keys,
         serverless_header=request.headers.get("X-Serverless-Authorization"),
     )
 

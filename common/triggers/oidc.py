@@ -17,13 +17,14 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import jwt
 import requests
 from jwt.algorithms import RSAAlgorithm
 
-from common.errors import ForbiddenError, TransientError, UnauthorizedError
+from common.errors import ConfigurationError, ForbiddenError, TransientError, UnauthorizedError
 from common.process import logs, settings
 from common.process.settings import Settings
 
@@ -89,6 +90,33 @@ class Keys:
             logs.warning("refused", f"Fetching the token issuer's keys failed: {error}")
         finally:
             self._tried = self._clock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Callers:
+    """Who may call a function."""
+
+    audience: str
+    """That of the tokens which the callers bring."""
+    emails: Collection[str]
+    """Their accounts."""
+    keys: Keys | None = None
+    """The keys of the issuer of the tokens; None: those that this process fetches."""
+
+
+def callers_of(function: str, config: Settings | None = None) -> Callers:
+    """Who may call a function of the bundle: Cloud Tasks, and Cloud Scheduler for `fanout`.
+
+    Raises ConfigurationError for a function of another name; it names its callers itself.
+    """
+    config = config or settings.current()
+    tasks, scheduler = config.tasks_service_account, config.scheduler_service_account
+    match function:
+        case "reminder":
+            return Callers(audience=config.reminder_audience, emails=[tasks])
+        case "fanout":
+            return Callers(audience=config.fanout_audience, emails=[scheduler, tasks])
+    raise ConfigurationError(f"Nothing says who may call {function!r}.")
 
 
 def check(

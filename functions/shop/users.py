@@ -3,7 +3,7 @@
 from typing import Any, Literal, get_args
 
 from common.cloud import firestore
-from common.cloud.firestore import Merge, Snapshot, Write
+from common.cloud.firestore import Create, Merge, Snapshot, Write
 from common.errors import NotYetError
 from common.idempotency import Outcome, Work
 from common.messaging.recipients import Recipient
@@ -11,6 +11,7 @@ from common.triggers.events import Event
 
 Mark = Literal["first_login_at", "first_feature_at"]
 """The field of a user's document that says when something happened for the first time."""
+OPT_IN = "digest_opt_in"
 
 
 def path(user_id: str) -> str:
@@ -31,19 +32,26 @@ def recipient(user_id: str) -> Recipient:
     )
 
 
-def signed_up(event: Event, work: Work) -> Merge:
+def signed_up(event: Event, work: Work) -> list[Write]:
     """The user's document; the rest of the payload is kept, and nothing else in it is touched.
 
-    The marks of the firsts are not the payload's to set.
+    The marks of the firsts are not the payload's to set. A sign-up that does not say whether the
+    digest is wanted changes nothing of that; for a new user it is off.
     """
-    payload = {name: value for name, value in event.payload.items() if name not in get_args(Mark)}
+    kept = {name: value for name, value in event.payload.items() if name not in get_args(Mark)}
+    asked = kept.pop(OPT_IN, None)
     fields: dict[str, Any] = {
-        **firestore.storable_fields(payload),
+        **firestore.storable_fields(kept),
         "user_id": event.user_id,
-        "digest_opt_in": event.payload.get("digest_opt_in") or False,
         "signed_up_at": event.occurred_at or work.now,
     }
-    return Merge(path=path(event.user_id), fields=fields)
+    if asked not in (None, ""):
+        return [Merge(path=path(event.user_id), fields={**fields, OPT_IN: asked})]
+    found = firestore.read(path(event.user_id))
+    if not found.exists:
+        return [Create(path=found.path, fields={**fields, OPT_IN: False})]
+    default = [] if OPT_IN in found.data else [found.write({OPT_IN: False})]
+    return [*default, Merge(path=found.path, fields=fields)]
 
 
 def require(user_id: str) -> Snapshot:
@@ -56,7 +64,7 @@ def require(user_id: str) -> Snapshot:
 
 def wants_digest(user_id: str) -> bool:
     """Whether the user is there and still wants the weekly digest."""
-    return bool(firestore.read(path(user_id)).data.get("digest_opt_in"))
+    return bool(firestore.read(path(user_id)).data.get(OPT_IN))
 
 
 def set_first(event: Event, work: Work, mark: Mark) -> Write | None:

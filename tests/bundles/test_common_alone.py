@@ -29,8 +29,6 @@ NAMES = (
 
 NOT_OURS = ("PYTEST", "COV")
 """Variables with which whoever runs these tests would reach into a run inside of them."""
-EXCUSED = {"common/idempotency/delivery.py": {"orders", '"users'}}
-"""What only an example in a docstring says."""
 
 
 def test_neither_common_nor_its_tests_import_a_bundle() -> None:
@@ -40,9 +38,7 @@ def test_neither_common_nor_its_tests_import_a_bundle() -> None:
 
 def test_common_has_no_word_of_the_shop() -> None:
     files = {str(path.relative_to(ROOT)): path.read_text() for path in COMMON}
-    found = {
-        file: words_of_the_shop(text) - EXCUSED.get(file, set()) for file, text in files.items()
-    }
+    found = {file: words_of_the_shop(text) for file, text in files.items()}
     assert not {file: words for file, words in found.items() if words}
 
 

@@ -1,12 +1,13 @@
-"""The page of settings says what the tables of variables say, and what deploy.sh passes on."""
+"""The page of settings says what the tables say, and which of them an environment may have."""
 
-import re
 from collections.abc import Mapping
 
 import pytest
 
 from common.process import variables
 from common.process.variables import Variable
+from deployment import bundle, declarations
+from deployment.target import Target
 from functions.shop import settings as shop
 from tests.docs.scratch import ROOT
 
@@ -14,10 +15,15 @@ PAGE = (ROOT / "docs" / "settings.md").read_text()
 
 
 def passed_on() -> set[str]:
-    """The settings that deploy.sh takes from its own environment."""
-    table = re.search(r"readonly SETTINGS=\(([^)]*)\)", (ROOT / "deploy.sh").read_text())
-    assert table
-    return set(table[1].split())
+    """The settings that an environment of the bundle's table may have."""
+    table = bundle.load(ROOT / "functions" / "bundle.toml")
+    target = Target(
+        bundle=table,
+        environment=bundle.environment(table, name="local"),
+        declared=declarations.read(ROOT),
+        root=ROOT,
+    )
+    return set(target.declared.settings - target.computed)
 
 
 def rows(known: Mapping[str, Variable]) -> list[str]:
@@ -42,5 +48,5 @@ def test_the_page_lists_every_variable_of_the_table(
     assert shown == rows(known)
 
 
-def test_what_deploy_sh_passes_on_is_a_setting() -> None:
+def test_what_an_environment_may_have_is_a_setting() -> None:
     assert passed_on() <= {*shop.VARIABLES, *variables.VARIABLES}

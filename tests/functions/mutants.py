@@ -1,6 +1,8 @@
 """Mistakes in the shop, and the tests that notice them."""
 
-from functions import consumer, fanout, reminder
+from common.scheduling import calls
+from common.triggers import oidc
+from functions import consumer
 from functions.shop import campaigns, carts, items, money, orders, reminders, users
 from tests.common.mutants import Noticed
 
@@ -124,16 +126,32 @@ USERS = [
     Noticed(
         "a sign-up says who it is",
         users, "signed_up",
-        '        **firestore.storable_fields(payload),\n        "user_id": event.user_id,\n',
-        '        "user_id": event.user_id,\n        **firestore.storable_fields(payload),\n',
+        '        **firestore.storable_fields(kept),\n        "user_id": event.user_id,\n',
+        '        "user_id": event.user_id,\n        **firestore.storable_fields(kept),\n',
         ("shop/test_users.py::TestSignUp::test_a_payload_cannot_say_who_or_when",),
     ),
     Noticed(
         "the digest is on unless it is refused",
         users, "signed_up",
-        'event.payload.get("digest_opt_in") or False',
-        'event.payload.get("digest_opt_in", True)',
+        "fields={**fields, OPT_IN: False}",
+        "fields={**fields, OPT_IN: True}",
         ("shop/test_users.py::TestSignUp::test_the_digest_is_off_unless_asked_for",),
+    ),
+    Noticed(
+        "a second sign-up turns the digest off",
+        users, "signed_up",
+        "[] if OPT_IN in found.data else ",
+        "",
+        ("shop/test_users.py::TestSignUp::"
+         "test_a_second_one_that_says_nothing_of_the_digest_changes_nothing_of_it",),
+    ),
+    Noticed(
+        "the default of the digest undoes what another sign-up asks for",
+        users, "signed_up",
+        "Create(path=found.path, fields={**fields, OPT_IN: False})",
+        "Merge(path=found.path, fields={**fields, OPT_IN: False})",
+        ("shop/test_users.py::TestSignUp::"
+         "test_that_it_is_off_holds_only_for_the_document_as_it_was_read",),
     ),
     Noticed(
         "whoever has unsubscribed is a recipient like any other",
@@ -401,35 +419,35 @@ OTHERS = [
     ),
     Noticed(
         "the sweep is a campaign like any other",
-        fanout, "start",
+        calls, "tick",
         'if call.body.get("campaign") == sweep.NAME:',
         "if False:",
         ("test_triggers.py::test_the_tick_of_the_sweep_rings_what_is_overdue",),
     ),
     Noticed(
         "the task of a campaign is an alarm",
-        reminder, "ring",
+        calls, "due",
         'if "campaign" in call.body:',
         "if False:",
         ("test_triggers.py::test_a_task_of_a_campaign_is_not_taken_for_an_alarm",),
     ),
     Noticed(
         "the scheduler may ring a reminder",
-        reminder, "reminder",
-        "emails = [config.tasks_service_account]",
-        "emails = [config.tasks_service_account, config.scheduler_service_account]",
+        oidc, "callers_of",
+        "audience=config.reminder_audience, emails=[tasks]",
+        "audience=config.reminder_audience, emails=[tasks, scheduler]",
         ("test_triggers.py::test_who_may_call_a_function_and_for_which_audience",),
     ),
     Noticed(
         "only the scheduler may call fanout, and no run goes on",
-        fanout, "fanout",
-        "[config.scheduler_service_account, config.tasks_service_account]",
-        "[config.scheduler_service_account]",
+        oidc, "callers_of",
+        "emails=[scheduler, tasks]",
+        "emails=[scheduler]",
         ("test_triggers.py::test_who_may_call_a_function_and_for_which_audience",),
     ),
     Noticed(
         "fanout takes tokens for reminder",
-        fanout, "fanout",
+        oidc, "callers_of",
         "audience=config.fanout_audience",
         "audience=config.reminder_audience",
         ("test_triggers.py::test_who_may_call_a_function_and_for_which_audience",),

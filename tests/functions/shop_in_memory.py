@@ -119,9 +119,9 @@ def shop_in_memory(
 ) -> Iterator[ShopInMemory]:
     """The shop in this process, with nobody in it yet."""
     provider = Provider()
-    environment.setattr(transports, "transport", lambda config: provider)
     settings.current.cache_clear()
-    yield ShopInMemory(documents, queues, provider, environment)
+    with transports.using(provider):
+        yield ShopInMemory(documents, queues, provider, environment)
     settings.current.cache_clear()
 
 

@@ -1,9 +1,13 @@
 """Mistakes in the two clients, and the tests that notice them."""
 
 from common.cloud import firestore, tasks
+from common.cloud.memory import documents, fields, mishaps, queries, queue
 from tests.common.mutants import Noticed
 
 IDS = "test_firestore.py::test_an_ordinary_name_stays_and_a_hostile_one_is_escaped"
+PRECONDITIONS = "test_memory.py::TestPreconditions"
+RULE = "test_memory.py::TestDifferential::test_each_rule_about_commits_has_the_same_results"
+VALUES = "test_memory.py::TestDifferential::test_values_of_every_type_compare_in_the_same_way"
 MUTANTS = [
     Noticed(
         "two names of one id: % stands for itself",
@@ -193,5 +197,194 @@ MUTANTS = [
         "futures = [pool.submit(_backend.create, task) for task in tasks]",
         "futures = [pool.submit(_backend.create, task) for task in list(tasks)[:4]]",
         ("test_tasks.py::test_several_are_all_tried_and_the_first_error_is_raised",),
+    ),
+    Noticed(
+        "a create that asks nothing",
+        firestore, "_add",
+        "batch.create(reference, dict(write.fields))",
+        "batch.set(reference, dict(write.fields))",
+        ("test_firestore.py::test_a_write_carries_its_precondition",),
+    ),
+    Noticed(
+        "a body that is too large is sent",
+        tasks, "encoded_body",
+        "len(body) > MAX_BODY",
+        "False",
+        ("test_tasks.py::test_a_body_of_the_largest_size_is_taken_and_a_larger_one_never",),
+    ),
+    Noticed(
+        "every attempt has a minute",
+        tasks, "_request",
+        "int(task.deadline.total_seconds())",
+        "60",
+        ("test_tasks.py::test_an_attempt_has_a_minute_unless_the_task_says_otherwise",),
+    ),
+    Noticed(
+        "using: the time of another server is known",
+        firestore, "using",
+        "backend, None",
+        "backend, _latest",
+        ("test_memory.py::TestUsing::test_nothing_is_known_of_the_time_of_another_server",),
+    ),
+    Noticed(
+        "memory: what changes nothing is a change",
+        documents.MemoryFirestore, "_store",
+        "not fields.is_same(before.fields, present)",
+        "True",
+        (RULE, f"{PRECONDITIONS}::test_a_write_that_changes_nothing_leaves_the_update_time"),
+    ),
+    Noticed(
+        "memory: a document is created twice",
+        documents, "_check_precondition",
+        "isinstance(write, Create) and present is not None",
+        "False",
+        (RULE, "test_memory.py::TestPreconditions::test_what_exists_is_not_created",),
+    ),
+    Noticed(
+        "memory: an update asks nothing",
+        documents, "_check_precondition",
+        "if before is None or before.update_time != write.update_time:",
+        "if before is None:",
+        ("test_memory.py::TestPreconditions::test_only_what_is_still_as_it_was_read_is_updated",),
+    ),
+    Noticed(
+        "memory: a merge replaces maps",
+        fields, "_mask",
+        "return list(leaves)",
+        "return [(name,) for name in write.fields]",
+        (RULE, "test_memory.py::TestFields::test_a_merge_reaches_into_maps",),
+    ),
+    Noticed(
+        "memory: an update deletes inside of maps",
+        fields, "_mask",
+        "set(deleted) - set(named)",
+        "set()",
+        (RULE,),
+    ),
+    Noticed(
+        "memory: a new document with fields to delete",
+        fields, "_mask",
+        "            if deleted:",
+        "            if False:",
+        (RULE,),
+    ),
+    Noticed(
+        "memory: reserved names",
+        fields, "_check_reserved",
+        "len(name) > 4",
+        "False",
+        (RULE,),
+    ),
+    Noticed(
+        "memory: lists in lists are stored",
+        fields, "_stored",
+        "            if in_list:",
+        "            if False:",
+        (RULE,),
+    ),
+    Noticed(
+        "memory: integers of any size",
+        fields, "_stored",
+        "if not MIN_INTEGER <= value <= MAX_INTEGER:",
+        "if False:",
+        (RULE,),
+    ),
+    Noticed(
+        "memory: an increment adds to what is no number",
+        fields, "_transformed",
+        "if not _is_number(present):",
+        "if present is MISSING:",
+        (RULE,),
+    ),
+    Noticed(
+        "memory: an increment goes beyond 64 bits",
+        fields, "_transformed",
+        "min(max(total, MIN_INTEGER), MAX_INTEGER)",
+        "total",
+        (RULE,),
+    ),
+    Noticed(
+        "memory: what is stored is shared with the reader",
+        documents.MemoryFirestore, "_snapshot",
+        "fields.copied(found.fields)",
+        "found.fields",
+        ("test_memory.py::TestFields::test_nobody_changes_what_is_stored_but_by_a_commit",),
+    ),
+    Noticed(
+        "memory: times to the microsecond",
+        fields, "_transformed",
+        "time.replace(microsecond=time.microsecond // 1000 * 1000)",
+        "time",
+        ("test_memory.py::TestTime::test_a_server_timestamp_is_the_commits_to_the_millisecond",),
+    ),
+    Noticed(
+        "memory: a document of any size",
+        fields, "check_size",
+        "size > MAX_DOCUMENT_BYTES",
+        "False",
+        ("test_memory.py::TestFields::test_a_document_of_more_than_a_mebibyte_is_never_stored",),
+    ),
+    Noticed(
+        "memory: NaN is a number like others",
+        queries, "_key",
+        '(_RANKS["nan"],) if _is_nan(value) else ',
+        "",
+        (VALUES,),
+    ),
+    Noticed(
+        "memory: null is unequal to a value",
+        queries, "_unequal",
+        "(_key(None), _key(operand))",
+        "(_key(operand),)",
+        (VALUES,),
+    ),
+    Noticed(
+        "memory: null is in a list",
+        queries, "_in",
+        "item is not None and not _is_nan(item)",
+        "True",
+        (VALUES,),
+    ),
+    Noticed(
+        "memory: nothing is in a list with null",
+        queries, "_not_in",
+        "None not in items and ",
+        "",
+        (VALUES,),
+    ),
+    Noticed(
+        "memory: pages begin with the last of the page before",
+        documents.MemoryFirestore, "query",
+        "name.encode() > after.encode()",
+        "name.encode() >= after.encode()",
+        ("test_memory.py::TestQuery::test_pages_follow_each_other",),
+    ),
+    Noticed(
+        "memory: a collection has what is under its documents",
+        documents.MemoryFirestore, "_in",
+        "if parent == collection}",
+        "if parent.startswith(collection)}",
+        ("test_memory.py::TestQuery::test_equality_goes_in_the_order_of_ids",),
+    ),
+    Noticed(
+        "memory: a lost reply is not applied",
+        mishaps, "befalling",
+        '        case "lost":\n            raise TransientError("the reply of a write was lost")',
+        '        case "none":\n            pass',
+        ("test_memory.py::TestMishaps::test_each_befalls_one_commit",),
+    ),
+    Noticed(
+        "memory: a task's name is free again",
+        queue.MemoryTasks, "_create",
+        "self._used.add(used)",
+        "self._used = set(self.tasks)",
+        ("test_memory.py::TestTasks::test_a_name_is_used_once_even_by_a_task_that_is_gone",),
+    ),
+    Noticed(
+        "memory: a task of any body",
+        queue.MemoryTasks, "_check",
+        "    encoded_body(task)\n",
+        "    pass\n",
+        ("test_memory.py::TestTasks::test_what_the_service_never_takes_is_refused",),
     ),
 ]  # fmt: skip

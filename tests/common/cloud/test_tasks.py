@@ -50,6 +50,14 @@ def service(environment: pytest.MonkeyPatch) -> Service:
     return made
 
 
+def test_a_queue_has_the_prefix_of_its_environment(
+    service: Service, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("QUEUE_PREFIX", "staging-")
+    tasks.enqueue(TASK)
+    assert service.options[0]["parent"] == QUEUE.replace("reminders", "staging-reminders")
+
+
 def refused(service: Service, error: Exception) -> str:
     """Enqueue a task that the service refuses so; what that raises."""
     service.refusals[tasks.name(TASK.identity)] = error

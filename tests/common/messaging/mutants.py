@@ -350,14 +350,14 @@ TRANSPORTS = [
     ),
     Noticed(
         "a silent provider uses the whole budget up",
-        transports, "transport",
+        transports, "_chosen",
         "min(http.READ_TIMEOUT, config.handler_budget / 2)",
         "http.READ_TIMEOUT",
         ("test_transports.py::TestChoice::test_a_silent_provider_leaves_half_of_the_budget",),
     ),
     Noticed(
         "a silent mail server uses the whole budget up",
-        transports, "transport",
+        transports, "_chosen",
         "min(smtp.TIMEOUT, config.handler_budget / 8)",
         "smtp.TIMEOUT",
         ("test_transports.py::TestChoice::test_a_silent_mail_server_leaves_time_for_its_eight_turns",),

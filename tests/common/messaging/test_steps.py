@@ -1,5 +1,6 @@
 """A message as the effect of a step: sent once, and recorded with the step's mark."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -24,11 +25,11 @@ class Work:
 
 
 @pytest.fixture
-def box(monkeypatch: pytest.MonkeyPatch, environment: object) -> Box:
+def box(environment: object) -> Iterator[Box]:
     """The only way out."""
     made = Box()
-    monkeypatch.setattr(transports, "transport", lambda config: made)
-    return made
+    with transports.using(made):
+        yield made
 
 
 def effect(message: Message, recipient: Recipient, **options: Any) -> Outcome:

@@ -13,7 +13,6 @@ import pytest
 from common.errors import PermanentError, TransientError
 from common.messaging import transports
 from common.messaging.transports import HttpTransport, Outgoing, RecordTransport, SmtpTransport
-from common.outside import http, smtp
 from common.process.parsers import Smtp
 from tests.common.process.test_settings import load
 
@@ -54,23 +53,32 @@ class Outside:
 
 
 @pytest.fixture
-def outside(monkeypatch: pytest.MonkeyPatch) -> Outside:
+def outside() -> Outside:
     """The world outside of the process."""
-    made = Outside()
-    monkeypatch.setattr(http, "post_json", made.post_json)
-    monkeypatch.setattr(smtp, "send", made.send)
-    return made
+    return Outside()
+
+
+def post(outside: Outside, message: Outgoing = MESSAGE, **options: Any) -> None:
+    """Post a message to a provider."""
+    HttpTransport("https://provider.example/send", post=outside.post_json, **options).deliver(
+        message
+    )
+
+
+def mail(outside: Outside, message: Outgoing = MESSAGE, **options: Any) -> None:
+    """Mail a message."""
+    SmtpTransport(SERVER, SENDER, send=outside.send, **options).deliver(message)
 
 
 def mailed(outside: Outside, message: Outgoing = MESSAGE) -> EmailMessage:
     """The mail that a message becomes, as it arrives."""
-    SmtpTransport(SERVER, SENDER).deliver(message)
+    mail(outside, message)
     return outside.mails[-1]
 
 
 class TestHttp:
     def test_the_provider_gets_exactly_the_six_fields(self, outside: Outside) -> None:
-        HttpTransport("https://provider.example/send").deliver(MESSAGE)
+        post(outside)
         fields = ("to", "subject", "text", "html", "template", "user_id")
         (call,) = outside.calls
         assert call["url"] == "https://provider.example/send"
@@ -78,7 +86,7 @@ class TestHttp:
 
     def test_it_gets_the_key_and_further_headers(self, outside: Outside) -> None:
         message = replace(MESSAGE, headers={"List-Unsubscribe": "<https://example.com/u>"})
-        HttpTransport("https://provider.example", timeout=3.0).deliver(message)
+        post(outside, message, timeout=3.0)
         (call,) = outside.calls
         assert (call["key"], call["timeout"]) == (MESSAGE.key, 3.0)
         assert call["headers"] == {"List-Unsubscribe": "<https://example.com/u>"}
@@ -86,14 +94,14 @@ class TestHttp:
     def test_its_refusal_is_the_messages(self, outside: Outside) -> None:
         outside.error = TransientError("busy")
         with pytest.raises(TransientError, match="busy"):
-            HttpTransport("https://provider.example").deliver(MESSAGE)
+            post(outside)
 
 
 class TestSmtp:
     def test_the_envelope_is_the_address_of_the_sender_and_of_the_recipient(
         self, outside: Outside
     ) -> None:
-        SmtpTransport(SERVER, SENDER, timeout=2.0).deliver(MESSAGE)
+        mail(outside, timeout=2.0)
         assert outside.calls == [
             {
                 "server": SERVER,
@@ -153,6 +161,10 @@ class TestSmtp:
 
 
 class TestChoice:
+    @pytest.fixture(autouse=True)
+    def _fresh(self) -> None:
+        transports._chosen.cache_clear()
+
     @pytest.mark.parametrize(
         ("environ", "chosen"),
         [
@@ -171,21 +183,23 @@ class TestChoice:
         assert transports.transport(load()) is transports.transport(load())
 
     @pytest.mark.parametrize(("budget", "timeout"), [("50", 20.0), ("10", 5.0)])
-    def test_a_silent_provider_leaves_half_of_the_budget(
-        self, outside: Outside, budget: str, timeout: float
-    ) -> None:
+    def test_a_silent_provider_leaves_half_of_the_budget(self, budget: str, timeout: float) -> None:
         config = load(MESSAGING_URL="https://example.com", HANDLER_BUDGET=budget)
-        transports.transport(config).deliver(MESSAGE)
-        assert outside.calls[0]["timeout"] == timeout
+        made = transports.transport(config)
+        assert isinstance(made, HttpTransport)
+        assert made.timeout == timeout
 
     @pytest.mark.parametrize(("budget", "timeout"), [("50", 5.0), ("16", 2.0)])
     def test_a_silent_mail_server_leaves_time_for_its_eight_turns(
-        self, outside: Outside, budget: str, timeout: float
+        self, budget: str, timeout: float
     ) -> None:
         config = load(SMTP_URL="smtp://mail", MESSAGE_FROM=SENDER, HANDLER_BUDGET=budget)
-        transports.transport(config).deliver(MESSAGE)
-        assert outside.calls[0]["timeout"] == timeout
+        made = transports.transport(config)
+        assert isinstance(made, SmtpTransport)
+        assert made.timeout == timeout
 
-    def test_what_is_only_recorded_goes_nowhere(self, outside: Outside) -> None:
-        RecordTransport().deliver(MESSAGE)
-        assert (outside.calls, outside.mails) == ([], [])
+    def test_a_test_may_choose_another_for_a_while(self) -> None:
+        mine = RecordTransport()
+        with transports.using(mine):
+            assert transports.transport(load()) is mine
+        assert transports.transport(load()) is not mine

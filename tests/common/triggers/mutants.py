@@ -14,14 +14,14 @@ BOUNDARY = [
         boundary, "_dead_letter",
         'Ending(status="dead_lettered", error=str(error))',
         'Ending(status="dead_lettered", code=500, error=str(error))',
-        (CALL, DELIVERY),
+        (CALL, "test_pubsub.py::TestDeadLetter::test_another_input_has_another"),
     ),
     Noticed(
         "a permanent error is tried again",
         boundary, "attend",
         "return _dead_letter(function, received, error)",
         "return _failed(error)",
-        (CALL, DELIVERY, PERMANENT),
+        (CALL, PERMANENT, "test_pubsub.py::TestDeadLetter::test_another_input_has_another"),
     ),
     Noticed(
         "a permanent error is acknowledged without a dead letter",
@@ -138,15 +138,17 @@ HTTP = [
     Noticed(
         "the body is read before the caller is checked",
         http, "serve",
-        "        _check_caller(request, audience, emails)\n        return handle(_call(request))",
+        "        _check_caller(request, callers or oidc.callers_of(function))\n"
+        "        return handle(_call(request))",
         "        call = _call(request)\n"
-        "        _check_caller(request, audience, emails)\n        return handle(call)",
+        "        _check_caller(request, callers or oidc.callers_of(function))\n"
+        "        return handle(call)",
         ("test_http.py::test_the_body_of_a_caller_who_is_refused_is_not_read",),
     ),
     Noticed(
         "the caller is not checked",
         http, "serve",
-        "        _check_caller(request, audience, emails)\n",
+        "        _check_caller(request, callers or oidc.callers_of(function))\n",
         "",
         ("test_http.py::test_the_body_of_a_caller_who_is_refused_is_not_read",
          "test_http.py::test_the_log_of_a_refused_call_names_the_task_too"),
@@ -154,16 +156,16 @@ HTTP = [
     Noticed(
         "the audience that is checked is the caller's own word",
         http, "_check_caller",
-        "audience=audience",
-        'audience=request.host',
-        ("test_http.py::test_the_caller_is_checked_by_both_headers_the_audience_and_the_accounts",),
+        "audience=callers.audience",
+        'audience="https://fanout.example.com"',
+        ("test_http.py::test_the_audience_of_a_token_is_that_of_the_function",),
     ),
     Noticed(
         "the platform's own header is not looked at",
         http, "_check_caller",
         'serverless_header=request.headers.get("X-Serverless-Authorization")',
         "serverless_header=None",
-        ("test_http.py::test_the_caller_is_checked_by_both_headers_the_audience_and_the_accounts",),
+        ("test_http.py::test_a_signature_that_the_platform_took_off_counts_only_where_it_checks_callers",),
     ),
     Noticed(
         "health is anything under /health of any method",
@@ -238,7 +240,7 @@ PUBSUB = [
         "_job(event, message.is_first, function, types[event.event_type])",
         "_job(__import__('dataclasses').replace(event, event_id=message.message_id),"
         " message.is_first, function, types[event.event_type])",
-        ("test_pubsub.py::TestJob::test_the_key_is_the_producers_and_the_payload_as_received",),
+        ("test_pubsub.py::TestWork::test_its_key_is_the_producers",),
     ),
     Noticed(
         "every delivery is the first",
@@ -246,7 +248,7 @@ PUBSUB = [
         'is_first=body.get("deliveryAttempt") == 1',
         "is_first=True",
         ("test_pubsub.py::TestUnwrap::test_only_what_the_platform_counts_as_the_first_delivery_is_one",
-         "test_pubsub.py::TestJob::test_only_the_first_delivery_is_first"),
+         "test_pubsub.py::TestWork::test_no_other_delivery_goes_by_it"),
     ),
     Noticed(
         "a delivery that nobody counts is the first",
@@ -281,22 +283,21 @@ PUBSUB = [
         pubsub, "_job",
         "on_unknown_outcome=type_.on_unknown_outcome",
         'on_unknown_outcome="rerun"',
-        ("test_pubsub.py::TestJob::test_it_is_done_as_the_type_of_the_event_declares",
-         "test_pubsub.py::TestEnding::test_an_unknown_outcome_is_held_where_the_handler_says_so"),
+        ("test_pubsub.py::TestEnding::test_an_unknown_outcome_is_held_where_the_handler_says_so",),
     ),
     Noticed(
         "a replay is an event like any other",
         pubsub, "_handle",
         "message.attributes.get(REPLAY_ATTRIBUTE)",
         "None",
-        ("test_pubsub.py::TestJob::test_an_attribute_names_the_dead_letter_of_a_replay",),
+        ("test_pubsub.py::TestWork::test_an_attribute_names_the_dead_letter_of_a_replay",),
     ),
     Noticed(
         "the log does not name the message",
         pubsub, "receive",
         "message_id=message.message_id",
         "message_id=None",
-        ("test_pubsub.py::TestLog::test_it_names_the_event_and_the_message",),
+        ("test_pubsub.py::TestLog::test_every_entry_names_the_event_and_the_message",),
     ),
 ]  # fmt: skip
 

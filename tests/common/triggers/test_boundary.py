@@ -3,16 +3,18 @@
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from cloudevents.http import CloudEvent
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import Conflict, HTTPException, InternalServerError
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
-from common import errors, idempotency
+from common import errors
+from common.cloud.memory import MemoryFirestore
 from common.errors import (
     BundleError,
     CallerRefusedError,
@@ -25,10 +27,11 @@ from common.errors import (
     TransientError,
     UnauthorizedError,
 )
-from common.idempotency import Answer, Outcome, Work, dead_letters
-from common.triggers import boundary, http, oidc, pubsub
-from common.triggers.events import Event, EventType
+from common.idempotency import Answer, Outcome
+from common.triggers import boundary, http, pubsub
+from common.triggers.events import EventType
 from common.triggers.http import Reply
+from tests.common.callers import CALLERS, bearer
 from tests.common.logged import entry
 
 Log = pytest.CaptureFixture[str]
@@ -55,6 +58,7 @@ def answer(status: Any, result: Any = None) -> Answer:
 
 
 E500 = InternalServerError
+BROKEN = {"type": "google.cloud.pubsub.topic.v1.messagePublished", "source": "//s"}
 ROWS = [
     Row(does=answer("done", "sent"), code=200, status="sent"),
     Row(does=answer("done", "skipped"), code=200, status="skipped"),
@@ -80,26 +84,12 @@ ROWS = [
 ]  # fmt: skip
 
 
-@dataclass
-class Letters:
-    """Where dead letters go; or it cannot be reached."""
-
-    error: Exception | None = None
-    recorded: list[dict[str, Any]] = field(default_factory=list)
-
-    def record(self, **letter: Any) -> None:
-        if self.error:
-            raise self.error
-        self.recorded.append(letter)
+pytestmark = pytest.mark.usefixtures("documents")
 
 
-@pytest.fixture(autouse=True)
-def letters(monkeypatch: pytest.MonkeyPatch, environment: object) -> Letters:
-    """The dead letters of input that is refused."""
-    made = Letters()
-    monkeypatch.setattr(dead_letters, "record_refused", made.record)
-    monkeypatch.setattr(oidc, "check", lambda *given, **named: "tasks@example.com")
-    return made
+def letters(documents: MemoryFirestore) -> list[dict[str, Any]]:
+    """The dead letters."""
+    return list(documents.documents("dead_letters").values())
 
 
 def doing(what: Answer | Exception) -> Callable[..., Answer]:
@@ -111,23 +101,20 @@ def doing(what: Answer | Exception) -> Callable[..., Answer]:
     return do
 
 
-def never(event: Event, work: Work) -> NoReturn:
-    raise AssertionError("the handler ran")
-
-
 def called(do: Callable[..., Answer]) -> Reply:
     """The answer of a function that is called over HTTP and does this."""
-    request: Any = Request(EnvironBuilder(method="POST", data=b'{"a": 1}').get_environ())
-    return http.serve(request, "reminder", do, audience="us", emails=["tasks@example.com"])
+    headers = Headers({"Authorization": bearer()})
+    builder = EnvironBuilder(method="POST", data=b'{"a": 1}', headers=headers)
+    request: Any = Request(builder.get_environ())
+    return http.serve(request, "reminder", do, callers=CALLERS)
 
 
-def delivered(do: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The delivery of an event to a function that does this about it."""
-    monkeypatch.setattr(idempotency, "run", do)
+def delivered(do: Callable[..., Any]) -> None:
+    """The delivery of an event to a function whose handler does this."""
     event = {"event_id": "e", "event_type": "t", "user_id": "u", "payload": {}}
     message = {"data": base64.b64encode(json.dumps(event).encode()).decode(), "messageId": "m"}
     attributes = {"type": "google.cloud.pubsub.topic.v1.messagePublished", "source": "//s"}
-    declared = EventType(name="t", fields={}, handler=never)
+    declared = EventType(name="t", fields={}, handler=do)
     pubsub.receive(CloudEvent(attributes, {"message": message}), "consumer", {"t": declared})
 
 
@@ -139,16 +126,19 @@ def test_a_call_is_answered_as_the_table_says(row: Row) -> None:
     assert headers == ({"Retry-After": row.retry_after} if row.retry_after else {})
 
 
-@pytest.mark.parametrize("row", ROWS, ids=str)
-def test_a_delivery_is_acknowledged_as_the_table_says(
-    row: Row, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("row", [it for it in ROWS if isinstance(it.does, Exception)], ids=str)
+def test_a_delivery_is_acknowledged_as_the_table_says(row: Row) -> None:
     refusal = None
     try:
-        delivered(doing(row.does), monkeypatch)
+        delivered(doing(row.does))
     except HTTPException as error:
         refusal = error
     assert type(refusal) is (row.refusal or type(None))
+
+
+def test_a_delivery_that_is_done_is_acknowledged_and_so_is_its_duplicate() -> None:
+    for _ in range(2):
+        delivered(lambda event, work: Outcome(result="sent"))
 
 
 def test_the_table_has_every_error_that_is_answered_in_a_way_of_its_own() -> None:
@@ -171,32 +161,36 @@ def permanent_errors() -> list[type[PermanentError]]:
 
 @pytest.mark.parametrize("error", permanent_errors())
 def test_what_can_never_succeed_is_recorded_and_not_tried_again(
-    error: type[PermanentError], letters: Letters
+    error: type[PermanentError], documents: MemoryFirestore
 ) -> None:
     raised = error()
     assert called(doing(raised))[1] == 200
-    assert letters.recorded == [{"source": "reminder", "error": raised, "payload": b'{"a": 1}'}]
+    (letter,) = letters(documents)
+    recorded = {"source": "reminder", "error": str(raised), "payload": '{"a": 1}'}
+    assert letter == letter | recorded
 
 
-def test_nothing_else_leaves_a_dead_letter(letters: Letters) -> None:
+def test_nothing_else_leaves_a_dead_letter(documents: MemoryFirestore) -> None:
     for row in ROWS:
         if not isinstance(row.does, PermanentError):
             called(doing(row.does))
-    assert letters.recorded == []
+    assert letters(documents) == []
 
 
-def test_a_call_whose_dead_letter_cannot_be_recorded_is_made_again(letters: Letters) -> None:
-    letters.error = TransientError("Firestore is away")
+def test_a_call_whose_dead_letter_cannot_be_recorded_is_made_again(
+    documents: MemoryFirestore,
+) -> None:
+    documents.mishaps = ["error"] * 10
     body, code, _ = called(doing(PermanentError("never")))
     assert (code, body) == (500, {"status": "error", "error": "TransientError"})
 
 
 def test_an_event_whose_dead_letter_cannot_be_recorded_is_not_acknowledged(
-    letters: Letters, monkeypatch: pytest.MonkeyPatch
+    documents: MemoryFirestore,
 ) -> None:
-    letters.error = ConnectionError("Firestore is away")
+    documents.mishaps = ["error"] * 10
     with pytest.raises(InternalServerError):
-        delivered(doing(PermanentError("never")), monkeypatch)
+        pubsub.receive(CloudEvent(BROKEN, b"no message"), "consumer", {})
 
 
 @pytest.mark.parametrize(

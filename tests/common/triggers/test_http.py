@@ -9,33 +9,31 @@ import pytest
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
-from common.errors import ForbiddenError, UnauthorizedError
-from common.idempotency import Answer, Call, dead_letters
+from common.cloud.memory import MemoryFirestore
+from common.idempotency import Answer, Call
+from common.process import settings
 from common.triggers import http, oidc
 from common.triggers.http import MAX_BODY, Reply
+from tests.common.callers import CALLERS, bearer
 from tests.common.logged import entries
 
 Log = pytest.CaptureFixture[str]
-AUDIENCE, CALLER = "https://reminder.example.com", "tasks@example.com"
 TASK = {
     "X-CloudTasks-TaskName": "t-1",
     "X-CloudTasks-TaskETA": "1900000000.5",
     "X-CloudScheduler-ScheduleTime": "2030-03-17T17:46:40Z",
     "X-Replay-Of": "letter-1",
 }
+NOBODY = {"Authorization": ""}
+SOMEBODY_ELSE = {"Authorization": bearer("somebody@example.com")}
 
 
-@pytest.fixture(autouse=True)
-def _environment(environment: pytest.MonkeyPatch) -> None:
-    environment.setattr(oidc, "check", lambda *given, **named: CALLER)
+pytestmark = pytest.mark.usefixtures("documents")
 
 
-@pytest.fixture
-def letters(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def errors(documents: MemoryFirestore) -> list[str]:
     """The errors of the dead letters that were recorded."""
-    made: list[str] = []
-    monkeypatch.setattr(dead_letters, "record_refused", lambda **it: made.append(str(it["error"])))
-    return made
+    return [it["error"] for it in documents.documents("dead_letters").values()]
 
 
 class Stream:
@@ -51,13 +49,14 @@ class Stream:
 
 
 def request(data: bytes = b"{}", headers: dict[str, str] | None = None, **options: Any) -> Any:
-    """A request as the framework hands it over."""
-    given = {"method": "POST", "data": data, "headers": headers or {}, **options}
+    """A request as the framework hands it over, by default of the rightful caller."""
+    headers = {"Authorization": bearer(), **(headers or {})}
+    given = {"method": "POST", "data": data, "headers": headers, **options}
     return Request(EnvironBuilder(**given).get_environ())
 
 
 def serve(asked: Any, handle: Callable[[Call], Answer]) -> Reply:
-    return http.serve(asked, "reminder", handle, audience=AUDIENCE, emails=[CALLER])
+    return http.serve(asked, "reminder", handle, callers=CALLERS)
 
 
 def never(call: Call) -> NoReturn:
@@ -82,9 +81,9 @@ def call_of(asked: Any) -> Call:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_health_is_ok_for_anybody(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oidc, "check", never)
-    assert serve(request(method=method, path="/health"), never) == ({"status": "ok"}, 200, {})
+def test_health_is_ok_for_anybody(method: str) -> None:
+    asked = request(method=method, path="/health", headers=NOBODY)
+    assert serve(asked, never) == ({"status": "ok"}, 200, {})
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("PUT", "/"), ("DELETE", "/health")])
@@ -93,42 +92,34 @@ def test_nothing_else_but_a_post_is_served(method: str, path: str) -> None:
     assert (code, body) == (405, {"status": "error", "error": f"{method} is not served"})
 
 
-def test_a_post_to_health_is_a_call_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oidc, "check", refusing(UnauthorizedError()))
-    assert serve(request(path="/health"), never)[1] == 401
+def test_a_post_to_health_is_a_call_like_any_other() -> None:
+    assert serve(request(path="/health", headers=NOBODY), never)[1] == 401
 
 
-def refusing(error: Exception) -> Callable[..., str]:
-    def check(*given: object, **named: object) -> str:
-        raise error
-
-    return check
-
-
-@pytest.mark.parametrize("error", [UnauthorizedError(), ForbiddenError()])
+@pytest.mark.parametrize(("headers", "code"), [(NOBODY, 401), (SOMEBODY_ELSE, 403)])
 def test_the_body_of_a_caller_who_is_refused_is_not_read(
-    error: Exception, monkeypatch: pytest.MonkeyPatch, letters: list[str]
+    headers: dict[str, str], code: int, documents: MemoryFirestore
 ) -> None:
-    monkeypatch.setattr(oidc, "check", refusing(error))
-    stream, asked = Stream(), request(b"not JSON")
+    stream, asked = Stream(), request(b"not JSON", headers)
     asked.environ["wsgi.input"] = stream
-    assert serve(asked, never)[0]["error"] == str(error)
-    assert (stream.was_read, letters) == (False, [])
+    assert serve(asked, never)[1] == code
+    assert (stream.was_read, documents.documents()) == (False, {})
 
 
-def test_the_caller_is_checked_by_both_headers_the_audience_and_the_accounts(
-    monkeypatch: pytest.MonkeyPatch,
+def test_the_audience_of_a_token_is_that_of_the_function() -> None:
+    asked = request(headers={"Authorization": bearer(audience="https://fanout.example.com")})
+    assert serve(asked, never)[1] == 401
+
+
+@pytest.mark.parametrize(("more", "code"), [({}, 200), ({"X-Serverless-Authorization": "B"}, 401)])
+def test_a_signature_that_the_platform_took_off_counts_only_where_it_checks_callers(
+    more: dict[str, str], code: int, environment: pytest.MonkeyPatch
 ) -> None:
-    checked: list[object] = []
-
-    def check(*given: object, **named: object) -> str:
-        checked.append((given, named))
-        return CALLER
-
-    monkeypatch.setattr(oidc, "check", check)
-    serve(request(headers={"Authorization": "A", "X-Serverless-Authorization": "B"}), sent)
-    named = {"audience": AUDIENCE, "emails": [CALLER], "serverless_header": "B"}
-    assert checked == [(("A",), named)]
+    """The platform checks the header X-Serverless-Authorization in place of the other one."""
+    environment.setenv("PLATFORM_CHECKS_CALLERS", "yes")
+    settings.current.cache_clear()
+    unsigned = f"{bearer().rpartition('.')[0]}.{oidc.REMOVED}"
+    assert serve(request(headers={"Authorization": unsigned, **more}), sent)[1] == code
 
 
 def test_a_call_has_the_body_as_received_and_as_an_object() -> None:
@@ -163,10 +154,10 @@ def test_a_time_that_cannot_be_read_is_no_time(time: str) -> None:
     ],
 )
 def test_a_body_that_is_no_object_is_dead_lettered(
-    data: bytes, says: str, letters: list[str]
+    data: bytes, says: str, documents: MemoryFirestore
 ) -> None:
     body, code, _ = serve(request(data), never)
-    assert (code, body["status"], letters) == (200, "dead_lettered", [body["error"]])
+    assert (code, body["status"], errors(documents)) == (200, "dead_lettered", [body["error"]])
     assert body["error"].startswith(says)
 
 
@@ -178,11 +169,8 @@ def test_every_entry_of_the_log_names_the_function_the_task_and_the_tick(capfd: 
     assert all(it == it | ids for it in found)
 
 
-def test_the_log_of_a_refused_call_names_the_task_too(
-    capfd: Log, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(oidc, "check", refusing(ForbiddenError("not you")))
-    serve(request(headers=TASK), never)
+def test_the_log_of_a_refused_call_names_the_task_too(capfd: Log) -> None:
+    serve(request(headers={**TASK, **SOMEBODY_ELSE}), never)
     (found,) = entries(capfd)
     assert (found["action"], found["task"]) == ("refused", "t-1")
 

@@ -9,10 +9,15 @@ import pytest
 from cloudevents.http import CloudEvent
 from werkzeug.exceptions import Conflict, InternalServerError
 
-from common import idempotency
 from common.cloud.memory import MemoryFirestore
-from common.errors import InProgressError, NothingToDoError, NotYetError, TransientError
-from common.idempotency import Answer, Job, Outcome, Work
+from common.errors import (
+    InProgressError,
+    NothingToDoError,
+    NotYetError,
+    PermanentError,
+    TransientError,
+)
+from common.idempotency import Outcome, Work
 from common.triggers import pubsub
 from common.triggers.events import Event, EventType
 from common.triggers.pubsub import Message, unwrap
@@ -76,17 +81,10 @@ def letters(documents: MemoryFirestore) -> list[dict[str, Any]]:
     return list(documents.documents("dead_letters").values())
 
 
-@pytest.fixture
-def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
-    """The work that deliveries turn out to be; none of it is done."""
-    made: list[Job] = []
-
-    def keep(job: Job, handler: object) -> Answer:
-        made.append(job)
-        return Answer(status="done", result="sent")
-
-    monkeypatch.setattr(idempotency, "run", keep)
-    return made
+def record(documents: MemoryFirestore) -> dict[str, Any]:
+    """The only record of work."""
+    (found,) = documents.documents("idempotency").values()
+    return found
 
 
 class TestUnwrap:
@@ -144,37 +142,45 @@ class TestUnwrap:
         assert (message.data, message.problem) == (kept, "the message's data is not base64")
 
 
-class TestJob:
-    def test_the_key_is_the_producers_and_the_payload_as_received(self, jobs: list[Job]) -> None:
-        deliver("e-1", never)
-        (job,) = jobs
-        assert (job.scope, job.key) == ("consumer", "e-1")
-        assert json.loads(job.payload)["event_id"] == "e-1"
+class TestWork:
+    def test_its_key_is_the_producers(self, documents: MemoryFirestore) -> None:
+        deliver("e-1", done)
+        found = record(documents)
+        assert (found["scope"], found["key"]) == ("consumer", "e-1")
+
+    def test_its_payload_is_kept_as_received(self, documents: MemoryFirestore) -> None:
+        data = b'{"event_id":  "e-1", "event_type": "t", "user_id": "u"}'
+        receive(data, raising(PermanentError("never")))
+        (letter,) = letters(documents)
+        assert letter["payload"] == data.decode()
 
     def test_what_the_platform_says_of_the_delivery_does_not_make_it_other_work(
-        self, jobs: list[Job]
+        self, documents: MemoryFirestore
     ) -> None:
-        deliver("e-1", never, message={"messageId": "1", "attributes": {"a": "1"}})
+        deliver("e-1", done, message={"messageId": "1", "attributes": {"a": "1"}})
         deliver("e-1", never, message={"messageId": "2", "attributes": {"a": "2"}})
-        assert jobs[0].identity == jobs[1].identity
-        assert jobs[0].identity == {"event_type": "t", "user_id": "u", "payload": {}}
+        assert (record(documents)["state"], letters(documents)) == ("done", [])
 
-    def test_an_attribute_names_the_dead_letter_of_a_replay(self, jobs: list[Job]) -> None:
-        deliver("e-1", never, message={"attributes": {"replay_of": "letter-1"}})
+    def test_an_attribute_names_the_dead_letter_of_a_replay(
+        self, documents: MemoryFirestore
+    ) -> None:
+        deliver("e-1", raising(PermanentError("never")))
         deliver("e-1", never)
-        assert [job.replay_of for job in jobs] == ["letter-1", None]
+        (letter_id,) = (path.partition("/")[2] for path in documents.documents("dead_letters"))
+        deliver("e-1", done, message={"attributes": {"replay_of": letter_id}})
+        assert (record(documents)["state"], record(documents)["replay_of"]) == ("done", letter_id)
 
-    def test_it_is_done_as_the_type_of_the_event_declares(self, jobs: list[Job]) -> None:
-        deliver("e-1", never, on_unknown_outcome="hold", fast_path=lambda event: Outcome(result=1))
-        (job,) = jobs
-        assert job.on_unknown_outcome == "hold"
-        assert job.fast_path
-        assert job.fast_path() == Outcome(result=1)
+    def test_the_first_delivery_may_go_by_the_fast_path_that_the_event_declares(
+        self, documents: MemoryFirestore
+    ) -> None:
+        fast: dict[str, Any] = {"fast_path": lambda event: Outcome(result="fast")}
+        deliver("e-1", never, envelope={"deliveryAttempt": 1}, **fast)
+        assert (record(documents)["result"], documents.commits) == ('"fast"', 1)
 
-    def test_only_the_first_delivery_is_first(self, jobs: list[Job]) -> None:
-        deliver("e-1", never, envelope={"deliveryAttempt": 1})
-        deliver("e-1", never, envelope={"deliveryAttempt": 2})
-        assert [job.is_first for job in jobs] == [True, False]
+    def test_no_other_delivery_goes_by_it(self, documents: MemoryFirestore) -> None:
+        fast: dict[str, Any] = {"fast_path": lambda event: Outcome(result="fast")}
+        deliver("e-1", done, envelope={"deliveryAttempt": 2}, **fast)
+        assert record(documents)["result"] == "null"
 
 
 class TestEnding:
@@ -263,12 +269,14 @@ class TestDeadLetter:
 
 
 class TestLog:
-    def test_it_names_the_event_and_the_message(self, jobs: list[Job], capfd: Log) -> None:
-        deliver("e-1", never, message={"messageId": "7"})
+    def test_every_entry_names_the_event_and_the_message(
+        self, documents: MemoryFirestore, capfd: Log
+    ) -> None:
+        deliver("e-1", done, message={"messageId": "7"})
         ids = {"function": "consumer", "message_id": "7", "event_id": "e-1", "event_type": "t"}
-        received, done = entries(capfd)
-        assert received == received | ids | {"action": "received", "user_id": "u"}
-        assert done == done | ids | {"action": "done"}
+        found = entries(capfd)
+        assert [it["action"] for it in found] == ["received", "claimed", "done"]
+        assert all(it == it | ids | {"user_id": "u"} for it in found)
 
     @pytest.mark.parametrize(
         ("event", "read"),
@@ -303,8 +311,8 @@ class TestLog:
         assert found["message"] == "'parrot.squawked' is no type of event handled here"
 
     def test_what_was_bound_for_one_delivery_is_not_bound_for_the_next(
-        self, jobs: list[Job], capfd: Log
+        self, documents: MemoryFirestore, capfd: Log
     ) -> None:
-        deliver("e-1", never)
+        deliver("e-1", done)
         receive(b'{"event_type": "parrot.squawked"}', never)
         assert "event_id" not in entries(capfd)[-1]

@@ -8,7 +8,7 @@ import pytest
 from common.cloud import firestore
 from common.cloud.firestore import Create, Merge, Update
 from common.cloud.memory import MemoryFirestore
-from common.errors import NotYetError
+from common.errors import NotYetError, RefusedError
 from common.idempotency import Outcome
 from common.messaging.recipients import Recipient
 from functions.shop import users
@@ -25,7 +25,7 @@ def store(**fields: Any) -> None:
 
 def sign_up(**payload: Any) -> dict[str, Any]:
     """The user's document after a sign-up."""
-    firestore.commit([users.signed_up(event("user.signed_up", **payload), WORK)])
+    firestore.commit(users.signed_up(event("user.signed_up", **payload), WORK))
     return dict(firestore.read("users/u-1").data)
 
 
@@ -71,6 +71,33 @@ class TestSignUp:
         self, documents: MemoryFirestore, given: object, kept: bool
     ) -> None:
         assert sign_up(email="a@b.c", digest_opt_in=given)["digest_opt_in"] is kept
+
+    @pytest.mark.parametrize("known", [True, False])
+    @pytest.mark.parametrize("given", [{}, {"digest_opt_in": None}, {"digest_opt_in": ""}])
+    def test_a_second_one_that_says_nothing_of_the_digest_changes_nothing_of_it(
+        self, documents: MemoryFirestore, known: bool, given: dict[str, Any]
+    ) -> None:
+        store(email="old@example.com", digest_opt_in=known)
+        found = sign_up(email="new@example.com", **given)
+        assert (found["email"], found["digest_opt_in"]) == ("new@example.com", known)
+
+    def test_the_digest_is_off_too_for_whom_a_login_has_made_the_document(
+        self, documents: MemoryFirestore
+    ) -> None:
+        store(first_login_at=NOW)
+        assert sign_up(email="ada@example.com")["digest_opt_in"] is False
+
+    @pytest.mark.parametrize("fields", [None, {"first_login_at": NOW}])
+    def test_that_it_is_off_holds_only_for_the_document_as_it_was_read(
+        self, documents: MemoryFirestore, fields: dict[str, Any] | None
+    ) -> None:
+        """Otherwise it would undo another sign-up, of the same moment, that wants the digest."""
+        if fields:
+            store(**fields)
+        first, *_ = users.signed_up(event("user.signed_up", email="a@b.c"), WORK)
+        store(digest_opt_in=True)
+        with pytest.raises(RefusedError):
+            firestore.commit([first])
 
     def test_nothing_else_in_the_document_is_touched(self, documents: MemoryFirestore) -> None:
         store(first_login_at=NOW, unsubscribed=True)

@@ -9,8 +9,7 @@ Gives up: an unknown campaign at once, others after MAX_ATTEMPTS; both are in `d
 from flask import Request
 
 from common.idempotency import Answer, Call
-from common.process import settings
-from common.scheduling import campaigns, sweep
+from common.scheduling import calls
 from common.triggers import entry, http
 from common.triggers.http import Reply
 from functions.clinic.checkups import CAMPAIGNS
@@ -19,13 +18,9 @@ from functions.clinic.checkups import CAMPAIGNS
 @entry.http
 def fanout(request: Request) -> Reply:
     """Handle one tick, or one slice."""
-    config = settings.current()
-    emails = [config.scheduler_service_account, config.tasks_service_account]
-    return http.serve(request, "fanout", start, audience=config.fanout_audience, emails=emails)
+    return http.serve(request, "fanout", start)
 
 
 def start(call: Call) -> Answer:
-    """Enqueue the tasks of a campaign; those of the sweep are the alarms of overdue reminders."""
-    if call.body.get("campaign") == sweep.NAME:
-        return sweep.sweep(call)
-    return campaigns.start(call, CAMPAIGNS)
+    """Enqueue the tasks of a campaign, or those of the sweep of reminders."""
+    return calls.tick(call, CAMPAIGNS)

@@ -1,0 +1,32 @@
+"""What a call is about: the body of a task or a tick says whose it is."""
+
+from collections.abc import Mapping
+
+from common.idempotency import Answer, Call
+from common.scheduling import campaigns, reminders, sweep
+from common.scheduling.campaigns import Campaign
+from common.scheduling.reminders import ReminderKind
+
+
+def due(
+    call: Call, kinds: Mapping[str, ReminderKind], campaigns_: Mapping[str, Campaign]
+) -> Answer:
+    """Do what is due: a reminder whose alarm rang, or a campaign's message to one user.
+
+    The task of a campaign names its campaign, an alarm its reminder. Raises what `reminders.ring`
+    and `campaigns.send_to_user` raise.
+    """
+    if "campaign" in call.body:
+        return campaigns.send_to_user(call, campaigns_)
+    return reminders.ring(call, kinds)
+
+
+def tick(call: Call, campaigns_: Mapping[str, Campaign]) -> Answer:
+    """Do what a tick of Cloud Scheduler asks for: a campaign's tasks, or the sweep of reminders.
+
+    A slice that goes on with a campaign comes here too. Raises what `campaigns.start` and
+    `sweep.sweep` raise.
+    """
+    if call.body.get("campaign") == sweep.NAME:
+        return sweep.sweep(call)
+    return campaigns.start(call, campaigns_)

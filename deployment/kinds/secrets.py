@@ -1,0 +1,67 @@
+"""Secrets: made by `./deploy.sh secret`, read by the functions in a version with a number.
+
+`apply` makes none and removes none; a secret without a value is refused before the first change.
+"""
+
+from deployment import ownership
+from deployment.deployment import Deployment
+from deployment.gcloud import Command, command
+from deployment.kinds import bindings
+from deployment.plan import REMOVE, Change
+from deployment.world import labels_of
+
+ACCESSOR = "roles/secretmanager.secretAccessor"
+
+
+def plan(it: Deployment) -> list[Change]:
+    """Who may read them."""
+    changes = it.world.each(lambda name: _plan(it, name), it.target.environment.secrets)
+    return [change for some in changes for change in some]
+
+
+def leave(it: Deployment) -> list[Change]:
+    """All of ours, with their values."""
+    return [
+        Change(
+            sign=REMOVE,
+            kind="secret",
+            name=name,
+            commands=(command("secrets", "delete", name),),
+        )
+        for name, found in it.world.secrets.items()
+        if ownership.of_labels(labels_of(found)) == it.target.mark
+    ]
+
+
+def version(it: Deployment, setting: str) -> str:
+    """The number of the newest version that can be read; empty: there is none."""
+    name = it.target.name(setting)
+    if name not in it.world.secrets:
+        return ""
+    found = it.world.listed("secrets", "versions", "list", name)
+    enabled = [it["name"] for it in found if it.get("state", "ENABLED").upper() == "ENABLED"]
+    return max((name.rpartition("/")[2] for name in enabled), key=int, default="")
+
+
+def put(it: Deployment, setting: str, value: str) -> Command:
+    """The call that keeps a value: the first version, or another one."""
+    name = it.target.name(setting)
+    if name in it.world.secrets:
+        return command("secrets", "versions", "add", name, "--data-file=-", input=value)
+    labels = f"--labels={it.target.mark.flag}"
+    replicated = "--replication-policy=automatic"
+    return command("secrets", "create", name, replicated, labels, "--data-file=-", input=value)
+
+
+def _plan(it: Deployment, setting: str) -> list[Change]:
+    name = it.target.name(setting)
+    found = it.world.secrets.get(name)
+    if found is not None:
+        it.may_change("secret", name, ownership.of_labels(labels_of(found)))
+    if not version(it, setting):
+        environment = it.target.environment.name
+        it.refuse(f"secret {name} has no value: ./deploy.sh secret {environment} {setting} <FILE")
+        return []
+    readers = [it.target.runs_as(function) for function in it.target.bundle.functions]
+    grants = [bindings.ours(it, account, ACCESSOR) for account in readers]
+    return bindings.plan(it, bindings.secret(name), grants)

@@ -1,0 +1,59 @@
+"""Google's services, enabled in the project. They are nobody's, and stay enabled."""
+
+from deployment.deployment import Deployment
+from deployment.gcloud import Command, command
+from deployment.plan import CREATE, Change
+
+NEEDED = (
+    "artifactregistry",
+    "cloudbuild",
+    "cloudfunctions",
+    "cloudresourcemanager",
+    "cloudscheduler",
+    "cloudtasks",
+    "eventarc",
+    "firestore",
+    "iam",
+    "logging",
+    "pubsub",
+    "run",
+)
+
+
+AGENTS = ("pubsub", "eventarc", "cloudfunctions")
+"""They are granted something, or must have been granted something by Google, before a first use."""
+
+
+def needed(it: Deployment) -> list[str]:
+    """The services that this environment uses."""
+    names = [*NEEDED]
+    if it.target.environment.secrets:
+        names.append("secretmanager")
+    if it.target.bundle.alerts:
+        names.append("monitoring")
+    return [f"{name}.googleapis.com" for name in names]
+
+
+def plan(it: Deployment) -> list[Change]:
+    """Those that are not enabled yet."""
+    missing = [name for name in needed(it) if name not in it.world.services]
+    if not missing:
+        return []
+    shown = " ".join(name.partition(".")[0] for name in missing)
+    enable = command("services", "enable", *missing)
+    agents = [_agent(name) for name in AGENTS if f"{name}.googleapis.com" in missing]
+    return [
+        Change(
+            sign=CREATE,
+            kind="services",
+            name=shown,
+            commands=(enable, *agents),
+            grants="service",
+        )
+    ]
+
+
+def _agent(name: str) -> Command:
+    """Google's own account for a service, which is otherwise made at its first use: too late."""
+    words = ("beta", "services", "identity", "create", f"--service={name}.googleapis.com")
+    return Command(words=words, is_optional=True)

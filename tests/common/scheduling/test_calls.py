@@ -1,0 +1,63 @@
+"""What a call is about: a reminder, a campaign's user, a campaign's tick, or the sweep's."""
+
+from datetime import timedelta
+
+from common.cloud import firestore
+from common.cloud.firestore import Create
+from common.idempotency import Call, Outcome
+from common.process.tables import table
+from common.scheduling import calls, campaigns, reminders
+from common.scheduling.campaigns import Audience, Campaign
+from common.scheduling.reminders import ReminderKind
+from tests.common.memory_cloud import Cloud
+
+KINDS = table(ReminderKind(name="nudge", act=lambda due, work: Outcome(result="sent")))
+CAMPAIGNS = table(
+    Campaign(
+        name="news",
+        audience=Audience(collection="people"),
+        period=campaigns.week,
+        queue="news",
+        send=lambda user_id, work: Outcome(result="skipped"),
+    )
+)
+
+
+def due(call: Call) -> object:
+    return calls.due(call, KINDS, CAMPAIGNS).result
+
+
+def tick(call: Call) -> object:
+    return calls.tick(call, CAMPAIGNS).result
+
+
+def schedule(cloud: Cloud) -> None:
+    """A reminder is scheduled, due in a minute; its alarm is lost."""
+    at = cloud.now + timedelta(minutes=1)
+    kind = KINDS["nudge"]
+    cloud.handle(lambda work: [reminders.schedule(work, kind, "s", user_id="u", payload={}, at=at)])
+    cloud.tasks.take()
+
+
+def test_a_task_that_names_a_campaign_is_one_of_the_campaign(cloud: Cloud) -> None:
+    body = {"campaign": "news", "period": "2030-W02", "user_id": "u"}
+    assert due(Call(body=body, raw=b"{}")) == "skipped"
+
+
+def test_any_other_task_is_the_alarm_of_a_reminder(cloud: Cloud) -> None:
+    schedule(cloud)
+    cloud.advance(minutes=2)
+    assert due(Call(body={"reminder_id": "nudge:s", "generation": 1}, raw=b"{}")) == "sent"
+
+
+def test_the_tick_of_a_campaign_makes_the_tasks_of_the_campaign(cloud: Cloud) -> None:
+    firestore.commit([Create(path="people/a", fields={})])
+    assert tick(Call(body={"campaign": "news"}, raw=b"{}", tick="2030-01-07T08:00:00Z"))
+    assert [task.queue for task in cloud.tasks.take()] == ["news"]
+
+
+def test_the_tick_of_the_sweep_rings_what_is_overdue(cloud: Cloud) -> None:
+    schedule(cloud)
+    cloud.advance(hours=1)
+    assert tick(Call(body={"campaign": "reminder_sweep"}, raw=b"{}", tick="t"))
+    assert [task.queue for task in cloud.tasks.take()] == ["reminders"]

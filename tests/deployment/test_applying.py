@@ -1,0 +1,140 @@
+"""plan and apply on a project in memory: what is made, and that a second time changes nothing."""
+
+import pytest
+
+from deployment.errors import DeploymentError
+from tests.deployment.conftest import Shell
+from tests.deployment.project import PROJECT, READING, Interrupted, Project
+
+CHANGES = 66
+"""Of a first apply."""
+EVERY = 9
+
+
+def test_a_fresh_project_gets_everything(shell: Shell) -> None:
+    shell.apply()
+    there = shell.project.of
+    assert set(there("function")) == {"consumer", "reminder", "fanout"}
+    assert set(there("queue")) == {"reminders", "digests", "inventory", "fanout"}
+    assert set(there("job")) == {"weekly-digest", "reminder-sweep"}
+    assert set(there("topic")) == {"commerce-events", "commerce-events-dead"}
+    assert set(there("database")) == {"(default)"}
+    assert "commerce-events-slow" in there("subscription")
+
+
+def test_a_second_apply_changes_nothing(deployed: Shell) -> None:
+    deployed.apply()
+    assert deployed.project.changes == []
+
+
+def test_after_an_apply_there_is_nothing_to_change(deployed: Shell) -> None:
+    assert deployed.lines() == []
+
+
+def test_a_plan_changes_nothing(shell: Shell) -> None:
+    before = shell.project.snapshot()
+    assert shell.lines()
+    assert shell.project.snapshot() == before
+    assert shell.project.changes == []
+
+
+def test_a_plan_and_the_apply_after_it_agree(shell: Shell) -> None:
+    planned = {change.key for change in shell.plan().changes}
+    shell.apply()
+    made = {line.partition("\n")[0] for line in shell.said}
+    assert {f"{sign} {kind} {name}" for sign, kind, name in planned if sign == "+"} <= made
+
+
+def test_each_function_is_built_once(shell: Shell) -> None:
+    shell.apply()
+    deploys = [call[2] for call in shell.project.changes if call[:2] == ("functions", "deploy")]
+    assert sorted(deploys) == ["consumer", "fanout", "reminder"]
+
+
+def test_a_function_gets_its_own_account_and_no_more(deployed: Shell) -> None:
+    email = f"run-consumer@{PROJECT}.iam.gserviceaccount.com"
+    held = {
+        (place, it["role"])
+        for place, bindings in deployed.project.policies.items()
+        for it in bindings
+        if f"serviceAccount:{email}" in it["members"]
+    }
+    assert held == {
+        (f"project {PROJECT}", "roles/datastore.user"),
+        (f"account tasks-caller@{PROJECT}.iam.gserviceaccount.com", "roles/iam.serviceAccountUser"),
+        ("queue reminders", "roles/cloudtasks.enqueuer"),
+        ("queue inventory", "roles/cloudtasks.enqueuer"),
+    }
+
+
+def test_no_event_is_lost_or_delivered_while_it_is_worked_on(deployed: Shell) -> None:
+    [fed] = [
+        found for name, found in deployed.project.of("subscription").items() if "eventarc" in name
+    ]
+    assert fed["ackDeadlineSeconds"] == 600
+    assert fed["messageRetentionDuration"] == "2678400s"
+    assert fed["deadLetterPolicy"]["maxDeliveryAttempts"] == 100
+    assert fed["deadLetterPolicy"]["deadLetterTopic"].endswith("/commerce-events-dead")
+
+
+def test_the_slow_lane_calls_consumer_with_long_pauses(deployed: Shell) -> None:
+    slow = deployed.project.of("subscription")["commerce-events-slow"]
+    uri = deployed.project.of("function")["consumer"]["serviceConfig"]["uri"]
+    assert slow["pushConfig"]["pushEndpoint"] == uri
+    assert slow["retryPolicy"] == {"minimumBackoff": "600s", "maximumBackoff": "600s"}
+    assert slow["messageRetentionDuration"] == "2678400s"
+
+
+def test_a_schedules_token_is_for_the_address_its_function_was_told(deployed: Shell) -> None:
+    job = deployed.project.of("job")["weekly-digest"]["httpTarget"]
+    told = deployed.project.of("function")["fanout"]["serviceConfig"]["environmentVariables"]
+    assert job["uri"] == job["oidcToken"]["audience"] == told["FANOUT_AUDIENCE"]
+
+
+def test_an_apply_that_was_interrupted_is_resumed(shell: Shell) -> None:
+    """Killed after any of its changes, the next run ends where an undisturbed one would."""
+    for count in range(0, CHANGES, EVERY):
+        shell.project = Project()
+        shell.project.interrupt_after = count
+        with pytest.raises(Interrupted):
+            shell.apply()
+        shell.project.interrupt_after = None
+        shell.apply()
+        assert shell.lines() == [], f"after {count} changes"
+
+
+@pytest.mark.slow
+def test_after_any_change_at_all(shell: Shell) -> None:
+    """The same for every one of them."""
+    for count in range(CHANGES):
+        shell.project = Project()
+        shell.project.interrupt_after = count
+        with pytest.raises(Interrupted):
+            shell.apply()
+        shell.project.interrupt_after = None
+        shell.apply()
+        assert shell.lines() == [], f"after {count} changes"
+
+
+@pytest.mark.slow
+def test_after_any_refusal_at_all(shell: Shell) -> None:
+    """A refusal of any one call ends the run with its words; the next run goes on."""
+    for count in range(CHANGES):
+        shell.project = Project()
+        seen: list[tuple[str, ...]] = []
+
+        def refuse(
+            words: tuple[str, ...], count: int = count, seen: list[tuple[str, ...]] = seen
+        ) -> str | None:
+            if READING & set(words):
+                return None
+            seen.append(words)
+            at = len(seen) - 1
+            return "ERROR: (gcloud) PERMISSION_DENIED: not today" if at == count else None
+
+        shell.project.refuse = refuse
+        with pytest.raises(DeploymentError, match="not today"):
+            shell.apply()
+        shell.project.refuse = lambda words: None
+        shell.apply()
+        assert shell.lines() == [], f"after refusal {count}"
