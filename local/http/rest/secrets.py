@@ -12,6 +12,7 @@ from local.http.rest.collection import Collection
 from local.http.rest.projects import number
 from local.http.rest.routes import Call, Route
 from local.kernel import merging
+from local.kernel.checksums import crc32c
 from local.kernel.refusals import already_exists, invalid, not_found
 from local.services.resources import Resources
 from local.services.secrets import DESTROYED, DISABLED, ENABLED, Secrets, Version
@@ -106,7 +107,11 @@ class SecretsApi:
             raise invalid(text) from error
         if not 0 < len(value) <= LARGEST:
             raise invalid(f"Secret Payload must have from 1 to {LARGEST} bytes.")
-        return _version(self._values.add(name, value, self._moment()))
+        given = call.body["payload"].get("dataCrc32c")
+        if given is not None and str(given) != str(crc32c(value)):
+            raise invalid("Secret Payload does not have the checksum that was sent with it.")
+        added = _version(self._values.add(name, value, self._moment()))
+        return added if given is None else {**added, "clientSpecifiedPayloadChecksum": True}
 
     async def _versions(self, call: Call) -> JSON:
         self._secrets.get(call.path["parent"])
@@ -119,7 +124,7 @@ class SecretsApi:
         secret, version = self._parts(call)
         found = self._values.get(secret, version)
         value = self._values.value(secret, str(found.number))
-        payload = {"data": base64.b64encode(value).decode()}
+        payload = {"data": base64.b64encode(value).decode(), "dataCrc32c": str(crc32c(value))}
         return {"name": _version(found)["name"], "payload": payload}
 
     def _mover(self, state: str) -> Callable[[Call], Any]:

@@ -13,7 +13,11 @@ import pytest
 from local.testing import LocalCloud, local_cloud
 
 OURS = Path(__file__).parents[3] / "local" / "bin"
-APIS = ("CLOUDFUNCTIONS", "CLOUDSCHEDULER", "CLOUDTASKS", "EVENTARC", "FIRESTORE", "PUBSUB")
+APIS = (
+    *("ARTIFACTREGISTRY", "CLOUDFUNCTIONS", "CLOUDRESOURCEMANAGER", "CLOUDSCHEDULER", "CLOUDTASKS"),
+    *("EVENTARC", "FIRESTORE", "IAM", "LOGGING", "MONITORING", "PUBSUB", "SECRETMANAGER"),
+    "SERVICEUSAGE",
+)
 REGION = "europe-west1"
 LOCATION = f"--location={REGION}"
 
@@ -177,3 +181,81 @@ def test_a_function_and_its_trigger_are_seen(cloud: LocalCloud, run: Any, source
     assert trigger["name"] == function["eventTrigger"]["trigger"]
     described = run("eventarc", "triggers", "describe", trigger["name"])
     assert described["transport"]["pubsub"]["topic"].endswith("/topics/of-consumer")
+
+
+def test_a_project_has_a_number_and_services(cloud: LocalCloud, run: Any) -> None:
+    assert run("projects", "describe", cloud.project)["projectNumber"].isdigit()
+    run("services", "enable", "run.googleapis.com", "pubsub.googleapis.com")
+    names = [service["config"]["name"] for service in run("services", "list", "--enabled")]
+    assert {"run.googleapis.com", "pubsub.googleapis.com"} <= set(names)
+    with pytest.raises(Failed, match=r"denied for service\(s\): frob\.googleapis\.com"):
+        run("services", "enable", "frob.googleapis.com")
+
+
+def test_an_account_gets_a_role_and_loses_it(cloud: LocalCloud, run: Any) -> None:
+    accounts = ("iam", "service-accounts")
+    email = f"worker@{cloud.project}.iam.gserviceaccount.com"
+    run(*accounts, "create", "worker", "--description=shop/prod")
+    run(*accounts, "update", email, "--display-name=Worker")
+    binding = (f"--member=serviceAccount:{email}", "--role=roles/datastore.user")
+    words = (cloud.project, *binding, "--condition=None")
+    policy = run("projects", "add-iam-policy-binding", *words)
+    assert {"members": [f"serviceAccount:{email}"], "role": "roles/datastore.user"} in (
+        policy["bindings"]
+    )
+    policy = run("projects", "remove-iam-policy-binding", *words)
+    assert "roles/datastore.user" not in [binding["role"] for binding in policy["bindings"]]
+    (account,) = run(*accounts, "list")
+    assert (account["description"], account["displayName"]) == ("shop/prod", "Worker")
+    run(*accounts, "delete", email)
+    with pytest.raises(Failed, match="NOT_FOUND: Unknown service account"):
+        run(*accounts, "describe", email)
+
+
+def test_a_secret_has_versions_and_a_policy(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "value").write_text("hidden")
+    file = f"--data-file={tmp_path / 'value'}"
+    run("secrets", "create", "key", "--replication-policy=automatic", "--labels=app=shop", file)
+    run("secrets", "versions", "add", "key", file)
+    versions = run("secrets", "versions", "list", "key")
+    assert [version["name"].rpartition("/")[2] for version in versions] == ["2", "1"]
+    answer = run("secrets", "versions", "access", "1", "--secret=key")
+    assert answer["payload"]["data"] == "aGlkZGVu"
+    (listed,) = run("secrets", "list", "--filter=labels.app=shop")
+    assert listed["labels"] == {"app": "shop"}
+    role = ("--role=roles/secretmanager.secretAccessor", "--member=user:ada@example.com")
+    assert run("secrets", "add-iam-policy-binding", "key", *role)["bindings"]
+
+
+def test_a_repository_is_made_and_listed(run: Any) -> None:
+    words = ("artifacts", "repositories")
+    run(*words, "create", "images", LOCATION, "--repository-format=docker", "--labels=app=shop")
+    assert ids(run(*words, "list", LOCATION)) == ["images"]
+    run(*words, "delete", "images", LOCATION)
+    assert run(*words, "list", LOCATION) == []
+
+
+def test_a_metric_is_made_and_listed(run: Any) -> None:
+    run("logging", "metrics", "create", "m", "--description=d", "--log-filter=severity>=ERROR")
+    assert [metric["name"] for metric in run("logging", "metrics", "list")] == ["m"]
+
+
+def test_a_database_is_made_protected_and_changed(run: Any) -> None:
+    database = "--database=shop"
+    words = ("firestore", "databases")
+    run(*words, "create", database, f"--location={REGION}", "--delete-protection")
+    run(*words, "update", database, "--no-delete-protection")
+    described = run(*words, "describe", database)
+    assert described["deleteProtectionState"] == "DELETE_PROTECTION_DISABLED"
+    run(*words, "delete", database)
+    with pytest.raises(Failed, match="The database shop does not exist"):
+        run(*words, "describe", database)
+
+
+def test_pushing_is_switched_off(run: Any) -> None:
+    run("pubsub", "topics", "create", "pushed")
+    push = ("--push-endpoint=http://127.0.0.1:9/", "--push-auth-service-account=a@b.c")
+    run("pubsub", "subscriptions", "create", "pushing", "--topic=pushed", *push)
+    run("pubsub", "subscriptions", "modify-push-config", "pushing", "--push-endpoint=")
+    described = run("pubsub", "subscriptions", "describe", "pushing")
+    assert "pushEndpoint" not in described.get("pushConfig", {})

@@ -85,7 +85,13 @@ def test_a_secret_is_given_away_by_access_alone(cloud: LocalCloud, project: str)
     assert added["name"] == f"{made['name']}/versions/1"
     assert VALUE not in str([made, added, cloud.request("GET", f"{project}/secrets/key/versions")])
     answer = cloud.request("GET", f"{project}/secrets/key/versions/latest:access")
-    assert answer["payload"] == {"data": VALUE}
+    assert answer["payload"]["data"] == VALUE
+
+
+def test_a_value_that_did_not_arrive_as_sent_is_refused(cloud: LocalCloud, project: str) -> None:
+    path = f"{project}/secrets/key:addVersion"
+    with pytest.raises(Refused, match="checksum"):
+        cloud.request("POST", path, {"payload": {"data": VALUE, "dataCrc32c": "1"}})
 
 
 @pytest.mark.parametrize("payload", [{}, {"data": ""}, {"data": "no base64"}])
