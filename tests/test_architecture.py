@@ -59,9 +59,9 @@ MAY_IMPORT: Mapping[str, set[str]] = {
 }
 """The rooms of all that is not a test, and what of ours each may import beside itself."""
 PACKAGES = {"common", "functions", "local", "local.services"}
+"""What holds rooms: it has nothing but an `__init__.py` of its own."""
 TOOLS = {"deployment", "local"}
 """They run on somebody's machine, and meet the functions through protocols and names alone."""
-"""What holds rooms: it has nothing but an `__init__.py` of its own."""
 
 
 @dataclass(frozen=True)
