@@ -83,8 +83,8 @@ def record_refused(*, source: str, error: PermanentError, payload: bytes) -> Non
     try:
         firestore.commit([Create(path=path, fields=write.fields)])
     except RefusedError:
-        again = {"attempts": Increment(1), "last_seen": SERVER_TIMESTAMP, "state": "open"}
-        firestore.commit([Merge(path=path, fields=again)])
+        kept = {name: write.fields[name] for name in ("last_seen", "state", "expire_at")}
+        firestore.commit([Merge(path=path, fields={**kept, "attempts": Increment(1)})])
     logs.error("dead_lettered", str(error), dead_letter=dead_letter_id)
 
 

@@ -137,6 +137,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         yield told
 
 
+@pytest.mark.slow
 def test_a_plan_says_what_would_be_made_and_makes_nothing(story: Story) -> None:
     done, exists = story["plan"]
     assert done.returncode == 2, done.stderr
@@ -146,6 +147,7 @@ def test_a_plan_says_what_would_be_made_and_makes_nothing(story: Story) -> None:
     assert not done.changes
 
 
+@pytest.mark.slow
 def test_apply_makes_everything(story: Story) -> None:
     done, exists = story["apply"]
     assert done.returncode == 0, done.stderr
@@ -155,6 +157,7 @@ def test_apply_makes_everything(story: Story) -> None:
     assert set(exists["topics"]) == {"commerce-events", "commerce-events-dead"}
 
 
+@pytest.mark.slow
 def test_the_slow_lane_pushes_to_consumer(story: Story) -> None:
     _, exists = story["apply"]
     slow = exists["subscriptions"]["commerce-events-slow"]
@@ -162,6 +165,7 @@ def test_the_slow_lane_pushes_to_consumer(story: Story) -> None:
     assert slow["pushConfig"]["pushEndpoint"].rstrip("/") == url
 
 
+@pytest.mark.slow
 def test_functions_know_their_own_addresses(story: Story) -> None:
     (reminder, fanout), (_, exists) = story["environment"], story["apply"]
     urls = {name: f["serviceConfig"]["uri"] for name, f in exists["functions"].items()}
@@ -169,16 +173,19 @@ def test_functions_know_their_own_addresses(story: Story) -> None:
     assert fanout["FANOUT_URL"] == fanout["FANOUT_AUDIENCE"] == urls["fanout"]
 
 
+@pytest.mark.slow
 def test_a_setting_survives_whatever_is_in_it(story: Story) -> None:
     reminder, _ = story["environment"]
     assert reminder["MESSAGING_URL"] == TRICKY
 
 
+@pytest.mark.slow
 def test_nobody_stands_before_the_functions_of_the_local_cloud(story: Story) -> None:
     reminder, _ = story["environment"]
     assert reminder["PLATFORM_CHECKS_CALLERS"] == "no"
 
 
+@pytest.mark.slow
 def test_a_second_apply_changes_nothing(story: Story) -> None:
     done, _ = story["again"]
     assert done.returncode == 0, done.stderr
@@ -186,18 +193,21 @@ def test_a_second_apply_changes_nothing(story: Story) -> None:
     assert not done.changes
 
 
+@pytest.mark.slow
 def test_a_setting_that_is_gone_from_the_callers_environment_is_unset(story: Story) -> None:
     _, exists = story["drift"]
     variables = exists["functions"]["reminder"]["serviceConfig"]["environmentVariables"]
     assert "MESSAGING_URL" not in variables
 
 
+@pytest.mark.slow
 def test_what_was_changed_by_hand_is_set_right(story: Story) -> None:
     done, exists = story["drift"]
     assert "    max-attempts: is 3, will be -1" in done.stdout.splitlines()
     assert exists["queues"]["digests"]["retryConfig"]["maxAttempts"] == -1
 
 
+@pytest.mark.slow
 def test_a_pause_stops_the_queues_until_they_are_resumed(story: Story) -> None:
     (paused, still), (_, going) = story["pause"], story["resume"]
     assert paused.returncode == 0, paused.stderr
@@ -205,6 +215,7 @@ def test_a_pause_stops_the_queues_until_they_are_resumed(story: Story) -> None:
     assert {queue["state"] for queue in going["queues"].values()} == {"RUNNING"}
 
 
+@pytest.mark.slow
 def test_destroy_needs_a_yes(story: Story) -> None:
     done, exists = story["refused"]
     assert done.returncode == 64
@@ -212,6 +223,7 @@ def test_destroy_needs_a_yes(story: Story) -> None:
     assert set(exists["functions"]) == {"consumer", "reminder", "fanout"}
 
 
+@pytest.mark.slow
 def test_destroy_says_what_waits_and_removes_what_is_ours(story: Story) -> None:
     done, exists = story["destroy"]
     assert done.returncode == 0, done.stderr

@@ -70,3 +70,19 @@ def test_what_a_process_gives_up_first_is_collected_as_well(store: MemoryStore) 
     (found,) = firestore.query(dead_letters.COLLECTION)
     kept = found.data
     assert kept["expire_at"] - kept["first_seen"] > dead_letters.RETENTION - timedelta(minutes=1)
+
+
+def test_one_that_comes_again_is_open_again_and_kept_as_long_as_a_new_one(
+    store: MemoryStore,
+) -> None:
+    def record() -> None:
+        dead_letters.record_refused(source="consumer", error=MalformedError(), payload=b"{")
+
+    record()
+    (found,) = firestore.query(dead_letters.COLLECTION)
+    firestore.commit([dead_letters.replayed(found.path.rpartition("/")[2])])
+    store.advance(30 * 86_400)
+    record()
+    (again,) = firestore.query(dead_letters.COLLECTION)
+    assert (again.data["state"], again.data["attempts"]) == ("open", 2)
+    assert again.data["expire_at"] > found.data["expire_at"]

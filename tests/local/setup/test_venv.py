@@ -85,6 +85,7 @@ def test_an_environment_is_made_once_and_serves_what_it_includes(requirements: P
         assert (again.stdout, again.stderr) == (first.stdout, "")
 
 
+@pytest.mark.slow
 def test_two_side_by_side_make_it_once(requirements: Path, tmp_path: Path) -> None:
     home = str(tmp_path / "venv")
     with begun(requirements, LOCAL_VENV=home) as one, begun(requirements, LOCAL_VENV=home) as other:
@@ -142,6 +143,7 @@ def test_what_the_system_refuses_is_one_sentence(
     )
 
 
+@pytest.mark.slow
 def test_somebody_elses_environment_is_used_and_nothing_in_it_is_deleted(
     requirements: Path, plain: Path
 ) -> None:
@@ -153,6 +155,7 @@ def test_somebody_elses_environment_is_used_and_nothing_in_it_is_deleted(
     assert (plain / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_what_pip_cannot_do_is_its_last_line(plain: Path, tmp_path: Path) -> None:
     file = tmp_path / "requirements.txt"
     file.write_text("no-such-package-of-ours==1\n")
