@@ -115,9 +115,7 @@ def test_a_create_whose_answer_was_lost_counts_as_done(shell: Shell) -> None:
     assert shell.lines() == []
 
 
-def test_a_missing_permission_is_told_before_any_change(
-    shell: Shell, refusing: Refusing
-) -> None:
+def test_a_missing_permission_is_told_before_any_change(shell: Shell, refusing: Refusing) -> None:
     error = "ERROR: (gcloud.iam.service-accounts.list) PERMISSION_DENIED: not you"
     refusing("iam service-accounts list", error, 99)
     with pytest.raises(DeploymentError, match="PERMISSION_DENIED: not you"):
