@@ -9,7 +9,7 @@ from tests.deployment.project import PROJECT, READING, Interrupted, Project
 CHANGES = 66
 """Of a first apply."""
 REMOVALS = 25
-EVERY = 9
+EVERY = 13
 
 
 def test_a_fresh_project_gets_everything(shell: Shell) -> None:
