@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from local.demo.provider import Provider
+from local.services.functions import process
 from local.testing import local_cloud
 from tests.functions.shop_cloud import Shop, deploy
 
@@ -35,6 +36,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shop(python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     """The shop, its functions started by that Python."""
     monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setattr(process, "START_TIMEOUT", 300.0)  # nothing of it is in any cache yet
     provider = Provider()
     with local_cloud(tmp_path / "cloud") as cloud:
         shop = Shop(cloud, provider)
