@@ -81,6 +81,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's `&` ignores it
     ) as process:
         assert process.stdout
         printed: list[str] = []
