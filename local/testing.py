@@ -47,6 +47,10 @@ from local.kernel.state import Folder
 
 __all__ = ["LocalCloud", "Refused", "cloud", "local_cloud"]
 REGION = "local"
+UNASKED = ("--adopt", "database/(default)", "--no-proof")
+"""The local cloud has its database from the start, and no logs in which a proof could be seen."""
+REGION_OF_BUNDLE = "europe-west1"
+"""That of the environment `local` in functions/bundle.toml."""
 DEPLOYED = "buildConfig,serviceConfig,eventTrigger"
 """All that `deploy` says of a function: what it does not say is taken away."""
 CALL_TIMEOUT = 60.0
@@ -107,22 +111,21 @@ class LocalCloud:
         return self._deployed(name, body)
 
     def deploy_bundle(
-        self, source: str | Path = ".", *, region: str = "europe-west1", **settings: str
+        self, source: str | Path = ".", *, environment: str = "local", **settings: str
     ) -> None:
-        """Deploy all that `source/deploy.sh` deploys, as to Google Cloud, with these settings.
+        """Deploy an environment of `source/functions/bundle.toml`, with these settings.
 
         Functions, topic, queues and schedules: some ten seconds. From then on `queue` and `job`
-        make theirs in this region too. Raises Refused with what the deployment said.
+        make theirs in the region of the bundle too. Raises Refused with what the deployment said.
         """
         path = Path(source).resolve()
         tools = [path / "local" / "bin", Path(sys.executable).parent, os.environ["PATH"]]
         done = subprocess.run(
-            [path / "deploy.sh", "apply", "--project", self.project, "--region", region],
+            [path / "deploy.sh", "apply", environment, *UNASKED],
             env={
                 **os.environ,
                 "PATH": os.pathsep.join(map(str, tools)),
                 "LOCAL_URL": self.url,
-                "PLATFORM_CHECKS_CALLERS": "no",
                 **settings,
             },
             stdin=subprocess.DEVNULL,
@@ -132,7 +135,7 @@ class LocalCloud:
         )
         if done.returncode:
             raise Refused(done.stderr.strip() or done.stdout.strip())
-        self.region = region
+        self.region = REGION_OF_BUNDLE
 
     def undeploy(self, name: str) -> None:
         """End a function."""

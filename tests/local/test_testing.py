@@ -87,8 +87,8 @@ def test_a_function_sees_what_it_was_deployed_with(cloud: LocalCloud, source: Pa
 
 
 def test_a_bundle_that_cannot_be_deployed_says_why(cloud: LocalCloud) -> None:
-    with pytest.raises(Refused, match="must be a region, like europe-west1"):
-        cloud.deploy_bundle(ROOT, region="nowhere")
+    with pytest.raises(Refused, match="nowhere"):
+        cloud.deploy_bundle(ROOT, environment="nowhere")
 
 
 def test_what_is_refused_says_why(cloud: LocalCloud, source: Path) -> None:
