@@ -11,6 +11,7 @@
     │   ├── UnknownOutcomeError
     │   └── CorruptRecordError
     ├── TransientError            tried again, counts as an attempt
+    │   ├── UnavailableError      tried again, counts as none: it is not this work's fault
     │   ├── NotYetError           tried again, counts as none
     │   ├── RefusedError          a write's precondition did not hold
     │   └── EffectConflictError   a document read for an effect has changed since
@@ -75,6 +76,23 @@ class CorruptRecordError(PermanentError):
 
 class TransientError(BundleError):
     """This did not work now; it is worth another try."""
+
+
+class UnavailableError(TransientError):
+    """Somebody outside cannot do this now, or refuses us."""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        retry_after: float | None = None,
+        outcome_unknown: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """Seconds after which they ask us to come again, where they say so."""
+        self.outcome_unknown = outcome_unknown
+        """Whether they may have done it all the same: the request was sent, its answer is lost."""
 
 
 class NotYetError(TransientError):

@@ -75,7 +75,7 @@ DEAD_LETTERS = [
     Noticed(
         "a dead letter does not count",
         dead_letters, "record_refused",
-        '"attempts": Increment(1), ',
+        ', "attempts": Increment(1)',
         "",
         ("test_reminders.py::test_one_malformed_call_has_one_dead_letter_however_often_it_comes",),
     ),
