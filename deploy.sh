@@ -4,15 +4,24 @@
 #   ./deploy.sh plan    ENV              say what apply would change; changes nothing
 #   ./deploy.sh apply   ENV              make it so; a second time changes nothing
 #   ./deploy.sh destroy ENV              remove what is ours in that environment
-#   ./deploy.sh doctor  ENV              is what is deployed as it should be, and in working order?
+#   ./deploy.sh doctor  ENV              is it as it should be, and does all that is due get done?
 #   ./deploy.sh pause   ENV              stop everything, and lose nothing for 31 days
 #   ./deploy.sh resume  ENV              go on
 #   ./deploy.sh secret  ENV NAME         keep a secret's value, read from standard input
 #   ./deploy.sh local   …                the local cloud: ./deploy.sh local --help
 #
+#   ./deploy.sh show ID …                what happened to an event, order, user, reminder, message …
+#   ./deploy.sh dead-letters …           what could not be processed: list, show, replay, discard
+#   ./deploy.sh reminders …              what is due later: list, show, cancel, reschedule
+#   ./deploy.sh campaigns …              runs: list, show, cancel
+#   ./deploy.sh erase USER               forget a person
+#   ./deploy.sh console                  all of it as a page on this machine
+#
 # ENV is an environment of functions/bundle.toml, where everything is written that is deployed; or
-# --project P --region R instead. Each command has a --help. What runs here is deployment/, with
-# nothing but Python 3.11 or newer and gcloud (SDK 528 or newer), as whoever is logged in there.
+# --project P --region R instead; the second group takes --env ENV. Each command has a --help. The
+# first group runs deployment/, with nothing but Python 3.11 or newer and gcloud (SDK 528 or newer),
+# as whoever is logged in there. The second runs operations/, with the packages of requirements.txt,
+# which are installed in .venv (or $LOCAL_VENV), as the application default credentials or gcloud say.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -48,6 +57,10 @@ main() {
     plan | apply | destroy | doctor | pause | resume | secret)
       python=$(find_python)
       PYTHONPATH=$here exec "$python" -P -m deployment "$@"
+      ;;
+    show | dead-letters | reminders | campaigns | erase | console)
+      python=$("$here/local/venv.sh" "$here/requirements.txt")
+      PYTHONPATH=$here exec "$python" -P -m operations "$@"
       ;;
     *) fail "there is no command $1; see ./deploy.sh --help" ;;
   esac

@@ -14,6 +14,8 @@
 #   ./deploy.sh local faults … | off     disturb deliveries and calls from now on: faults --help
 #   ./deploy.sh local status             what there is: clock, queues, functions, dead letters, …
 #   ./deploy.sh local down               stop; the state stays
+#   ./deploy.sh local show …, dead-letters …, reminders …, campaigns …, erase …, doctor, console
+#                                        the same operations as on a real project
 #
 # OPTIONS: --port N, and --firestore, --pubsub, --tasks HOST:PORT for a server of somebody else's.
 # Each verb has --help, and --json for one JSON document on standard output. The exit code is 0, 1
@@ -37,6 +39,24 @@ fail() {
 
 # module NAME ARGUMENTS…: runs a module of the project, wherever the caller stands.
 module() { PYTHONPATH=$root exec "$python" -P -m "$@"; }
+
+# running WORDS…: fails unless a cloud runs, or only help is asked for.
+running() {
+  if [ ! -e "$LOCAL_STATE/env" ] && ! [[ " $* " =~ ' '(-h|--help)' ' ]]; then
+    fail 1 "no local cloud is running in $LOCAL_STATE; ./deploy.sh local starts one"
+  fi
+}
+
+# operate VERB …: an operation on the running cloud, which to it is a project like any other.
+operate() {
+  if [ -e "$LOCAL_STATE/env" ]; then
+    set -a
+    # shellcheck source=/dev/null
+    . "$LOCAL_STATE/env"
+    set +a
+  fi
+  PATH=$root/local/bin:$(dirname "$python"):$PATH module operations "$@" --env local
+}
 
 # up OPTIONS…: the cloud in the background until it answers, the functions deployed to it, and then
 # nothing but what the cloud prints, until it ends.
@@ -97,11 +117,14 @@ main() {
       return
       ;;
     publish | tick | advance | idle | faults | status | down)
-      if [ ! -e "$LOCAL_STATE/env" ] && ! [[ " $* " =~ ' '(-h|--help)' ' ]]; then
-        fail 1 "no local cloud is running in $LOCAL_STATE; ./deploy.sh local starts one"
-      fi
+      running "$@"
       python=$("$here/venv.sh" "$here/requirements.txt")
       module local "$@"
+      ;;
+    show | dead-letters | reminders | campaigns | erase | doctor | console)
+      running "$@"
+      python=$("$here/venv.sh" "$here/requirements.txt")
+      operate "$@"
       ;;
     '' | --*) ;;
     *) fail 64 "there is no $1; see ./deploy.sh local --help" ;;

@@ -54,13 +54,14 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "main": {"functions"},
     "functions": {"common"},
     "deployment": set(),
+    "operations": {"main", "common"},
     **{f"common.{room}": _below(floor) for floor, rooms in enumerate(FLOORS) for room in rooms},
     **{f"local.{room}": {f"local.{it}" for it in others} for room, others in LOCAL.items()},
 }
 """The rooms of all that is not a test, and what of ours each may import beside itself."""
 PACKAGES = {"common", "functions", "local", "local.services"}
 """What holds rooms: it has nothing but an `__init__.py` of its own."""
-TOOLS = {"deployment", "local"}
+TOOLS = {"deployment", "local", "operations"}
 """They run on somebody's machine, and meet the functions through protocols and names alone."""
 
 
@@ -94,13 +95,13 @@ class Source:
 
     def ours(self) -> Iterator[str]:
         """Whatever the module imports of ours."""
-        mine = ("main", "common", "deployment", "functions", "local", "tests")
+        mine = ("main", "common", "deployment", "functions", "local", "operations", "tests")
         yield from (name for name in self.imports() if name.partition(".")[0] in mine)
 
 
 def sources() -> list[Source]:
     """Every module that is not a test."""
-    rooms = ("common", "deployment", "functions", "local")
+    rooms = ("common", "deployment", "functions", "local", "operations")
     files = [path for room in rooms for path in _files(room)]
     return [_source(path) for path in [ROOT / "main.py", *files]]
 
@@ -323,8 +324,8 @@ def test_a_function_is_named_like_its_file_and_re_exported() -> None:
 
 
 def test_the_top_level_holds_what_the_contract_names() -> None:
-    expected = {"functions", "common", "deployment", "local", "tests", "deploy.sh", "main.py"}
-    expected |= {"requirements.txt", "pyproject.toml", "docs", "README.md"}
+    expected = {"functions", "common", "deployment", "operations", "local", "tests", "main.py"}
+    expected |= {"deploy.sh", "requirements.txt", "pyproject.toml", "docs", "README.md"}
     expected |= {"CONTRIBUTING.md", "CHANGELOG.md"}
     found = {path.name for path in ROOT.iterdir() if not path.name.startswith((".", "__"))}
     assert found == expected

@@ -1,0 +1,227 @@
+"""The commands of `./deploy.sh` that ask and mend what is running: from words to an exit status."""
+
+import argparse
+import getpass
+import sys
+from collections import Counter
+from collections.abc import Sequence
+
+from common.errors import BundleError
+from operations import campaigns, command_line, dead_letters, moments, output, place, reminders
+from operations.command_line import Parser
+from operations.errors import FAILED, FINE, INTERRUPTED, OperationsError, UsageError
+from operations.place import Place
+
+LETTER_COLUMNS = (
+    "id",
+    "state",
+    "source",
+    "reason",
+    "event_type",
+    "user_id",
+    "attempts",
+    "last_seen",
+)
+
+
+def main(words: Sequence[str]) -> int:
+    """Carry out a command line; returns the exit status."""
+    try:
+        given = parser().parse_args(words)
+        status: int = given.run(place.find(given.env, given.project, given.region), given)
+        return status
+    except OperationsError as error:
+        print("\n".join(f"deploy.sh: {line}" for line in str(error).splitlines()), file=sys.stderr)
+        return error.status
+    except BundleError as error:
+        print(f"deploy.sh: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    top = Parser(prog="./deploy.sh", description=__doc__)
+    verbs = top.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
+    _add_dead_letters(command_line.group(verbs, "dead-letters", "what could not be processed"))
+    _add_reminders(command_line.group(verbs, "reminders", "work that is due later"))
+    _add_campaigns(command_line.group(verbs, "campaigns", "runs of campaigns"))
+    return top
+
+
+# Dead letters
+
+
+def _add_dead_letters(verbs: object) -> None:
+    listed = command_line.verb(verbs, "dead-letters list", _list_letters, "the letters, last first")
+    _filtering(listed)
+    command_line.limited(listed, 50)
+    shown = command_line.verb(verbs, "dead-letters show", _show_letter, "one letter, whole")
+    shown.add_argument("id", metavar="ID")
+    closed = command_line.verb(verbs, "dead-letters discard", _discard, "close letters for good")
+    _choosing(closed)
+    closed.add_argument(
+        "--reason", dest="because", required=True, help="why, for whoever looks later"
+    )
+    closed.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _filtering(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--state", default="open", choices=["open", "replayed", "discarded", "any"], help="(open)"
+    )
+    _narrowing(parser, "--reason")
+
+
+def _narrowing(parser: argparse.ArgumentParser, reason: str) -> None:
+    parser.add_argument(reason, dest="reason", help="like permanent, outage, attempts_used_up")
+    parser.add_argument("--source", help="the function: consumer, reminder, fanout")
+    parser.add_argument("--event-type", help="like order.placed")
+    parser.add_argument("--user", help="whom it is about")
+    parser.add_argument(
+        "--since", type=moments.since, metavar="TIME|2h", help="last seen at or after then"
+    )
+
+
+def _choosing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ids", nargs="*", metavar="ID")
+    parser.add_argument("--all", action="store_true", help="all open ones that the filters let by")
+    _narrowing(parser, "--for-reason")
+
+
+def _wanted(given: argparse.Namespace, state: str | None) -> dead_letters.Filter:
+    return dead_letters.Filter(
+        state=state,
+        reason=given.reason,
+        source=given.source,
+        event_type=given.event_type,
+        user_id=given.user,
+        since=given.since,
+    )
+
+
+def _list_letters(where: Place, given: argparse.Namespace) -> int:
+    state = None if given.state == "any" else given.state
+    rows = dead_letters.listed(_wanted(given, state), given.limit)
+    if given.json:
+        output.document(rows)
+    else:
+        output.table(rows, LETTER_COLUMNS, "no such dead letters")
+    return FINE
+
+
+def _show_letter(where: Place, given: argparse.Namespace) -> int:
+    found = dead_letters.get(given.id)
+    whole = {**dead_letters.row(found), "payload": found.data.get("payload")}
+    if given.json:
+        output.document(whole)
+    else:
+        output.fields(whole)
+    return FINE
+
+
+def _discard(where: Place, given: argparse.Namespace) -> int:
+    chosen = _chosen(given)
+    if chosen and not given.yes:
+        confirm(f"Discard {len(chosen)} dead letters of {where.environment}", "discard")
+    became = Counter(
+        dead_letters.discard(each, reason=given.because, by=getpass.getuser()) for each in chosen
+    )
+    if given.json:
+        output.document(became)
+    else:
+        print(dead_letters.summary(became))
+    return FINE
+
+
+def _chosen(given: argparse.Namespace) -> list[str]:
+    if bool(given.ids) == given.all:
+        raise UsageError("name the letters, or say --all")
+    if given.ids:
+        return list(given.ids)
+    return [dead_letters.id_of(each) for each in dead_letters.find(_wanted(given, "open"))]
+
+
+def confirm(what: str, verb: str) -> None:
+    """Ask on the terminal. Raises UsageError where nobody can answer, OperationsError for a no."""
+    if not sys.stdin.isatty():
+        raise UsageError(f"{verb} asks before it changes anything; add --yes where nobody answers")
+    print(f"{what}? Type yes to go on: ", end="", flush=True)
+    if sys.stdin.readline().strip() != "yes":
+        raise OperationsError("nothing was changed")
+
+
+# Reminders
+
+
+def _add_reminders(verbs: object) -> None:
+    listed = command_line.verb(verbs, "reminders list", _list_reminders, "those due first first")
+    listed.add_argument("--user", help="whom they are for")
+    listed.add_argument("--kind", help="like cart_abandonment")
+    listed.add_argument(
+        "--state",
+        choices=["pending", "sending", "sent", "skipped", "cancelled", "dead", "any"],
+        help="(pending and sending)",
+    )
+    listed.add_argument("--due-before", type=moments.moment, metavar="TIME", help="due before then")
+    command_line.limited(listed, 50)
+    shown = command_line.verb(verbs, "reminders show", _show_reminder, "one reminder, whole")
+    shown.add_argument("id", metavar="KIND:SUBJECT")
+
+
+def _list_reminders(where: Place, given: argparse.Namespace) -> int:
+    states = {None: reminders.WAITING, "any": ()}.get(given.state, (given.state,))
+    wanted = reminders.Filter(
+        user_id=given.user, kind=given.kind, states=states, due_before=given.due_before
+    )
+    rows = reminders.listed(wanted, given.limit)
+    if given.json:
+        output.document(rows)
+    else:
+        output.table(rows, reminders.COLUMNS, "no such reminders")
+    return FINE
+
+
+def _show_reminder(where: Place, given: argparse.Namespace) -> int:
+    found = reminders.get(given.id)
+    whole = {**reminders.row(found), "payload": found.data.get("payload")}
+    if given.json:
+        output.document(whole)
+    else:
+        output.fields(whole)
+    return FINE
+
+
+# Campaigns
+
+
+def _add_campaigns(verbs: object) -> None:
+    listed = command_line.verb(verbs, "campaigns list", _list_runs, "runs, those begun last first")
+    listed.add_argument("--campaign", help="like weekly_digest")
+    listed.add_argument("--state", choices=["running", "complete", "cancelled"])
+    command_line.limited(listed, 50)
+    shown = command_line.verb(verbs, "campaigns show", _show_run, "one run, whole")
+    shown.add_argument("id", metavar="RUN")
+
+
+def _list_runs(where: Place, given: argparse.Namespace) -> int:
+    rows = campaigns.listed(given.campaign, given.state, given.limit)
+    if given.json:
+        output.document(rows)
+    else:
+        output.table(rows, campaigns.COLUMNS, "no such runs")
+    return FINE
+
+
+def _show_run(where: Place, given: argparse.Namespace) -> int:
+    found = campaigns.row(campaigns.get(given.id))
+    if given.json:
+        output.document(found)
+    else:
+        output.fields(found)
+    return FINE
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

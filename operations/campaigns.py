@@ -1,0 +1,65 @@
+"""Runs of campaigns as an operator sees them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from common.cloud import firestore
+from common.cloud.firestore import Snapshot
+from operations.errors import NotFoundError
+
+COLLECTION = "fanouts"
+PAGE = 300
+COLUMNS = (
+    "id",
+    "state",
+    "period",
+    "started_at",
+    "expected",
+    "enqueued",
+    "duplicate",
+    "failed",
+    "sent",
+    "skipped",
+    "shards_done",
+    "shards",
+)
+
+
+def find(campaign: str | None, state: str | None) -> Iterator[Snapshot]:
+    """The runs that match; None matches all."""
+    pairs = (("campaign", campaign), ("state", state))
+    conditions = [(name, "==", value) for name, value in pairs if value is not None]
+    after: str | None = None
+    while True:
+        page = list(firestore.query(COLLECTION, *conditions, limit=PAGE, after=after))
+        yield from page
+        if len(page) < PAGE:
+            return
+        after = page[-1].path.rpartition("/")[2]
+
+
+def listed(campaign: str | None, state: str | None, limit: int | None) -> list[dict[str, Any]]:
+    """The rows of a list, those begun last first."""
+    rows = [row(found) for found in find(campaign, state)]
+    rows.sort(key=lambda it: str(it.get("started_at")), reverse=True)
+    return rows[:limit]
+
+
+def row(found: Snapshot) -> dict[str, Any]:
+    """A run in a list."""
+    kept = {name: value for name, value in found.data.items() if name != "expire_at"}
+    return {"id": id_of(found), "state": kept.pop("state", None), **kept}
+
+
+def get(run_id: str) -> Snapshot:
+    """One run. Raises NotFoundError."""
+    found = firestore.read(f"{COLLECTION}/{firestore.document_id(run_id)}")
+    if not found.exists:
+        raise NotFoundError(f"there is no run {run_id} of a campaign")
+    return found
+
+
+def id_of(found: Snapshot) -> str:
+    """The id of a run."""
+    name = found.path.rpartition("/")[2]
+    return firestore.original_name(name) or name
