@@ -100,6 +100,9 @@ class Backend(Protocol):
         Raises PermanentError (never) and TransientError (not now; the task may have been created).
         """
 
+    def exists(self, queue: str, name: str) -> bool:
+        """Whether a task of that name is still to run, or running. Raises TransientError."""
+
 
 @functools.cache
 def _make_client() -> tasks_v2.CloudTasksClient:
@@ -128,6 +131,16 @@ def enqueue(task: Task) -> Made:
     action: logs.Action = "scheduled" if task.at else "enqueued"
     logs.info(action, f"a task on {task.queue}", queue=task.queue, existed=made == "existed")
     return made
+
+
+def exists(queue: str, name: str) -> bool:
+    """Whether a task is still there: it has neither succeeded, nor been deleted, nor used up all of
+    its attempts.
+
+    `queue` is its queue, `name` what `name` makes of its identity. Raises TransientError when the
+    service cannot be asked now.
+    """
+    return _backend.exists(queue, name)
 
 
 def enqueue_all(tasks: Iterable[Task]) -> list[Made]:
@@ -173,9 +186,7 @@ class _Google:
     """The service, through this process's client."""
 
     def create(self, task: Task) -> Made:
-        config = settings.current()
-        name = f"{config.queue_prefix}{task.queue}"
-        queue = client().queue_path(config.google_cloud_project, config.location, name)
+        queue = _queue_path(task.queue)
         request = _request(queue, task)
         try:
             client().create_task(parent=queue, task=request, retry=_RETRY, timeout=RPC_TIMEOUT)
@@ -186,6 +197,22 @@ class _Google:
         except google.GoogleAPIError as error:
             raise TransientError(f"cannot enqueue on {task.queue}: {error}") from error
         return "created"
+
+    def exists(self, queue: str, name: str) -> bool:
+        try:
+            client().get_task(name=f"{_queue_path(queue)}/tasks/{name}", timeout=RPC_TIMEOUT)
+        except google.NotFound:
+            return False
+        except google.GoogleAPIError as error:
+            raise TransientError(f"cannot look at {queue}: {error}") from error
+        return True
+
+
+def _queue_path(queue: str) -> str:
+    config = settings.current()
+    name = f"{config.queue_prefix}{queue}"
+    path: str = client().queue_path(config.google_cloud_project, config.location, name)
+    return path
 
 
 def _request(queue: str, task: Task) -> tasks_v2.Task:

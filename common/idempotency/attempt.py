@@ -14,9 +14,11 @@ SettledError        │ is settled already          │ Answer as the record say
 """
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import NoReturn
 
+from common.cloud.firestore import Write
 from common.errors import (
     EffectConflictError,
     InProgressError,
@@ -33,6 +35,7 @@ from common.idempotency.change import (
     Change,
     Completed,
     DeadLettered,
+    Ending,
     Failed,
     Released,
     Waiting,
@@ -79,7 +82,8 @@ class Attempt:
             may_repeat = is_last_call and self._job.on_unknown_outcome == "rerun"
             if self._progress.is_in_effect and not may_repeat:
                 return False
-            self._settle(Change(ending=Released()))
+            is_in_doubt = self._progress.is_in_effect or self._progress.is_in_doubt
+            self._put_off(Released(), is_in_doubt=is_in_doubt)
             return True
 
     def _attend(self, handler: Handler) -> Answer:
@@ -95,7 +99,7 @@ class Attempt:
         except NotYetError as error:
             return self._wait(error)
         except InProgressError:
-            self._settle(Change(ending=Released()))
+            self._put_off(Released())
             raise
         except (Exception, SystemExit) as error:
             return self._fail(error)
@@ -104,7 +108,7 @@ class Attempt:
         for tried in range(MAX_TRIES):
             if tried and self._claim.remaining() <= 0:
                 break
-            self._progress.reached.clear()
+            self._progress.begin()
             try:
                 return self._complete(handler(self._work))
             except EffectConflictError:
@@ -115,6 +119,7 @@ class Attempt:
         vanished = self._claim.record.steps.keys() - self._progress.reached
         if vanished:
             raise StepVanishedError(f"finished earlier, but not in the handler: {sorted(vanished)}")
+        self._progress.catch_up()
         self._claim.commit(self._completion(outcome))
         if dead_letter := self._claim.record.replay_of:
             logs.info("replayed", "a dead letter has been replayed", dead_letter=dead_letter)
@@ -143,14 +148,35 @@ class Attempt:
         now = self._work.now
         if now - (self._claim.record.waiting_since or now) > PATIENCE:
             return self._dead_letter(f"waited {PATIENCE} for this: {error}", "waited_too_long")
-        self._settle(Change(ending=Waiting(error=describe(error), now=now)))
+        self._put_off(Waiting(error=describe(error), now=now))
         raise error
 
     def _fail(self, error: BaseException) -> Answer:
         if self._claim.record.attempts >= self._max_attempts:
             return self._dead_letter(describe(error), "attempts_used_up")
-        self._settle(Change(ending=Failed(error=describe(error))))
+        self._put_off(Failed(error=describe(error)))
         _raise(error)
+
+    def _put_off(self, ending: Ending, *, is_in_doubt: bool | None = None) -> None:
+        """End the attempt, and not the work; with the job's writes, unless they keep conflicting.
+
+        `is_in_doubt` says whether an effect may have happened (None: as far as is known).
+        """
+        for _ in range(MAX_TRIES):
+            try:
+                return self._settle(Change(ending=ending, writes=self._on_wait(is_in_doubt)))
+            except EffectConflictError:
+                continue
+        self._settle(Change(ending=ending))
+
+    def _on_wait(self, is_in_doubt: bool | None) -> Sequence[Write]:
+        if self._progress.is_in_doubt if is_in_doubt is None else is_in_doubt:
+            return ()
+        try:
+            return self._job.writes_on_wait()
+        except TransientError as error:  # the attempt's end must not depend on them
+            logs.warning("uncertain", str(error))
+            return ()
 
     def _settle(self, change: Change) -> None:
         # What the steps have done is recorded too; if just that cannot be stored, the rest is.

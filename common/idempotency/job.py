@@ -60,6 +60,10 @@ class Job:
     """Whether the platform, which counts its deliveries, calls this one the first."""
     writes_on_claim: Callable[[], Sequence[Write]] = tuple
     """Preconditioned writes that commit with the claim. Called for every try of the claim."""
+    writes_on_wait: Callable[[], Sequence[Write]] = tuple
+    """Writes that commit with the end of an attempt after which the work is neither done nor dead.
+    Left out where an effect of the attempt may have happened. Called again when a document has
+    changed that the writes were computed from."""
     writes_on_dead_letter: Callable[[], Sequence[Write]] = tuple
     """Writes that commit with the dead letter. Called again when a document has changed that the
     writes were computed from."""

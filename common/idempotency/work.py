@@ -49,6 +49,20 @@ class Progress:
     """The names of the steps that the handler has come to, finished or not."""
     is_in_effect: bool = False
     """Whether an outside effect has begun, and has neither succeeded nor surely failed."""
+    is_in_doubt: bool = False
+    """Whether an outside effect has ended in such a way that it may have happened."""
+    deferred: dict[str, Callable[[], None]] = field(default_factory=dict)
+    """What is to be done before the done mark is committed, by name."""
+
+    def begin(self) -> None:
+        """The handler is run from its start."""
+        self.reached.clear()
+        self.deferred.clear()
+
+    def catch_up(self) -> None:
+        """Do what was deferred."""
+        while self.deferred:
+            self.deferred.pop(next(iter(self.deferred)))()
 
 
 class Work:
@@ -66,6 +80,16 @@ class Work:
         self._on_unknown_outcome = on_unknown_outcome
         self.now = claim.fence
         """The server's time of the claim: the only clock that a handler decides by."""
+
+    @property
+    def scope(self) -> str:
+        """The function that does the work."""
+        return self._claim.record.scope
+
+    @property
+    def key(self) -> str:
+        """The business key of the work, unique within the scope."""
+        return self._claim.record.key
 
     @property
     def token(self) -> str:
@@ -136,10 +160,21 @@ class Work:
             self._claim.ensure_ready()
             try:
                 mark = Mark(result=WRITTEN, writes=effects())
-                return self._claim.commit(Change(marks={name: mark}))
+                self._claim.commit(Change(marks={name: mark}))
+                return self._progress.catch_up()
             except EffectConflictError:
                 continue
         raise TransientError(f"the documents that step {name!r} reads keep changing")
+
+    def before_done(self, name: str, action: Callable[[], None]) -> None:
+        """Have something done that belongs to writes which are being computed, such as an alarm.
+
+        Where the writes are those of a `write`, `action` is called once they are committed; where
+        they go with the done mark, before the mark is committed. An action of the same name takes
+        the place of the earlier one. A crash in between loses the action, so it must not be what
+        the work relies on. Fails the attempt if `action` raises.
+        """
+        self._progress.deferred[name] = action
 
     def _performed(self, name: str, effect: Callable[[str], Any]) -> tuple[Any, bool]:
         """The step's result, and whether the effect happened just now."""
@@ -176,6 +211,7 @@ class Work:
         return outcome.result
 
     def _doubt(self, name: str, error: BaseException) -> None:
+        self._progress.is_in_doubt |= getattr(error, "outcome_unknown", True)
         # Still in the effect, so that nobody releases work that must not be repeated.
         if self._on_unknown_outcome == "hold":
             raise UnknownOutcomeError(f"step {name!r} may have happened: {error!r}") from error

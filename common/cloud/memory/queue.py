@@ -15,7 +15,7 @@ from common.cloud.tasks import (
     encoded_body,
     name,
 )
-from common.errors import PermanentError, RefusedError
+from common.errors import PermanentError, RefusedError, TransientError
 
 
 class MemoryTasks:
@@ -31,6 +31,8 @@ class MemoryTasks:
         """The tasks that were created and not taken: by queue and name, in order of creation."""
         self.mishaps: list[TaskMishap] = []
         """What befalls the next creations, one mishap each; when the list is empty, nothing."""
+        self.is_unreachable = False
+        """Whether every call fails with TransientError."""
         self._now = now
         self._used: set[str] = set()
         self._lock = threading.Lock()
@@ -45,12 +47,21 @@ class MemoryTasks:
     def create(self, task: Task) -> Made:
         """See `Backend`."""
         self._check(task)
+        if self.is_unreachable:
+            raise TransientError("Cloud Tasks cannot be reached")
         with self._lock:
             try:
                 with befalling(self.mishaps, get_args(TaskMishap)):
                     return self._create(task)
             except RefusedError:
                 return "existed"
+
+    def exists(self, queue: str, name: str) -> bool:
+        """See `Backend`."""
+        with self._lock:
+            if self.is_unreachable:
+                raise TransientError("Cloud Tasks cannot be reached")
+            return f"{queue}/{name}" in self.tasks
 
     def _create(self, task: Task) -> Made:
         used = f"{task.queue}/{name(task.identity)}"

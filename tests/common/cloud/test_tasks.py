@@ -42,6 +42,12 @@ class Service:
             raise error
         self.made.append(task)
 
+    def get_task(self, *, name: str, **options: Any) -> None:
+        if error := self.refusals.get(name.rpartition("/")[2]):
+            raise error
+        if name not in {task.name for task in self.made}:
+            raise google.NotFound("Requested entity was not found.")
+
 
 @pytest.fixture(autouse=True)
 def service(environment: pytest.MonkeyPatch) -> Service:
@@ -193,3 +199,22 @@ def test_the_log_says_whether_a_task_waits_and_whether_it_was_there(
     service.refusals = {tasks.name(TASK.identity): google.AlreadyExists("x")}
     tasks.enqueue(replace(TASK, at=datetime(2030, 1, 1, tzinfo=UTC)))
     assert [(it["action"], it["existed"]) for it in entries(capfd)] == [("scheduled", True)]
+
+
+# Looking at one
+
+
+def test_a_task_is_there_until_the_service_knows_it_no_more(service: Service) -> None:
+    name = tasks.name(TASK.identity)
+    assert not tasks.exists("reminders", name)
+    tasks.enqueue(TASK)
+    assert tasks.exists("reminders", name)
+
+
+@pytest.mark.parametrize("error", [google.ServiceUnavailable("down"), google.Forbidden("no")])
+def test_a_task_that_cannot_be_looked_at_is_not_called_gone(
+    service: Service, error: Exception
+) -> None:
+    service.refusals["x"] = error
+    with pytest.raises(TransientError, match="cannot look at reminders"):
+        tasks.exists("reminders", "x")

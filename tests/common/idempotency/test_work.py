@@ -7,9 +7,15 @@ from typing import Any
 import pytest
 
 from common import idempotency
-from common.cloud.firestore import Create, Merge
+from common.cloud.firestore import Create, Merge, Update, Write
 from common.cloud.memory import Mishap
-from common.errors import LostClaimError, NotYetError, PermanentError, TransientError
+from common.errors import (
+    LostClaimError,
+    NotYetError,
+    PermanentError,
+    TransientError,
+    UnavailableError,
+)
 from common.idempotency import Answer, Job, Limits, Outcome, Work
 from common.idempotency.claim import MAX_TRIES
 from common.idempotency.exclusive import ProcessLock
@@ -371,3 +377,82 @@ class TestRelease:
     def test_what_is_settled_is_not_given_back(self, store: MemoryStore) -> None:
         run(store, lambda work: Outcome())
         assert shutdown.in_progress() == []
+
+
+class TestWhatIsWrittenWithAWait:
+    def wait(self, store: MemoryStore, handler: Callable[[Work], Any]) -> dict[str, Any]:
+        """What the documents say after an attempt that did not finish."""
+        waiting = Merge(path="things/t", fields={"state": "waiting"})
+        with pytest.raises(TransientError):
+            run(store, handler, job(writes_on_wait=lambda: [waiting]))
+        return store.documents("things")
+
+    @pytest.mark.parametrize("error", [TransientError, NotYetError])
+    def test_a_failure_outside_of_an_effect_commits_it(
+        self, store: MemoryStore, error: type[Exception]
+    ) -> None:
+        assert self.wait(store, lambda work: failing(error())) == {"things/t": {"state": "waiting"}}
+
+    def test_so_does_an_effect_that_surely_did_not_happen(self, store: MemoryStore) -> None:
+        refused = UnavailableError("closed for today")
+        assert self.wait(store, lambda work: work.step("a", lambda key: failing(refused)))
+
+    @pytest.mark.parametrize("error", [TransientError(), UnavailableError(outcome_unknown=True)])
+    def test_an_effect_that_may_have_happened_leaves_it_out(
+        self, store: MemoryStore, error: Exception
+    ) -> None:
+        assert not self.wait(store, lambda work: work.step("a", lambda key: failing(error)))
+
+    def test_it_is_computed_again_when_a_document_has_changed(self, store: MemoryStore) -> None:
+        commit = store.commit
+        moved = [commit([Merge(path="things/t", fields={"n": n})]) for n in (1, 2)]
+        stale = [moved[0], moved[1]]
+
+        def writes() -> list[Write]:
+            return [Update(path="things/t", fields={"n": 3}, update_time=stale.pop(0))]
+
+        with pytest.raises(NotYetError):
+            run(store, lambda work: failing(NotYetError()), job(writes_on_wait=writes))
+        assert store.documents("things") == {"things/t": {"n": 3}}
+
+
+class TestBeforeDone:
+    def test_it_comes_behind_the_commit_of_a_write(self, store: MemoryStore) -> None:
+        seen: list[Any] = []
+
+        def effects(work: Work) -> list[Write]:
+            work.before_done("alarm", lambda: seen.append(store.documents("things")))
+            return [Merge(path="things/t", fields={"n": 1})]
+
+        run(store, lambda work: _written(work, lambda: effects(work)))
+        assert seen == [{"things/t": {"n": 1}}]
+
+    def test_it_comes_before_a_commit_with_the_done_mark(self, store: MemoryStore) -> None:
+        seen: list[Any] = []
+
+        def handler(work: Work) -> Outcome:
+            work.before_done("alarm", lambda: seen.append(store.documents("things")))
+            return Outcome(writes=[Merge(path="things/t", fields={"n": 1})])
+
+        run(store, handler)
+        assert seen == [{}]
+
+    def test_one_of_the_same_name_takes_its_place(self, store: MemoryStore) -> None:
+        seen: list[int] = []
+
+        def handler(work: Work) -> Outcome:
+            for n in (1, 2):
+                work.before_done("alarm", lambda n=n: seen.append(n))  # type: ignore[misc]
+            return Outcome()
+
+        run(store, handler)
+        assert seen == [2]
+
+
+def failing(error: Exception) -> Any:
+    raise error
+
+
+def _written(work: Work, effects: Callable[[], list[Write]]) -> Outcome:
+    work.write("thing", effects)
+    return Outcome()

@@ -223,6 +223,10 @@ class Stage:
                 return "existed"
         raise TransientError("an alarm could not be set")
 
+    def exists(self, queue: str, name: str) -> bool:
+        """Cloud Tasks: whether a task is there."""
+        raise NotImplementedError
+
     # What the reminder's kind reaches
 
     def send(self, payload: str, key: str) -> None:
