@@ -16,6 +16,7 @@ The processes get no settings: what an example needs, the example says.
 """
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -30,6 +31,7 @@ import tomllib
 from pathlib import Path
 from typing import IO
 
+from tests.docs import warm
 from tests.docs.blocks import Block
 
 ROOT = Path(__file__).parents[2]
@@ -45,15 +47,22 @@ class Scratch(contextlib.ExitStack):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        self.folder = folder / "bundle"
-        shutil.copytree(ROOT, self.folder, ignore=LEFT_OUT)
+        self._place = folder / "bundle"
         self._environment = {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": os.environ.get("HOME", str(folder)),
             "LANG": "C.UTF-8",
             "LOCAL_VENV": sys.prefix,
             "LOCAL_PORT": "0",
+            # Of the plugins that are installed here, no example needs one.
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         }
+
+    @functools.cached_property
+    def folder(self) -> Path:
+        """Where the copy is: made when it is first needed, because a picture needs none."""
+        shutil.copytree(ROOT, self._place, ignore=LEFT_OUT)
+        return self._place
 
     def run(self, block: Block) -> None:
         """Carry out one block. Raises AssertionError that says what did not hold."""
@@ -88,9 +97,15 @@ class Scratch(contextlib.ExitStack):
         name = block.title or ("test_example.py" if has_tests else "example.py")
         path = self._write(name, block.text, anew=not block.title)
         if has_tests:
-            self._ends_well([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", path])
+            self._program("-m", "pytest", "-q", "-p", "no:cacheprovider", path)
         elif not block.title:
-            self._ends_well([sys.executable, path])
+            self._program(path)
+
+    def _program(self, *arguments: str) -> None:
+        status, printed = warm.run(
+            arguments, cwd=self.folder, env=self._environment, timeout=TIMEOUT
+        )
+        assert status == 0, f"python {shlex.join(arguments)}\n{printed}"
 
     def _write(self, name: str, text: str, *, anew: bool = False) -> str:
         path = self.folder / name

@@ -1,5 +1,6 @@
 """The page of settings says what the tables say, and which of them an environment may have."""
 
+import functools
 from collections.abc import Mapping
 
 import pytest
@@ -14,6 +15,7 @@ from tests.docs.scratch import ROOT
 PAGE = (ROOT / "docs" / "settings.md").read_text()
 
 
+@functools.cache
 def passed_on() -> set[str]:
     """The settings that an environment of the bundle's table may have."""
     table = bundle.load(ROOT / "functions" / "bundle.toml")

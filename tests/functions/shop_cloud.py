@@ -1,9 +1,12 @@
 """The bundle as deployed: three functions under the real framework, on a local cloud."""
 
 import json
+import tempfile
 import urllib.error
 import urllib.request
 import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,6 +109,15 @@ class Shop:
         return [r["action"] for r in records if fields.items() <= r.items()]
 
 
+@contextmanager
+def deployed(cloud: LocalCloud, **settings: str) -> Iterator[Shop]:
+    """The shop on this cloud, with a provider of its own."""
+    with closing(Provider()) as provider:
+        shop = Shop(cloud, provider)
+        deploy(shop, **settings)
+        yield shop
+
+
 def deploy(shop: Shop, **settings: str) -> None:
     """The queues, the three functions, the digest's schedule."""
     for name in ("reminders", "digests", "inventory", "fanout"):
@@ -118,16 +130,16 @@ def deploy(shop: Shop, **settings: str) -> None:
         "SCHEDULER_SERVICE_ACCOUNT": SCHEDULER,
         "MESSAGING_URL": f"{shop.provider.url}/mail",
         "INVENTORY_URL": f"{shop.provider.url}/inventory",
-        "FANOUT_URL": "http://127.0.0.1:1",
-        "REMINDER_URL": "http://127.0.0.1:1",
         "MESSAGE_FROM": "PulseCart <shop@example.com>",
         **settings,
     }
-    for name in ("reminder", "fanout"):
-        shop.urls[name] = shop.cloud.deploy(ROOT, name, env=environment)
-        environment[f"{name.upper()}_URL"] = shop.urls[name]
-    for name in ("reminder", "fanout"):  # again, knowing their own addresses
-        shop.cloud.deploy(ROOT, name, env=environment)
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "main.py").write_text("def reminder(request): ...\nfanout = reminder\n")
+        for name in ("reminder", "fanout"):
+            shop.urls[name] = shop.cloud.deploy(folder, name)
+            environment[f"{name.upper()}_URL"] = shop.urls[name]
+        for name in ("reminder", "fanout"):  # again, knowing their own addresses
+            shop.cloud.deploy(ROOT, name, env=environment)
     shop.urls["consumer"] = shop.cloud.deploy(
         ROOT, "consumer", topic="commerce-events", env=environment
     )

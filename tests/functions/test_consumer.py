@@ -223,6 +223,7 @@ class TestOrder:
         shop.cloud.advance(timedelta(minutes=11))
         assert shop.messages(user) == ["order_confirmation", "welcome"]
 
+    @pytest.mark.slow
     def test_what_never_signs_up_is_dead_lettered_after_half_a_day(self, shop: Shop) -> None:
         user = fresh("user")
         event = shop.event("order.placed", user, order_id="o", total=1)

@@ -62,6 +62,7 @@ class TestDigest:
         body = {"campaign": "weekly_digest", "period": "2027-W30", "user_id": user}
         assert shop.call("reminder", body)[:2] == (200, {"status": "skipped"})
 
+    @pytest.mark.slow
     def test_more_users_than_a_page_each_get_one(self, shop: Shop) -> None:
         users = [f"many-{uuid.uuid4().hex[:12]}" for _ in range(230)]
         writer = shop.db.bulk_writer()

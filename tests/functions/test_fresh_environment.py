@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from local.demo.provider import Provider
 from local.services.functions import process
 from local.testing import local_cloud
-from tests.functions.shop_cloud import Shop, deploy
+from tests.functions.shop_cloud import Shop, deployed
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,12 +36,8 @@ def shop(python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     """The shop, its functions started by that Python."""
     monkeypatch.setattr(sys, "executable", str(python))
     monkeypatch.setattr(process, "START_TIMEOUT", 300.0)  # nothing of it is in any cache yet
-    provider = Provider()
-    with local_cloud(tmp_path / "cloud") as cloud:
-        shop = Shop(cloud, provider)
-        deploy(shop)
+    with local_cloud(tmp_path / "cloud") as cloud, deployed(cloud) as shop:
         yield shop
-    provider.close()
 
 
 def test_the_functions_start_and_work_on_what_is_pinned_alone(shop: Shop) -> None:

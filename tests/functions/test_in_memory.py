@@ -1,5 +1,6 @@
 """The shop's functions in memory: what `tests.functions.in_memory` shows of them."""
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -42,6 +43,26 @@ def test_a_tick_that_fires_twice_is_one_run(bundle: Bundle) -> None:
     bundle.publish("user.signed_up", "ada", email="a@example.com", digest_opt_in=True)
     assert [bundle.tick("weekly_digest"), bundle.tick("weekly_digest")] == [200, 200]
     assert bundle.messages("ada") == ["welcome", "weekly_digest"]
+
+
+def test_more_users_than_a_page_each_get_one_digest(bundle: Bundle) -> None:
+    users = [f"user-{number}" for number in range(230)]
+    for user in users:
+        fields = {"user_id": user, "email": f"{user}@example.com", "digest_opt_in": True}
+        firestore.commit([firestore.Create(path=f"users/{user}", fields=fields)])
+    bundle.tick("weekly_digest")
+    assert Counter(it["user_id"] for it in bundle.documents("messages")) == Counter(users)
+
+
+def test_an_order_without_a_sign_up_is_dead_lettered_after_half_a_day(bundle: Bundle) -> None:
+    order = ("order.placed", "ada")
+    for _ in range(12):
+        bundle.publish(*order, event_id="e", order_id="o", total=1)
+        assert bundle.documents("dead_letters") == []
+        bundle.advance(hours=1)
+    assert bundle.publish(*order, event_id="e", order_id="o", total=1) == 200
+    (letter,) = bundle.documents("dead_letters")
+    assert letter["reason"] == "waited_too_long"
 
 
 def test_a_call_of_somebody_elses_service_waits_outside(

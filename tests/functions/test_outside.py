@@ -5,7 +5,10 @@ import os
 import subprocess
 import sys
 import uuid
+from collections.abc import Callable, Iterator
 from typing import Any
+
+import pytest
 
 from tests.functions.shop_cloud import Shop
 
@@ -15,33 +18,40 @@ from google.cloud import pubsub_v1
 publisher = pubsub_v1.PublisherClient()
 topic = publisher.topic_path(sys.argv[1], "commerce-events")
 for line in sys.stdin:
-    print(publisher.publish(topic, line.encode()).result(timeout=20))
+    published = [publisher.publish(topic, json.dumps(it).encode()) for it in json.loads(line)]
+    print(*(it.result(timeout=20) for it in published), flush=True)
 """
+Produce = Callable[..., list[str]]
 
 
-def produce(shop: Shop, *events: dict[str, Any]) -> list[str]:
+@pytest.fixture
+def produce(shop: Shop) -> Iterator[Produce]:
     """Publish from a program of its own; the message ids."""
-    done = subprocess.run(
-        [sys.executable, "-c", PRODUCER, shop.cloud.project],
-        input="\n".join(map(json.dumps, events)),
-        env={**os.environ, **shop.cloud.env},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    shop.cloud.idle()
-    return done.stdout.split()
+    command = [sys.executable, "-c", PRODUCER, shop.cloud.project]
+    environment = {**os.environ, **shop.cloud.env}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment) as program:
+        assert program.stdin
+        assert program.stdout
+        given, answered = program.stdin, program.stdout
+
+        def publish(*events: dict[str, Any]) -> list[str]:
+            print(json.dumps(events), file=given, flush=True)
+            ids = answered.readline().split()
+            shop.cloud.idle()
+            return ids
+
+        yield publish
 
 
-def test_the_same_event_under_new_message_ids_changes_nothing(shop: Shop) -> None:
+def test_the_same_event_under_new_message_ids_changes_nothing(shop: Shop, produce: Produce) -> None:
     user, order = f"user-{uuid.uuid4().hex[:12]}", uuid.uuid4().hex
     sign_up = shop.event("user.signed_up", user, email=f"{user}@example.com")
     bought = shop.event("order.placed", user, order_id=order, total=5)
-    produce(shop, sign_up)
-    produce(shop, bought)
+    produce(sign_up)
+    produce(bought)
     before = [shop.document(f"users/{user}"), shop.document(f"users/{user}/orders/{order}")]
-    ids = produce(shop, bought, sign_up, bought)
+    ids = produce(bought, sign_up, bought)
     assert len(set(ids)) == 3
     assert shop.messages(user) == ["order_confirmation", "welcome"]
     after = [shop.document(f"users/{user}"), shop.document(f"users/{user}/orders/{order}")]

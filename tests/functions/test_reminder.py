@@ -166,6 +166,7 @@ class TestCallers:
 
 
 class TestTime:
+    @pytest.mark.slow
     def test_a_delay_of_seventy_days_travels_in_hops(self, shop: Shop) -> None:
         user, cart = abandon(shop)
         path = f"reminders/cart_abandonment:{cart}"

@@ -6,9 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from local.demo.provider import Provider
 from local.testing import local_cloud
-from tests.functions.shop_cloud import Shop, deploy
+from tests.functions.shop_cloud import Shop, deployed
 
 USERS = [f"storm-{number}" for number in range(8)]
 CREATE_TASK = {"service": "CloudTasks", "method": "CreateTask", "lost_replies": 0.5}
@@ -23,16 +22,18 @@ STORM = {
 }
 
 
-@pytest.fixture(scope="module", params=[1, 2])
+@pytest.fixture(
+    scope="module", params=[pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2)]
+)
 def survived(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Shop]:
     """A shop after a storm of this seed, one more when its reminders were due, and a calm after
     each: a reminder of a cart whose order is not known by then is rightly sent."""
-    provider = Provider()
-    with local_cloud(tmp_path_factory.mktemp("storm")) as cloud:
-        shop = Shop(cloud, provider)
-        deploy(shop, MAX_ATTEMPTS="100", CART_REMINDER_DELAY=f"{9 * 3600}")
+    with (
+        local_cloud(tmp_path_factory.mktemp("storm")) as cloud,
+        deployed(cloud, MAX_ATTEMPTS="100", CART_REMINDER_DELAY=f"{9 * 3600}") as shop,
+    ):
         cloud.faults(seed=request.param, **STORM)
         _shop_in_the_storm(shop)
         cloud.faults()
@@ -42,7 +43,6 @@ def survived(
         cloud.faults()
         cloud.advance(timedelta(hours=9))
         yield shop
-    provider.close()
 
 
 def _shop_in_the_storm(shop: Shop) -> None:

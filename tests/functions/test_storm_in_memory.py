@@ -1,0 +1,95 @@
+"""Storms in memory: what `test_storm` shows of one over sockets, of many and without crashes."""
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+import pytest
+
+from common.cloud.memory.mishaps import TaskMishap
+from common.errors import TransientError
+from common.messaging import transports
+from common.messaging.transports import Outgoing
+from tests.functions.in_memory import Bundle
+
+USERS = [f"storm-{number}" for number in range(4)]
+EXPECTED = Counter(
+    (template, user)
+    for user in USERS
+    for template in ("welcome", "order_confirmation", "payment_retry", "cart_abandonment_reminder")
+)
+INVENTORY = "https://inventory.example/orders"
+LENGTH = 150
+"""How many commits, and how many creations of tasks, something may befall."""
+
+
+@dataclass
+class Provider:
+    """It honours keys; every third answer is lost, before or after the message is taken."""
+
+    chance: random.Random
+    name: str = "provider"
+    taken: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def deliver(self, message: Outgoing) -> None:
+        lost = self.chance.choice(["before", "after", "", "", "", ""])
+        if lost != "before":
+            self.taken[message.key] = (message.template, message.user_id)
+        if lost:
+            raise TransientError("no answer")
+
+
+def events() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """What happens to the users: each buys one of two carts."""
+    for number, user in enumerate(USERS):
+        order, cart, bought = f"o-{number}", f"c-{number}", f"c-{number}-bought"
+        yield "order.placed", user, {"order_id": order, "total": number, "cart_id": bought}
+        yield "user.signed_up", user, {"email": f"{user}@example.com"}
+        yield "cart.abandoned", user, {"cart_id": bought, "total": 1}
+        yield "cart.abandoned", user, {"cart_id": cart, "total": 1}
+        yield "payment.failed", user, {"order_id": order, "total": 1}
+
+
+def deliver(bundle: Bundle, chance: random.Random) -> None:
+    """Every event at least once, in any order; what is not acknowledged comes again."""
+    waiting = [(f"e-{number}", *event) for number, event in enumerate(events())]
+    waiting += chance.sample(waiting, len(waiting) // 3)
+    while waiting:
+        event = waiting.pop(chance.randrange(len(waiting)))
+        event_id, event_type, user, payload = event
+        if bundle.publish(event_type, user, event_id=event_id, **payload) != 200:
+            waiting.append(event)
+        bundle.advance(seconds=chance.choice([0, 1, 20]))
+
+
+def storm(bundle: Bundle, chance: random.Random) -> None:
+    """What befalls the next commits and creations of tasks."""
+    nasty: list[Any] = [*get_args(TaskMishap), *["none"] * 12]
+    nasty.remove("permanent")
+    for mishaps in (bundle.firestore.mishaps, bundle.tasks.mishaps):
+        mishaps += chance.choices(nasty, k=LENGTH)
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_every_effect_happens_once(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    for name, value in {
+        "MAX_ATTEMPTS": "100",
+        "CART_REMINDER_DELAY": f"{9 * 3600}",
+        "INVENTORY_URL": INVENTORY,
+    }.items():
+        monkeypatch.setenv(name, value)
+    chance = random.Random(seed)
+    provider = Provider(chance)
+    with transports.using(provider):
+        storm(bundle, chance)
+        deliver(bundle, chance)
+        bundle.advance(hours=18)
+    found = Counter((it["template"], it["user_id"]) for it in bundle.documents("messages"))
+    assert found == Counter(provider.taken.values()) == EXPECTED
+    told = Counter(task.body["order_id"] for task in bundle.outside)
+    assert told == Counter(f"o-{number}" for number in range(len(USERS)))
+    assert bundle.documents("dead_letters") == []
