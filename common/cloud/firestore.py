@@ -140,6 +140,24 @@ Filter = tuple[str, str, Any]
 """A condition of a query: field, operator (`==`, `<`, `<=`, `>`, `>=`, `in`, …), value."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """Documents of a collection in the order of their ids, or of the one range-filtered field."""
+
+    collection: str
+    filters: Sequence[Filter] = ()
+    limit: int | None = None
+    """The largest number of documents."""
+    after: str | None = None
+    """A document id: only documents that come after it (in the order of ids only)."""
+    first: str | None = None
+    """A document id: only it and what comes after it (in the order of ids only)."""
+    before: str | None = None
+    """A document id: only documents that come before it (in the order of ids only)."""
+    fields: Sequence[str] | None = None
+    """Which fields are read; None: all."""
+
+
 class Backend(Protocol):
     """Keeps documents: Google's service, or a stand-in for the service.
 
@@ -152,10 +170,14 @@ class Backend(Protocol):
     def commit(self, writes: Sequence[Write]) -> datetime:
         """Apply all the writes, or none; the commit's time. Raises RefusedError too."""
 
-    def query(
-        self, collection: str, filters: Sequence[Filter], limit: int | None, after: str | None
-    ) -> Iterator[Snapshot]:
+    def query(self, query: "Query") -> Iterator[Snapshot]:
         """The documents that `query` describes."""
+
+    def count(self, collection: str, filters: Sequence[Filter]) -> int:
+        """How many documents of the collection pass the filters."""
+
+    def cuts(self, collection: str, parts: int) -> list[str]:
+        """The ids that `cuts` describes."""
 
 
 def read(path: str) -> Snapshot:
@@ -190,15 +212,42 @@ def query(
     *filters: Filter,
     limit: int | None = None,
     after: str | None = None,
+    first: str | None = None,
+    before: str | None = None,
+    fields: Sequence[str] | None = None,
 ) -> Iterator[Snapshot]:
-    """Documents of a collection in the order of their ids, or of the one range-filtered field.
+    """The documents of a `Query`; `filters` are (field, operator, value).
 
-    `filters` are (field, operator, value). `limit` is the largest number of documents. `after` is
-    a document id: the query goes on after that document (in the order of ids only). While the
-    documents are iterated over, raises PermanentError for a query that no server answers, and
-    TransientError when the query cannot be answered now.
+    While the documents are iterated over, raises PermanentError for a query that no server answers,
+    and TransientError when the query cannot be answered now.
     """
-    yield from map(_seen, _backend.query(collection, filters, limit, after))
+    asked = Query(
+        collection=collection,
+        filters=filters,
+        limit=limit,
+        after=after,
+        first=first,
+        before=before,
+        fields=fields,
+    )
+    yield from map(_seen, _backend.query(asked))
+
+
+def count(collection: str, *filters: Filter) -> int:
+    """How many documents of a collection pass the filters: one read for each 1,000 of them.
+
+    Raises PermanentError and TransientError, like `query`.
+    """
+    return _backend.count(collection, filters)
+
+
+def cuts(collection: str, parts: int) -> list[str]:
+    """The document ids that cut a collection into at most so many parts of about one size.
+
+    Each id is the first of its part; the part before the first id has none. There may be fewer cuts
+    than asked for, and none where the server cannot tell. Raises TransientError, like `query`.
+    """
+    return _backend.cuts(collection, parts)
 
 
 AnyBackend = TypeVar("AnyBackend", bound=Backend)
@@ -301,16 +350,35 @@ class _Google:
         time: datetime = batch.commit_time
         return time
 
-    def query(
-        self, collection: str, filters: Sequence[Filter], limit: int | None, after: str | None
-    ) -> Iterator[Snapshot]:
-        try:
-            for snapshot in _query(collection, filters, limit, after).stream(timeout=RPC_TIMEOUT):
+    def query(self, query: Query) -> Iterator[Snapshot]:
+        with _asking(query.collection):
+            for snapshot in _query(query).stream(timeout=RPC_TIMEOUT):
                 yield _snapshot(snapshot)
-        except _NEVER as error:
-            raise PermanentError(f"{collection} can never be asked this: {error}") from error
-        except google.GoogleAPIError as error:
-            raise TransientError(f"cannot query {collection}: {error}") from error
+
+    def count(self, collection: str, filters: Sequence[Filter]) -> int:
+        with _asking(collection):
+            asked = _query(Query(collection=collection, filters=filters)).count()
+            return int(asked.get(retry=_RETRY, timeout=RPC_TIMEOUT)[0][0].value)
+
+    def cuts(self, collection: str, parts: int) -> list[str]:
+        name = collection.rpartition("/")[2]
+        with _asking(collection):
+            group = client().collection_group(name)
+            found = group.get_partitions(parts - 1, retry=_RETRY, timeout=RPC_TIMEOUT)
+            references = [part.start_at for part in found if part.start_at is not None]
+        # Other collections of the same name are cut too, elsewhere.
+        return sorted(it.id for it in references if it.path.rpartition("/")[0] == collection)
+
+
+@contextmanager
+def _asking(collection: str) -> Iterator[None]:
+    """The errors of a query, translated."""
+    try:
+        yield
+    except _NEVER as error:
+        raise PermanentError(f"{collection} can never be asked this: {error}") from error
+    except google.GoogleAPIError as error:
+        raise TransientError(f"cannot query {collection}: {error}") from error
 
 
 def _add(batch: firestore.WriteBatch, write: Write) -> None:
@@ -328,18 +396,27 @@ def _add(batch: firestore.WriteBatch, write: Write) -> None:
             batch.delete(reference)
 
 
-def _query(
-    collection: str, filters: Sequence[Filter], limit: int | None, after: str | None
-) -> firestore.Query:
-    database = client()
-    found = database.collection(collection)
-    for name, operator, value in filters:
+def _query(query: Query) -> firestore.Query:
+    collection = client().collection(query.collection)
+    found: firestore.Query = collection
+    for name, operator, value in query.filters:
         found = found.where(filter=FieldFilter(name, operator, value))
-    if is_by_id(filters):
-        found = found.order_by(FieldPath.document_id())
-        if after is not None:
-            found = found.start_after({"__name__": database.document(f"{collection}/{after}")})
-    return found if limit is None else found.limit(limit)
+    if query.fields is not None:
+        found = found.select(query.fields)
+    if is_by_id(query.filters):
+        found = _between(found.order_by(FieldPath.document_id()), query)
+    return found if query.limit is None else found.limit(query.limit)
+
+
+def _between(found: firestore.Query, query: Query) -> firestore.Query:
+    def at(name: str) -> dict[str, Any]:
+        return {"__name__": client().document(f"{query.collection}/{name}")}
+
+    if query.after is not None:
+        found = found.start_after(at(query.after))
+    elif query.first is not None:
+        found = found.start_at(at(query.first))
+    return found if query.before is None else found.end_before(at(query.before))
 
 
 def is_by_id(filters: Sequence[Filter]) -> bool:

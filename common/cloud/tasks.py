@@ -27,7 +27,8 @@ import functools
 import hashlib
 import json
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,10 +37,13 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import grpc
 from google.api_core import exceptions as google
+from google.api_core.operation import Operation
 from google.api_core.retry import Retry
 from google.cloud import tasks_v2
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
+from google.longrunning import operations_pb2
 from google.protobuf.duration_pb2 import Duration
+from google.rpc import status_pb2
 
 from common.errors import PermanentError, TransientError
 from common.process import logs, settings
@@ -67,10 +71,30 @@ _RETRY = Retry(
     timeout=RPC_TIMEOUT,
 )
 _NEVER = (google.InvalidArgument, google.NotFound, google.FailedPrecondition, google.Forbidden)
+_NO_BATCH = (google.MethodNotImplemented, google.Forbidden)
+"""The service has no such call; or its operations must not be looked at."""
+_NOT_TOGETHER = (google.InvalidArgument, google.AlreadyExists)
+"""Which task is wrong shows when each is created alone."""
+_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+"""Seconds between two looks at a batch that is under way."""
 _making = threading.Lock()
 
 Made = Literal["created", "existed"]
 """What became of a task that was to be created: `existed` if its name has been used."""
+MAX_BATCH = 100
+"""Tasks of one queue that one call creates, at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """A task of many that was not created."""
+
+    error: PermanentError | TransientError
+    """PermanentError: never; TransientError: not now, but it may have been created all the same."""
+
+
+Result = Made | Failed
+"""What became of one task of many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +126,13 @@ class Backend(Protocol):
 
     def exists(self, queue: str, name: str) -> bool:
         """Whether a task of that name is still to run, or running. Raises TransientError."""
+
+    def create_batch(self, tasks: Sequence[Task], *, request_id: str) -> list[Result]:
+        """Create up to MAX_BATCH tasks of one queue, each for itself; what became of each.
+
+        A call that is repeated under its `request_id` (a UUID) because its answer was lost is
+        answered as the first one was. Raises TransientError when nothing is known of any task.
+        """
 
 
 @functools.cache
@@ -141,6 +172,14 @@ def exists(queue: str, name: str) -> bool:
     service cannot be asked now.
     """
     return _backend.exists(queue, name)
+
+
+def create_batch(tasks: Sequence[Task], *, request_id: str) -> list[Result]:
+    """One call of the service that creates several tasks of one queue: see `Backend`.
+
+    `common.cloud.batches` makes many such calls, and repeats what can be repeated.
+    """
+    return _backend.create_batch(tasks, request_id=request_id)
 
 
 def enqueue_all(tasks: Iterable[Task]) -> list[Made]:
@@ -185,6 +224,10 @@ def encoded_body(task: Task) -> bytes:
 class _Google:
     """The service, through this process's client."""
 
+    def __init__(self) -> None:
+        self._has_batches = True
+        """Whether many can be created by one call; found out once in a process."""
+
     def create(self, task: Task) -> Made:
         queue = _queue_path(task.queue)
         request = _request(queue, task)
@@ -206,6 +249,92 @@ class _Google:
         except google.GoogleAPIError as error:
             raise TransientError(f"cannot look at {queue}: {error}") from error
         return True
+
+    def create_batch(self, tasks: Sequence[Task], *, request_id: str) -> list[Result]:
+        if not self._has_batches or not hasattr(client(), "batch_create_tasks"):
+            return self._one_by_one(tasks)
+        results, requests = _encoded(tasks)
+        if requests:
+            made = self._created([tasks[index] for index in requests], requests, request_id)
+            results.update(zip(requests, made, strict=True))
+        return [results[index] for index in range(len(tasks))]
+
+    def _created(
+        self, tasks: Sequence[Task], requests: Mapping[int, tasks_v2.Task], request_id: str
+    ) -> list[Result]:
+        queue = _queue_path(tasks[0].queue)
+        request = {
+            "parent": queue,
+            "request_id": request_id,
+            "requests": [{"parent": queue, "task": it} for it in requests.values()],
+        }
+        try:
+            operation = client().batch_create_tasks(request, retry=_RETRY, timeout=RPC_TIMEOUT)
+            return _results(_awaited(operation), tasks)
+        except _NO_BATCH as error:
+            logs.warning("failed", f"tasks are created one by one from now on: {error}")
+            self._has_batches = False
+        except _NOT_TOGETHER as error:
+            logs.warning("failed", f"these tasks are created one by one: {error}")
+        except google.GoogleAPIError as error:
+            raise TransientError(f"cannot enqueue on {tasks[0].queue}: {error}") from error
+        return self._one_by_one(tasks)
+
+    def _one_by_one(self, tasks: Sequence[Task]) -> list[Result]:
+        return list(_pool().map(self._tried, tasks))
+
+    def _tried(self, task: Task) -> Result:
+        try:
+            return self.create(task)
+        except (PermanentError, TransientError) as error:
+            return Failed(error=error)
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    """Of this process, so that many batches together keep to PARALLEL creates at once."""
+    return ThreadPoolExecutor(max_workers=PARALLEL, thread_name_prefix="create")
+
+
+def _encoded(tasks: Sequence[Task]) -> tuple[dict[int, Result], dict[int, tasks_v2.Task]]:
+    """By index: those that can never be sent, and the requests of the others."""
+    never: dict[int, Result] = {}
+    requests: dict[int, tasks_v2.Task] = {}
+    for index, task in enumerate(tasks):
+        try:
+            requests[index] = _request(_queue_path(task.queue), task)
+        except PermanentError as error:
+            never[index] = Failed(error=error)
+    return never, requests
+
+
+def _awaited(operation: Operation) -> operations_pb2.Operation:
+    """The operation once it is finished. Raises TransientError for one that takes too long."""
+    for pause in _PAUSES:
+        if operation.done():
+            return operation.operation
+        time.sleep(pause)
+    raise TransientError("a batch of tasks takes longer than it may")
+
+
+def _results(operation: operations_pb2.Operation, tasks: Sequence[Task]) -> list[Result]:
+    metadata = tasks_v2.BatchCreateTasksMetadata.pb()()
+    operation.metadata.Unpack(metadata)
+    failed = metadata.failed_requests
+    # Where all have failed the operation is an error too, which says less of each.
+    if operation.HasField("error") and not failed:
+        failed = dict.fromkeys(range(len(tasks)), operation.error)
+    return [
+        _result(failed[index], task) if index in failed else "created"
+        for index, task in enumerate(tasks)
+    ]
+
+
+def _result(status: status_pb2.Status, task: Task) -> Result:
+    error = google.from_grpc_status(status.code, status.message)
+    if isinstance(error, google.AlreadyExists):
+        return "existed"
+    return Failed(error=_translate(error, task))
 
 
 def _queue_path(queue: str) -> str:
@@ -235,7 +364,7 @@ def _request(queue: str, task: Task) -> tasks_v2.Task:
     return request
 
 
-def _translate(error: google.GoogleAPICallError, task: Task) -> Exception:
+def _translate(error: google.GoogleAPICallError, task: Task) -> PermanentError | TransientError:
     # A queue may be missing for a minute after its creation or after a month of idleness, and an
     # account's rights take time to spread: only the task itself can be wrong for ever.
     message = f"cannot enqueue on {task.queue}: {error}"

@@ -10,7 +10,7 @@ Differs from the service in this:
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -20,6 +20,7 @@ from common.cloud.firestore import (
     Create,
     Delete,
     Filter,
+    Query,
     Snapshot,
     Update,
     Write,
@@ -109,22 +110,39 @@ class MemoryFirestore:
                 except (TypeError, ValueError) as error:
                     raise PermanentError(f"these writes can never be stored: {error}") from error
 
-    def query(
-        self, collection: str, filters: Sequence[Filter], limit: int | None, after: str | None
-    ) -> Iterator[Snapshot]:
+    def query(self, query: Query) -> Iterator[Snapshot]:
         """See `Backend`. The documents are those of the moment of the call."""
         with self._lock:
             self._read()
-            _check_path(f"{collection}/x")
-            documents = self._in(collection)
-            try:
-                found = queries.selected(documents, filters)
-            except (TypeError, ValueError) as error:
-                raise PermanentError(f"{collection} can never be asked this: {error}") from error
-            if after is not None and is_by_id(filters):
-                found = [name for name in found if name.encode() > after.encode()]
-            snapshots = [self._snapshot(f"{collection}/{name}") for name in islice(found, limit)]
+            found = self._found(query.collection, query.filters)
+            if is_by_id(query.filters):
+                found = [name for name in found if _is_between(name, query)]
+            snapshots = [
+                _selected(self._snapshot(f"{query.collection}/{name}"), query.fields)
+                for name in islice(found, query.limit)
+            ]
         return iter(snapshots)
+
+    def count(self, collection: str, filters: Sequence[Filter]) -> int:
+        """See `Backend`."""
+        with self._lock:
+            self._read()
+            return len(self._found(collection, filters))
+
+    def cuts(self, collection: str, parts: int) -> list[str]:
+        """See `Backend`."""
+        with self._lock:
+            self._read()
+            found = self._found(collection, ())
+        size = max(1, -(-len(found) // parts))
+        return found[size::size]
+
+    def _found(self, collection: str, filters: Sequence[Filter]) -> list[str]:
+        _check_path(f"{collection}/x")
+        try:
+            return queries.selected(self._in(collection), filters)
+        except (TypeError, ValueError) as error:
+            raise PermanentError(f"{collection} can never be asked this: {error}") from error
 
     def _read(self) -> None:
         self.reads += 1
@@ -171,6 +189,18 @@ class MemoryFirestore:
         elif before is None or not fields.is_same(before.fields, present):
             # What changes nothing leaves the update time as it was.
             self._documents[path] = _Document(present, time)
+
+
+def _is_between(name: str, query: Query) -> bool:
+    # Texts are compared by code points, which is the order of their UTF-8 bytes.
+    is_behind = name > query.after if query.after is not None else name >= (query.first or "")
+    return is_behind and (query.before is None or name < query.before)
+
+
+def _selected(found: Snapshot, names: Sequence[str] | None) -> Snapshot:
+    if names is None:
+        return found
+    return replace(found, data={it: found.data[it] for it in names if it in found.data})
 
 
 def _check_precondition(write: Write, present: Fields | None, before: _Document | None) -> None:

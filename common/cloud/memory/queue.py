@@ -1,16 +1,18 @@
 """Cloud Tasks in memory: created tasks, by name."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import get_args
+from typing import Literal, get_args
 
 from common.cloud.memory.mishaps import TaskMishap, befalling
 from common.cloud.tasks import (
     FURTHEST,
     LONGEST_DEADLINE,
     SHORTEST_DEADLINE,
+    Failed,
     Made,
+    Result,
     Task,
     encoded_body,
     name,
@@ -33,6 +35,11 @@ class MemoryTasks:
         """What befalls the next creations, one mishap each; when the list is empty, nothing."""
         self.is_unreachable = False
         """Whether every call fails with TransientError."""
+        self.batch_mishaps: list[Literal["none", "error", "lost"]] = []
+        """What befalls the next calls that create many: not applied, or the reply is lost."""
+        self.batches = 0
+        """How many calls that create many were made."""
+        self._answers: dict[str, list[Result]] = {}
         self._now = now
         self._used: set[str] = set()
         self._lock = threading.Lock()
@@ -62,6 +69,28 @@ class MemoryTasks:
             if self.is_unreachable:
                 raise TransientError("Cloud Tasks cannot be reached")
             return f"{queue}/{name}" in self.tasks
+
+    def create_batch(self, tasks: Sequence[Task], *, request_id: str) -> list[Result]:
+        """See `Backend`. A mishap befalls one task; `batch_mishaps` befall the whole call.
+
+        What was answered under a `request_id` is answered again.
+        """
+        with self._lock:
+            self.batches += 1
+            mishap = self.batch_mishaps.pop(0) if self.batch_mishaps else "none"
+        if mishap == "error" or self.is_unreachable:
+            raise TransientError("a batch failed")
+        if request_id not in self._answers:
+            self._answers[request_id] = [self._tried(task) for task in tasks]
+        if mishap == "lost":
+            raise TransientError("the reply of a batch was lost")
+        return self._answers[request_id]
+
+    def _tried(self, task: Task) -> Result:
+        try:
+            return self.create(task)
+        except (PermanentError, TransientError) as error:
+            return Failed(error=error)
 
     def _create(self, task: Task) -> Made:
         used = f"{task.queue}/{name(task.identity)}"

@@ -1,6 +1,6 @@
 """Mistakes in the two clients, and the tests that notice them."""
 
-from common.cloud import firestore, tasks
+from common.cloud import batches, firestore, tasks
 from common.cloud.memory import documents, fields, mishaps, queries, queue
 from tests.common.mutants import Noticed
 
@@ -127,6 +127,146 @@ MUTANTS = [
         'hashlib.sha256("\\0".join(identity).encode()).hexdigest()',
         '"-".join(identity)',
         ("test_tasks.py::test_a_name_is_a_hash_of_what_makes_the_task_one",),
+    ),
+    Noticed(
+        "a part ends behind the first of the next one",
+        documents, "_is_between",
+        "name < query.before",
+        "name <= query.before",
+        ("test_memory.py::TestQuery::test_a_part_begins_with_its_first_and_ends_before_the_next",),
+    ),
+    Noticed(
+        "cuts of other collections of the same name",
+        firestore._Google, "cuts",
+        'if it.path.rpartition("/")[0] == collection',
+        "if True",
+        ("test_memory.py::test_the_service_reads_parts_fields_and_numbers_as_memory_does",),
+    ),
+    Noticed(
+        "the service's parts begin behind their first",
+        firestore, "_between",
+        "found.start_at(",
+        "found.start_after(",
+        ("test_memory.py::test_the_service_reads_parts_fields_and_numbers_as_memory_does",),
+    ),
+    Noticed(
+        "one that cannot be encoded stops the whole batch",
+        tasks, "_encoded",
+        "except PermanentError as error:",
+        "except KeyError as error:",
+        ("test_tasks.py::test_one_that_is_too_large_stops_none_of_its_neighbours",),
+    ),
+    Noticed(
+        "a task of a batch that existed has failed",
+        tasks, "_result",
+        "isinstance(error, google.AlreadyExists)",
+        "False",
+        ("test_tasks.py::test_each_of_many_has_its_own_result",),
+    ),
+    Noticed(
+        "a batch that failed as a whole says nothing of each",
+        tasks, "_results",
+        'operation.HasField("error") and not failed',
+        'operation.HasField("error")',
+        ("test_tasks.py::test_many_that_all_failed_have_their_own_results_too",),
+    ),
+    Noticed(
+        "a batch under way counts as finished",
+        tasks, "_awaited",
+        "if operation.done():",
+        "if True:",
+        ("test_tasks.py::test_a_call_under_way_is_waited_for",),
+    ),
+    Noticed(
+        "that there are no batches is found out again and again",
+        tasks._Google, "_created",
+        "self._has_batches = False",
+        "pass",
+        ("test_tasks.py::test_an_operation_that_must_not_be_looked_at_is_as_none",),
+    ),
+    Noticed(
+        "one wrong task ends all batches",
+        tasks._Google, "_created",
+        'logs.warning("failed", f"these tasks are created one by one: {error}")',
+        "self._has_batches = False",
+        ("test_tasks.py::test_a_call_that_is_wrong_as_a_whole_says_which_task_is",),
+    ),
+    Noticed(
+        "more than a hundred tasks in a call",
+        batches, "_batches",
+        "len(batch) == MAX_BATCH or ",
+        "",
+        ("test_batches.py::test_a_hundred_tasks_are_one_call",),
+    ),
+    Noticed(
+        "a call larger than a message",
+        batches, "_batches",
+        " or sizes[task.queue] + size > MAX_BYTES",
+        "",
+        ("test_batches.py::test_a_call_stays_below_what_a_message_holds",),
+    ),
+    Noticed(
+        "one call for several queues",
+        batches, "_batches",
+        "by_queue.setdefault(task.queue, [])",
+        'by_queue.setdefault("", [])',
+        ("test_batches.py::test_a_call_is_for_one_queue_and_the_order_is_kept",),
+    ),
+    Noticed(
+        "what is wrong for good is tried again",
+        batches, "_is_worth_another_try",
+        "isinstance(result.error, TransientError)",
+        "True",
+        ("test_batches.py::test_what_can_never_be_created_is_not_tried_again",),
+    ),
+    Noticed(
+        "a refusal is asked for again under its id",
+        batches._Call, "make",
+        "self._answers += 1",
+        "pass",
+        ("test_batches.py::test_tasks_that_were_all_refused_are_asked_for_anew",),
+    ),
+    Noticed(
+        "a call whose answer was lost has another id",
+        batches._Call, "make",
+        "made = [Failed(error=error)] * len(tasks_)",
+        "made = [Failed(error=error)] * len(tasks_); self._answers += 1",
+        ("test_batches.py::test_a_call_whose_answer_is_lost_is_answered_as_the_first_one_was",),
+    ),
+    Noticed(
+        "nothing is tried again",
+        batches.Batches, "_finish",
+        "not call.left or",
+        "True or",
+        ("test_batches.py::test_what_cannot_be_created_now_is_tried_again_and_the_others_are_not",),
+    ),
+    Noticed(
+        "patience has no end",
+        batches.Batches, "_finish",
+        "self._monotonic() + wait_for > deadline",
+        "self._monotonic() > 1e6",
+        ("test_batches.py::test_patience_ends",),
+    ),
+    Noticed(
+        "the pauses grow without an end",
+        batches.Batches, "_finish",
+        "min(2 * pause, LAST_PAUSE)",
+        "2 * pause",
+        ("test_batches.py::test_the_pauses_between_tries_grow_to_a_limit",),
+    ),
+    Noticed(
+        "a cold queue is filled at once",
+        batches.Batches, "create",
+        "self._pace.wait(len(call.left))",
+        "pass",
+        ("test_batches.py::test_creating_keeps_the_pace",),
+    ),
+    Noticed(
+        "a cold queue stays cold",
+        batches.Pace, "rate",
+        "GROWTH ** (age // STEP)",
+        "1",
+        ("test_batches.py::test_a_queue_is_filled_faster_every_five_minutes",),
     ),
     Noticed(
         "two tasks of one name",
@@ -354,9 +494,9 @@ MUTANTS = [
     ),
     Noticed(
         "memory: pages begin with the last of the page before",
-        documents.MemoryFirestore, "query",
-        "name.encode() > after.encode()",
-        "name.encode() >= after.encode()",
+        documents, "_is_between",
+        "name > query.after",
+        "name >= query.after",
         ("test_memory.py::TestQuery::test_pages_follow_each_other",),
     ),
     Noticed(

@@ -178,6 +178,21 @@ class TestQuery:
         assert self.found(limit=3) == ["a", "b", "c"]
         assert self.found(limit=3, after="c") == ["d"]
 
+    def test_a_part_begins_with_its_first_and_ends_before_the_next(self) -> None:
+        assert self.found(first="b", before="d") == ["b", "c"]
+        assert self.found(after="b", first="a", before="d") == ["c"]
+
+    def test_only_the_chosen_fields_are_read(self) -> None:
+        create("b/1", n=1, m=2)
+        assert [it.data for it in firestore.query("b", fields=["m", "x"])] == [{"m": 2}]
+
+    def test_what_passes_is_counted(self) -> None:
+        assert (firestore.count("a"), firestore.count("a", ("n", "==", 1))) == (4, 2)
+
+    def test_a_collection_is_cut_into_parts_of_one_size(self) -> None:
+        assert (firestore.cuts("a", 2), firestore.cuts("a", 3)) == (["c"], ["c"])
+        assert (firestore.cuts("a", 1), firestore.cuts("none", 9)) == ([], [])
+
     def test_a_range_goes_in_the_order_of_its_field(self) -> None:
         assert self.found(("n", "<", 3)) == ["c", "d", "b"]
         assert self.found(("n", ">=", 2), limit=1) == ["b"]
@@ -424,6 +439,20 @@ def _outcome(act: Any) -> Any:
 def wire() -> Iterator[Wire]:
     with running() as made:
         yield made
+
+
+def test_the_service_reads_parts_fields_and_numbers_as_memory_does(wire: Wire) -> None:
+    users = [Create(path=f"users/u{it:03}", fields={"n": it % 2, "m": it}) for it in range(100)]
+    elsewhere = [Create(path=f"x/y/users/z{it:03}", fields={}) for it in range(50)]
+    firestore.commit([*users, *elsewhere])
+    options: dict[str, Any] = {"first": "u010", "before": "u016", "fields": ["m"]}
+    found = firestore.query("users", ("n", "==", 1), **options)
+    assert [it.data for it in found] == [{"m": 11}, {"m": 13}, {"m": 15}]
+    assert firestore.count("users", ("n", "==", 1)) == 50
+    cuts = firestore.cuts("users", 4)
+    assert 0 < len(cuts) < 4
+    assert cuts == sorted(cuts)
+    assert all(it.startswith("u") for it in cuts)
 
 
 NAN = float("nan")

@@ -5,9 +5,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import grpc
 import pytest
 from google.api_core import exceptions as google
+from google.api_core.operation import Operation
 from google.cloud import tasks_v2
+from google.longrunning import operations_pb2
 
 from common.cloud import tasks
 from common.cloud.tasks import MAX_BODY, PARALLEL, Task
@@ -218,3 +221,142 @@ def test_a_task_that_cannot_be_looked_at_is_not_called_gone(
     service.refusals["x"] = error
     with pytest.raises(TransientError, match="cannot look at reminders"):
         tasks.exists("reminders", "x")
+
+
+# Many by one call
+
+
+@dataclass
+class BatchService(Service):
+    """A client that has batches: what it is asked for, and how that ends."""
+
+    statuses: dict[int, Any] = field(default_factory=dict)
+    """The code of each index that fails."""
+    pending: int = 0
+    """How often the operation is still under way when it is looked at."""
+    error: Exception | None = None
+    look: Exception | None = None
+    """What looking at the operation raises."""
+    batches: list[Any] = field(default_factory=list)
+
+    def batch_create_tasks(self, request: Any, **options: Any) -> Operation:
+        if self.error:
+            raise self.error
+        self.batches.append(request)
+        self.options.append(options)
+        return Operation(self._operation(), self._refreshed, lambda: None, None)
+
+    def _refreshed(self, **_: Any) -> operations_pb2.Operation:
+        if self.look:
+            raise self.look
+        self.pending -= 1
+        return self._operation()
+
+    def _operation(self) -> operations_pb2.Operation:
+        found = operations_pb2.Operation(name="o", done=self.pending <= 0)
+        metadata = tasks_v2.BatchCreateTasksMetadata.pb()()
+        for index, code in self.statuses.items() if found.done else ():
+            metadata.failed_requests[index].code = code.value[0]
+        if len(self.statuses) == 3:
+            found.error.code = grpc.StatusCode.ABORTED.value[0]
+        found.metadata.Pack(metadata)
+        return found
+
+
+THREE = [replace(TASK, identity=(str(number),)) for number in range(3)]
+
+
+@pytest.fixture
+def batch(environment: pytest.MonkeyPatch) -> BatchService:
+    made = BatchService()
+    environment.setattr(tasks, "client", lambda: made)
+    environment.setattr(tasks, "_backend", tasks._Google())
+    environment.setattr(tasks, "_PAUSES", (0, 0, 0))
+    return made
+
+
+def create(*wanted: Task) -> list[str]:
+    """What becomes of each."""
+    made = tasks.create_batch(wanted or THREE, request_id="id")
+    return [type(it.error).__name__ if isinstance(it, tasks.Failed) else it for it in made]
+
+
+def test_many_are_one_call_under_its_id(batch: BatchService) -> None:
+    assert create() == ["created"] * 3
+    (asked,) = batch.batches
+    assert (asked["parent"], asked["request_id"]) == (QUEUE, "id")
+    names = [it["task"].name.rpartition("/")[2] for it in asked["requests"]]
+    assert names == [tasks.name(it.identity) for it in THREE]
+    assert batch.options[0]["timeout"] == tasks.RPC_TIMEOUT
+
+
+def test_each_of_many_has_its_own_result(batch: BatchService) -> None:
+    code = grpc.StatusCode
+    batch.statuses = {0: code.ALREADY_EXISTS, 2: code.INVALID_ARGUMENT}
+    assert create() == ["existed", "created", "PermanentError"]
+
+
+def test_many_that_all_failed_have_their_own_results_too(batch: BatchService) -> None:
+    code = grpc.StatusCode
+    batch.statuses = {0: code.ALREADY_EXISTS, 1: code.RESOURCE_EXHAUSTED, 2: code.NOT_FOUND}
+    assert create() == ["existed", "TransientError", "TransientError"]
+
+
+def test_one_that_is_too_large_stops_none_of_its_neighbours(batch: BatchService) -> None:
+    large = replace(TASK, body={"x": "x" * MAX_BODY})
+    assert create(THREE[0], large, THREE[1]) == ["created", "PermanentError", "created"]
+    assert len(batch.batches[0]["requests"]) == 2
+
+
+def test_a_call_under_way_is_waited_for(batch: BatchService) -> None:
+    batch.pending = 2
+    batch.statuses = {1: grpc.StatusCode.ALREADY_EXISTS}
+    assert create() == ["created", "existed", "created"]
+
+
+def test_a_call_that_takes_too_long_is_worth_another_try(batch: BatchService) -> None:
+    batch.pending = 100
+    with pytest.raises(TransientError, match="longer than it may"):
+        create()
+
+
+@pytest.mark.parametrize("error", [google.ServiceUnavailable("x"), google.TooManyRequests("x")])
+def test_a_call_that_is_refused_for_now_is_worth_another_try(
+    batch: BatchService, error: Exception
+) -> None:
+    batch.error = error
+    with pytest.raises(TransientError, match="cannot enqueue on reminders"):
+        create()
+
+
+def test_without_the_call_tasks_are_created_one_by_one_from_then_on(batch: BatchService) -> None:
+    batch.error = google.MethodNotImplemented("x")
+    assert create() == ["created"] * 3
+    batch.error = None
+    batch.refusals = {tasks.name(("1",)): google.AlreadyExists("x")}
+    assert create() == ["created", "existed", "created"]
+    assert (len(batch.made), batch.batches) == (5, [])
+
+
+def test_an_operation_that_must_not_be_looked_at_is_as_none(batch: BatchService) -> None:
+    batch.pending, batch.look = 1, google.PermissionDenied("x")
+    assert create() == ["created"] * 3
+    create()
+    assert (len(batch.made), len(batch.batches)) == (6, 1)
+
+
+def test_an_older_client_creates_one_by_one(
+    service: Service, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setattr(tasks, "_backend", tasks._Google())
+    assert create() == ["created"] * 3
+    assert len(service.made) == 3
+
+
+def test_a_call_that_is_wrong_as_a_whole_says_which_task_is(batch: BatchService) -> None:
+    batch.error = google.InvalidArgument("x")
+    batch.refusals = {tasks.name(("1",)): google.InvalidArgument("x")}
+    assert create() == ["created", "PermanentError", "created"]
+    batch.error = None
+    create()
+    assert len(batch.batches) == 1

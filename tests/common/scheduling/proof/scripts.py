@@ -19,7 +19,7 @@ from unittest import mock
 from common import idempotency
 from common.cloud import firestore, tasks
 from common.cloud.firestore import Create, Filter, Merge, Snapshot, Update, Write
-from common.cloud.tasks import Made, Task
+from common.cloud.tasks import Made, Result, Task
 from common.errors import RefusedError, TransientError
 from common.idempotency import Limits, delivery
 from common.idempotency.exclusive import ProcessLock
@@ -194,15 +194,21 @@ class Stage:
                 return [self._snapshot(it) for it in sights]
         raise TransientError("a read failed")
 
-    def query(
-        self, collection: str, filters: Sequence[Filter], limit: int | None, after: str | None
-    ) -> Iterator[Snapshot]:
+    def query(self, query: firestore.Query) -> Iterator[Snapshot]:
         """Firestore: documents of a collection."""
-        asked = Query(collection, tuple(filters), limit)
+        asked = Query(query.collection, tuple(query.filters), query.limit)
         match self._ask(Request("query", query=asked)):
             case ("found", sights):
                 return iter([self._snapshot(it) for it in sights])
         raise TransientError("a query failed")
+
+    def count(self, collection: str, filters: Sequence[Filter]) -> int:
+        """Firestore: a reminder counts nothing."""
+        raise NotImplementedError
+
+    def cuts(self, collection: str, parts: int) -> list[str]:
+        """Firestore: a reminder cuts nothing."""
+        raise NotImplementedError
 
     def commit(self, writes: Sequence[Write]) -> datetime:
         """Firestore: write documents, all or none."""
@@ -225,6 +231,10 @@ class Stage:
 
     def exists(self, queue: str, name: str) -> bool:
         """Cloud Tasks: whether a task is there."""
+        raise NotImplementedError
+
+    def create_batch(self, tasks: Sequence[Task], *, request_id: str) -> list[Result]:
+        """Cloud Tasks: a reminder makes no batch."""
         raise NotImplementedError
 
     # What the reminder's kind reaches

@@ -1,0 +1,176 @@
+"""Batches: many tasks created by few calls, several under way at a time.
+
+    tasks ──▶ by queue ──▶ up to 100 a call ──▶ each index ─┬─ created, or existed
+                                                ▲           ├─ never: failed for good
+                                                └── again ──┴─ not now
+
+Calls that are refused because there are too many of them are repeated after a growing pause. A task
+has a name, so whoever creates one twice has created it once.
+"""
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+from common.cloud import tasks
+from common.cloud.tasks import MAX_BATCH, Failed, Result, Task
+from common.errors import TransientError
+
+IN_FLIGHT = 8
+"""Calls under way at once in one `Batches`."""
+MAX_BYTES = 2_000_000
+"""Of the bodies in one call; a gRPC message holds 4 MB."""
+FIRST_PAUSE, LAST_PAUSE = 0.2, 10.0
+"""Seconds before tasks that could not be created are tried again."""
+
+Sleep = Callable[[float], None]
+
+
+@dataclass(kw_only=True)
+class Pace:
+    """How fast tasks may be created: `allowed(1)` waits until one more may be.
+
+    A queue that was idle must not be filled at once: 500 operations a second at first, and half as
+    many again every five minutes (the 500/50/5 rule of Cloud Tasks' page on scaling).
+    """
+
+    first: float
+    """Tasks a second in the first five minutes; 0: as many as can be."""
+    age: float = 0.0
+    """Seconds since the first task of all this was created."""
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Sleep = time.sleep
+    _free_at: float = field(init=False)
+    _began: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._began = self._free_at = self.monotonic()
+
+    def rate(self) -> float:
+        """Tasks a second that may be created now."""
+        age = self.age + self.monotonic() - self._began
+        return float(self.first * GROWTH ** (age // STEP))
+
+    def wait(self, count: int) -> None:
+        """Return when so many more may be created."""
+        if not self.first:
+            return
+        now = self.monotonic()
+        self._free_at = max(self._free_at, now) + count / self.rate()
+        # One second's worth may come in one go.
+        if (ahead := self._free_at - now - 1.0) > 0:
+            self.sleep(ahead)
+
+
+GROWTH, STEP = 1.5, 300.0
+UNLIMITED = Pace(first=0.0)
+
+
+class Batches:
+    """Creates tasks with several calls under way; to be closed, as a context manager is."""
+
+    def __init__(
+        self,
+        *,
+        in_flight: int = IN_FLIGHT,
+        pace: Pace = UNLIMITED,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Sleep = time.sleep,
+    ) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=in_flight, thread_name_prefix="batch")
+        self._pace = pace
+        self._monotonic = monotonic
+        self._sleep = sleep
+
+    def __enter__(self) -> "Batches":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+
+    def create(self, wanted: Sequence[Task], *, patience: float) -> list[Result]:
+        """Create the tasks; what became of each, in their order.
+
+        What cannot be created now is tried again until `patience` seconds have passed; only then is
+        it Failed with a TransientError.
+        """
+        deadline = self._monotonic() + patience
+        calls = [_Call(wanted, indexes) for indexes in _batches(wanted)]
+        futures: list[Future[None]] = []
+        for call in calls:
+            self._pace.wait(len(call.left))
+            futures.append(self._pool.submit(self._finish, call, deadline))
+        wait(futures)
+        for future in futures:
+            future.result()
+        made = {index: result for call in calls for index, result in call.results.items()}
+        return [made[index] for index in range(len(wanted))]
+
+    def _finish(self, call: "_Call", deadline: float) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            call.make()
+            wait_for = pause * random.uniform(0.5, 1.0)
+            if not call.left or self._monotonic() + wait_for > deadline:
+                return
+            self._sleep(wait_for)
+            pause = min(2 * pause, LAST_PAUSE)
+
+
+class _Call:
+    """One call, and again for those of its tasks that it could not create."""
+
+    def __init__(self, wanted: Sequence[Task], indexes: Sequence[int]) -> None:
+        self._wanted = wanted
+        self._answers = 0
+        self.left = list(indexes)
+        """The indexes of the tasks of which it is not certain what becomes of them."""
+        self.results: dict[int, Result] = {}
+
+    def make(self) -> None:
+        tasks_ = [self._wanted[index] for index in self.left]
+        try:
+            made = tasks.create_batch(tasks_, request_id=self._request_id(tasks_))
+        except TransientError as error:
+            made = [Failed(error=error)] * len(tasks_)
+        else:
+            self._answers += 1
+        self.results.update(zip(self.left, made, strict=True))
+        self.left = [index for index in self.left if _is_worth_another_try(self.results[index])]
+
+    def _request_id(self, tasks_: Sequence[Task]) -> str:
+        # The same for a call whose answer was lost, in another process too; another one for tasks
+        # that were refused: under the same the service would repeat its refusal.
+        names = "".join(tasks.name(it.identity) for it in tasks_)
+        return str(uuid.uuid5(_NAMESPACE, f"{self._answers} {names}"))
+
+
+_NAMESPACE = uuid.UUID("5d1f7c1e-4b0a-5f7e-9a63-2f6f3a1c9b55")
+
+
+def _is_worth_another_try(result: Result) -> bool:
+    return isinstance(result, Failed) and isinstance(result.error, TransientError)
+
+
+def _batches(wanted: Sequence[Task]) -> Iterator[list[int]]:
+    """The indexes of the tasks of each call."""
+    by_queue: dict[str, list[int]] = {}
+    sizes: dict[str, int] = {}
+    for index, task in enumerate(wanted):
+        batch = by_queue.setdefault(task.queue, [])
+        size = _size(task)
+        if batch and (len(batch) == MAX_BATCH or sizes[task.queue] + size > MAX_BYTES):
+            yield batch
+            batch = by_queue[task.queue] = []
+            sizes[task.queue] = 0
+        batch.append(index)
+        sizes[task.queue] = sizes.get(task.queue, 0) + size
+    yield from (batch for batch in by_queue.values() if batch)
+
+
+def _size(task: Task) -> int:
+    """About as many bytes as the body has."""
+    return sum(len(str(value)) for value in task.body.values())
