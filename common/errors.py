@@ -4,6 +4,7 @@
     ├── PermanentError            given up at once: dead-lettered, answered 2xx
     │   ├── MalformedError
     │   ├── KeyReusedError
+    │   ├── ReplayRefusedError
     │   ├── StepNameUsedTwiceError
     │   ├── StepVanishedError
     │   ├── StepChangedError
@@ -48,6 +49,10 @@ class MalformedError(PermanentError):
 
 class KeyReusedError(PermanentError):
     """This key was used before, for other work."""
+
+
+class ReplayRefusedError(PermanentError):
+    """This is not the work of the dead letter that it replays."""
 
 
 class StepNameUsedTwiceError(PermanentError):

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from common.idempotency import fields
+from common.idempotency.origin import Origin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,14 @@ class Call:
     """The time (RFC 3339) of the Cloud Scheduler tick that this call is a firing of."""
     replay_of: str | None = None
     """The dead letter that this call replays."""
+
+    @property
+    def origin(self) -> Origin:
+        """Where the call came from, for a dead letter."""
+        user_id = self.body.get("user_id")
+        return Origin(
+            user_id=user_id if isinstance(user_id, str) else None, task=self.task, tick=self.tick
+        )
 
     def text(self, name: str) -> str:
         """A required string of the body. Raises MalformedError."""

@@ -6,12 +6,15 @@ open ──replayed and completed──▶ replayed
 
 import hashlib
 import re
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
 from common.cloud import firestore
 from common.cloud.firestore import SERVER_TIMESTAMP, Create, Increment, Merge
 from common.errors import PermanentError, RefusedError
+from common.idempotency.fingerprint import fingerprint
+from common.idempotency.origin import Origin, Received
 from common.process import logs
 
 COLLECTION = "dead_letters"
@@ -21,6 +24,10 @@ MAX_PAYLOAD = 900_000
 """Bytes of a payload that are kept; a document holds 1 MiB."""
 MAX_ERROR = 2000
 """Characters of an error, or of a key, that are kept."""
+FORMAT = 1
+"""The format of a dead letter. Older ones have none."""
+AGAIN = ("reason", "error", "last_seen", "state", "expire_at")
+"""What is written anew of the dead letter of an input that comes again."""
 
 
 def opened(
@@ -34,16 +41,18 @@ def opened(
     now: datetime | None,
     first_seen: datetime | None = None,
     key: str | None = None,
+    origin: Origin | None = None,
 ) -> Merge:
     """The write that opens a dead letter, or opens it again, whatever its state.
 
     `source` is the function that gave the work up, `reason` is one word for why, `error` the text
     of the last error (cut to MAX_ERROR characters), `payload` what was received (cut to MAX_PAYLOAD
     bytes), `attempts` how often the work was tried, `first_seen` when it was first claimed (None:
-    now), `key` its business key. `now` is a server time, if one is known: RETENTION after it the
-    collector removes the dead letter.
+    now), `key` its business key, `origin` what its delivery said of it. `now` is a server time, if
+    one is known: RETENTION after it the collector removes the dead letter.
     """
     fields: dict[str, Any] = {
+        "format": FORMAT,
         "source": source,
         "reason": reason,
         "error": error[:MAX_ERROR],
@@ -52,22 +61,23 @@ def opened(
         "last_seen": SERVER_TIMESTAMP,
         "state": "open",
         "key": key[:MAX_ERROR] if key else None,
+        **_origin(origin or Origin()),
         **_payload(payload),
     }
     if now is not None:
         fields["expire_at"] = now + RETENTION
-    return Merge(path=f"{COLLECTION}/{dead_letter_id}", fields=fields)
+    return Merge(path=path_of(dead_letter_id), fields=fields)
 
 
-def record_refused(*, source: str, error: PermanentError, payload: bytes) -> None:
+def record_refused(*, source: str, error: PermanentError, received: Received) -> None:
     """Open the dead letter of input that is refused before it has a record: malformed, for example.
 
     One input of one function (`source`) has one dead letter, however often and under whatever
     message id the input comes; the letter's `attempts` count how often. Raises TransientError when
     the dead letter cannot be written now: then the delivery must not be acknowledged.
     """
-    dead_letter_id = hashlib.sha256(f"{source}\0".encode() + payload).hexdigest()
-    path = f"{COLLECTION}/{dead_letter_id}"
+    dead_letter_id = received.dead_letter or _id_of(source, received)
+    path = path_of(dead_letter_id)
     if firestore.latest_time() is None:
         # This is the letter's only write: without a server time it would never be collected.
         firestore.read(path)
@@ -76,15 +86,16 @@ def record_refused(*, source: str, error: PermanentError, payload: bytes) -> Non
         source=source,
         reason=reason(error),
         error=str(error),
-        payload=payload,
+        payload=received.payload,
         attempts=1,
         now=firestore.latest_time(),
+        origin=received.origin,
     )
     try:
         firestore.commit([Create(path=path, fields=write.fields)])
     except RefusedError:
-        kept = {name: write.fields[name] for name in ("last_seen", "state", "expire_at")}
-        firestore.commit([Merge(path=path, fields={**kept, "attempts": Increment(1)})])
+        fields = {name: write.fields[name] for name in AGAIN if name in write.fields}
+        firestore.commit([Merge(path=path, fields={**fields, "attempts": Increment(1)})])
     logs.error("dead_lettered", str(error), dead_letter=dead_letter_id)
 
 
@@ -93,13 +104,28 @@ def replayed(dead_letter_id: str) -> Merge:
     fields: dict[str, Any] = {"state": "replayed", "replayed_at": SERVER_TIMESTAMP}
     if (now := firestore.latest_time()) is not None:
         fields["expire_at"] = now + RETENTION
-    return Merge(path=f"{COLLECTION}/{dead_letter_id}", fields=fields)
+    return Merge(path=path_of(dead_letter_id), fields=fields)
+
+
+def path_of(dead_letter_id: str) -> str:
+    """Where a dead letter is."""
+    return f"{COLLECTION}/{dead_letter_id}"
 
 
 def reason(error: PermanentError) -> str:
     """The reason that a dead letter names for an error: KeyReusedError is `key_reused`."""
     name = type(error).__name__.removesuffix("Error")
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def _id_of(source: str, received: Received) -> str:
+    if received.identity is None:
+        return hashlib.sha256(f"{source}\0".encode() + received.payload).hexdigest()
+    return hashlib.sha256(f"{source}\0{fingerprint(received.identity)}".encode()).hexdigest()
+
+
+def _origin(origin: Origin) -> dict[str, Any]:
+    return {**asdict(origin), "attributes": firestore.storable_fields(origin.attributes)}
 
 
 def _payload(payload: bytes) -> dict[str, Any]:

@@ -4,13 +4,15 @@ Every function raises MalformedError with one sentence that names the field and 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from common.errors import MalformedError
 
 MAX_TEXT = 2048
 """Bytes of an id, an address or a name."""
+MAX_DEPTH = 100
+"""Levels of objects and lists inside one another; whoever works on them may count on that."""
 LARGEST = 2**53
 """The largest number that every JSON reader holds exactly."""
 
@@ -32,6 +34,8 @@ def parse_object(data: bytes, what: str, limit: int) -> dict[str, Any]:
         raise MalformedError(f"{what} is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise MalformedError(f"{what} is {kind(value)}, not an object")
+    if _is_deeper(value, MAX_DEPTH):
+        raise MalformedError(f"{what} has more than {MAX_DEPTH} levels of objects and lists")
     return value
 
 
@@ -62,6 +66,22 @@ def kind(value: Any) -> str:
 def kind_of(expected: type | tuple[type, ...]) -> str:
     """What a value of this type is, for an error: "a number"."""
     return _KINDS.get(expected, "a number") if isinstance(expected, type) else "a number"
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether there are more levels than that; level by level, not by recursion."""
+    level = [value]
+    for _ in range(levels):
+        level = [inner for outer in level for inner in _inside(outer) if _inside(inner)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: Any) -> Collection[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _refuse_constant(name: str) -> float:

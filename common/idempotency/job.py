@@ -1,7 +1,7 @@
 """Jobs: work to be done once, how often it may be tried, and how a delivery of it can end."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -9,6 +9,7 @@ from common.cloud import firestore
 from common.cloud.firestore import Write
 from common.errors import MalformedError
 from common.idempotency import dead_letters
+from common.idempotency.origin import Origin
 from common.idempotency.record import OnUnknownOutcome, Record
 from common.idempotency.store import record_id
 from common.idempotency.work import Outcome, Work
@@ -47,6 +48,8 @@ class Job:
     key is refused with KeyReusedError."""
     payload: bytes
     """What was received, for the dead letter."""
+    origin: Origin = field(default_factory=Origin)
+    """Where it came from, for the dead letter."""
     on_unknown_outcome: OnUnknownOutcome = "rerun"
     """What becomes of an effect of which nobody can know whether it happened: `rerun` repeats the
     effect; `hold`, for effects that cost money, gives the work up with a dead letter."""
@@ -95,5 +98,6 @@ def dead_letter_writes(job: Job, record: Record, reason: str) -> list[Write]:
         first_seen=record.first_seen,
         now=firestore.latest_time(),
         key=record.key,
+        origin=job.origin,
     )
     return [dead_letter, *job.writes_on_dead_letter()]

@@ -25,6 +25,7 @@ from common.errors import (
     PermanentError,
 )
 from common.idempotency import Answer, dead_letters
+from common.idempotency.origin import Received
 from common.process import logs
 
 
@@ -41,10 +42,10 @@ class Ending:
     """Seconds after which another delivery makes sense."""
 
 
-def attend(function: str, received: Callable[[], bytes], do: Callable[[], Answer]) -> Ending:
+def attend(function: str, received: Callable[[], Received], do: Callable[[], Answer]) -> Ending:
     """Do the work of one delivery and say how it ended; raises nothing.
 
-    `received` gives the input as received, for the dead letter of work that is refused before it
+    `received` gives the input, for the dead letter of work that is refused before it
     has a record of its own; nothing is read for a caller who is refused. `function` is the dead
     letter's source.
     """
@@ -77,9 +78,9 @@ def _done(answer: Answer) -> Ending:
     return Ending(status=str(answer.result))
 
 
-def _dead_letter(function: str, received: Callable[[], bytes], error: PermanentError) -> Ending:
+def _dead_letter(function: str, received: Callable[[], Received], error: PermanentError) -> Ending:
     try:
-        dead_letters.record_refused(source=function, error=error, payload=received())
+        dead_letters.record_refused(source=function, error=error, received=received())
     except Exception as failure:
         # What is not recorded must not be acknowledged.
         return _failed(failure)

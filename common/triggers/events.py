@@ -1,15 +1,16 @@
 """Events: one declaration for each type, and from bytes to checked values."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from common.errors import MalformedError, NothingToDoError
 from common.idempotency import Outcome, Work
 from common.idempotency.fields import LARGEST, MAX_TEXT, kind, kind_of, parse_object, text
+from common.idempotency.origin import Origin
 from common.idempotency.record import OnUnknownOutcome
-from common.process import logs
+from common.process import logs, times
 
 MAX_BYTES = 512 * 1024
 """Of an event; Eventarc carries no more, https://docs.cloud.google.com/functions/quotas."""
@@ -31,9 +32,13 @@ class Event:
     user_id: str
     payload: Mapping[str, Any]
     occurred_at: datetime | None
+    """When it happened, in UTC; None where the event does not say, or not as an RFC 3339 time."""
     raw: bytes
     """As received."""
     replay_of: str | None = None
+    """The id of the dead letter that it replays."""
+    origin: Origin = field(default_factory=Origin)
+    """What its delivery said of it: attributes, when it was first published."""
 
     @property
     def identity(self) -> Any:
@@ -49,7 +54,10 @@ class Event:
 
         Raises MalformedError.
         """
-        return _time(self.payload.get(name), f"payload.{name}")
+        try:
+            return times.parse(self.payload.get(name))
+        except ValueError as error:
+            raise MalformedError(f"payload.{name}: {error}") from error
 
 
 Handler = Callable[[Event, Work], Outcome]
@@ -96,14 +104,20 @@ def event(
     return declare
 
 
-def parse(data: bytes, types: Mapping[str, EventType], replay_of: str | None = None) -> Event:
-    """The event in a message's data.
+def parse(
+    data: bytes,
+    types: Mapping[str, EventType],
+    *,
+    replay_of: str | None = None,
+    origin: Origin | None = None,
+) -> Event:
+    """The event in a message's data; `origin` is what the message said beside it.
 
     Raises MalformedError: one sentence that names the field; and NothingToDoError (`ignored`) for
     an event of a type that `types` does not name.
     """
     given = parse_object(data, "the event", MAX_BYTES)
-    logs.bind(**_readable_ids(given))
+    logs.bind(**_ids(given))
     event_type = text(given, "event_type")
     if event_type not in types:
         raise NothingToDoError("ignored", f"{event_type!r:.100} is no type of event handled here")
@@ -115,13 +129,28 @@ def parse(data: bytes, types: Mapping[str, EventType], replay_of: str | None = N
         occurred_at=_occurred_at(given),
         raw=data,
         replay_of=replay_of,
+        origin=replace(origin or Origin(), **_ids(given)),
     )
 
 
-def _readable_ids(given: Mapping[str, Any]) -> dict[str, str]:
-    # The log names a refused event too, as far as its ids can be read.
+def readable(data: bytes) -> tuple[dict[str, Any], Any]:
+    """The ids that can be read of a refused event, and what makes it this one (None: its data).
+
+    An event that a producer stamps again is still the same, if it has an id.
+    """
+    try:
+        given = parse_object(data, "the event", MAX_BYTES)
+    except MalformedError:
+        return {}, None
+    ids = _ids(given)
+    identity = [given.get(name) for name in ("event_id", "event_type", "user_id", "payload")]
+    return ids, identity if "event_id" in ids else None
+
+
+def _ids(given: Mapping[str, Any]) -> dict[str, Any]:
+    # The log, and the dead letter, name a refused event too, as far as its ids can be read.
     ids = {name: given.get(name) for name in ("event_id", "event_type", "user_id")}
-    return {name: value[:MAX_TEXT] for name, value in ids.items() if isinstance(value, str)}
+    return {name: it[:MAX_TEXT] for name, it in ids.items() if isinstance(it, str) and it.strip()}
 
 
 def _payload(given: Mapping[str, Any], expected: Fields) -> dict[str, Any]:
@@ -134,23 +163,10 @@ def _payload(given: Mapping[str, Any], expected: Fields) -> dict[str, Any]:
 
 
 def _occurred_at(given: Mapping[str, Any]) -> datetime | None:
-    if given.get("occurred_at") is None:
-        return None
-    return _time(given["occurred_at"], "occurred_at").astimezone(UTC)
-
-
-def _time(value: Any, name: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(value)
-    except (TypeError, ValueError) as error:
-        raise MalformedError(f"{name} is {value!r:.100}, not an RFC 3339 time") from error
-    if time.tzinfo is None:
-        raise MalformedError(f"{name} is {value!r:.100}, without a time zone")
-    try:
-        time.astimezone(UTC)
-    except OverflowError as error:
-        raise MalformedError(f"{name} is {value!r:.100}, out of range") from error
-    return time
+    found = times.parse_or_none(given.get("occurred_at"))
+    if found is None and given.get("occurred_at") is not None:
+        logs.info("received", f"occurred_at is {given['occurred_at']!r:.100}, which is no time")
+    return found
 
 
 def _check(payload: Mapping[str, Any], name: str, expected: type | tuple[type, ...]) -> None:

@@ -11,6 +11,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,10 +20,12 @@ from requests.structures import CaseInsensitiveDict
 
 from common.idempotency import Answer, Call
 from common.idempotency.fields import parse_object
+from common.idempotency.origin import Origin, Received
 from common.process import logs, settings
-from common.triggers import boundary, oidc
+from common.triggers import boundary, events, oidc, replay
 from common.triggers.boundary import Ending
 from common.triggers.oidc import Callers
+from common.triggers.replay import Letter
 
 Reply = tuple[dict[str, Any], int, dict[str, str]]
 """Body, status code and headers, as Flask takes them."""
@@ -51,12 +54,14 @@ def serve(
     if request.method != "POST":
         return {"status": "error", "error": f"{request.method} is not served"}, 405, {}
 
+    calling = _Calling(request, function)
+
     def do() -> Answer:
         _check_caller(request, callers or oidc.callers_of(function))
-        return handle(_call(request))
+        return handle(calling.call())
 
     with logs.bound(function=function, **_log_fields(request)):
-        return _reply(boundary.attend(function, request.get_data, do))
+        return _reply(boundary.attend(function, calling.received, do))
 
 
 def _check_caller(request: Request, callers: Callers) -> None:
@@ -69,17 +74,59 @@ def _check_caller(request: Request, callers: Callers) -> None:
     )
 
 
-def _call(request: Request) -> Call:
-    raw = request.get_data()
-    logs.info("received", f"{len(raw)} bytes")
-    return Call(
-        body=parse_object(raw, "the body", MAX_BODY),
-        raw=raw,
-        task=request.headers.get("X-CloudTasks-TaskName"),
-        due_at=_epoch(request.headers.get("X-CloudTasks-TaskETA")),
-        tick=request.headers.get("X-CloudScheduler-ScheduleTime"),
-        replay_of=request.headers.get(REPLAY_HEADER),
-    )
+@dataclass
+class _Calling:
+    """One request of a caller who may call."""
+
+    request: Request
+    function: str
+    letter: Letter | None = field(default=None, init=False)
+    """The dead letter that the request replays, once that is known to be its own."""
+
+    def call(self) -> Call:
+        """What is called for. Raises MalformedError, and what `replay.find` raises."""
+        header = self.request.headers.get
+        raw = self._body(header(REPLAY_HEADER))
+        logs.info("received", f"{len(raw)} bytes")
+        return Call(
+            body=parse_object(raw, "the body", MAX_BODY),
+            raw=raw,
+            task=header("X-CloudTasks-TaskName"),
+            due_at=_epoch(header("X-CloudTasks-TaskETA")),
+            tick=self._tick(),
+            replay_of=header(REPLAY_HEADER),
+        )
+
+    def received(self) -> Received:
+        """The request, for the dead letter of what is refused before it has a record."""
+        raw = self.request.get_data()
+        ids, _ = events.readable(raw)
+        task = self.request.headers.get("X-CloudTasks-TaskName")
+        letter_id = self.letter.letter_id if self.letter else None
+        refused = self.request.headers.get(REPLAY_HEADER) if self.letter is None else None
+        return Received(
+            payload=raw,
+            origin=Origin(task=task, tick=self._tick(), **ids),
+            # The letter of a call must not be that of a replay of the call, which is refused.
+            identity=None if refused is None else [refused, raw.hex()],
+            dead_letter=letter_id,
+        )
+
+    def _body(self, replay_of: str | None) -> bytes:
+        raw: bytes = self.request.get_data()
+        if replay_of is None:
+            return raw
+        letter = replay.find(replay_of, self.function)
+        raw = raw or letter.payload
+        letter.require_input(raw)
+        letter.require_open()
+        self.letter = letter
+        return raw
+
+    def _tick(self) -> str | None:
+        """The tick's time; a replay of a tick is of the same time."""
+        kept = self.letter.fields.get("tick") if self.letter else None
+        return self.request.headers.get("X-CloudScheduler-ScheduleTime") or kept
 
 
 def _log_fields(request: Request) -> dict[str, Any]:

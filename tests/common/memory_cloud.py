@@ -15,6 +15,7 @@ from common.cloud.firestore import Write
 from common.cloud.memory import MemoryFirestore, MemoryTasks
 from common.cloud.tasks import Task
 from common.idempotency import Answer, Call, Job, Outcome, Work
+from common.idempotency.origin import Received
 from common.process import settings
 from common.triggers import boundary
 from common.triggers.boundary import Ending
@@ -49,7 +50,9 @@ class Cloud:
     def call(self, function: Callable[[Call], Answer], body: Any, **headers: Any) -> Ending:
         """One call of a function over HTTP; `headers` are the fields of a Call."""
         call = Call(body=body, raw=json.dumps(body).encode(), **headers)
-        return boundary.attend("function", lambda: call.raw, lambda: function(call))
+        return boundary.attend(
+            "function", lambda: Received(payload=call.raw), lambda: function(call)
+        )
 
     def deliver(self, function: Callable[[Call], Answer], task: Task) -> Ending:
         """One delivery of a task."""

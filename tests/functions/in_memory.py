@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 from common.cloud.memory import MemoryFirestore, MemoryTasks
 from common.cloud.tasks import Task
 from common.idempotency import Call
+from common.idempotency.origin import Received
 from common.process import settings
 from common.triggers import boundary
 from functions.consumer import consumer
@@ -108,7 +109,7 @@ class Bundle:
     def _call(self, function: str, handle: Any, body: Any, **how: Any) -> int:
         raw = json.dumps(body).encode()
         call = Call(body=json.loads(raw), raw=raw, **how)
-        return boundary.attend(function, lambda: raw, lambda: handle(call)).code
+        return boundary.attend(function, lambda: Received(payload=raw), lambda: handle(call)).code
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from common.cloud import firestore
 from common.errors import KeyReusedError, MalformedError, PermanentError
 from common.idempotency import dead_letters
 from common.idempotency.dead_letters import MAX_PAYLOAD
+from common.idempotency.origin import Received
 from tests.common.memory_store import MemoryStore
 
 
@@ -66,7 +67,9 @@ def test_replaying_only_changes_the_state() -> None:
 
 
 def test_what_a_process_gives_up_first_is_collected_as_well(store: MemoryStore) -> None:
-    dead_letters.record_refused(source="consumer", error=MalformedError(), payload=b"{")
+    dead_letters.record_refused(
+        source="consumer", error=MalformedError(), received=Received(payload=b"{")
+    )
     (found,) = firestore.query(dead_letters.COLLECTION)
     kept = found.data
     assert kept["expire_at"] - kept["first_seen"] > dead_letters.RETENTION - timedelta(minutes=1)
@@ -76,7 +79,9 @@ def test_one_that_comes_again_is_open_again_and_kept_as_long_as_a_new_one(
     store: MemoryStore,
 ) -> None:
     def record() -> None:
-        dead_letters.record_refused(source="consumer", error=MalformedError(), payload=b"{")
+        dead_letters.record_refused(
+            source="consumer", error=MalformedError(), received=Received(payload=b"{")
+        )
 
     record()
     (found,) = firestore.query(dead_letters.COLLECTION)

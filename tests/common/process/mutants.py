@@ -1,6 +1,6 @@
 """Mistakes in settings, tables and logs, and the tests that notice them."""
 
-from common.process import logs, parsers, settings, tables
+from common.process import logs, parsers, settings, tables, times
 from tests.common.mutants import Noticed
 
 GOOD = "test_parsers.py::test_a_well_formed_text_is_its_value"
@@ -190,5 +190,36 @@ MUTANTS = [
         'text.encode("utf-8", "backslashreplace")',
         "text.encode()",
         ("test_logs.py::test_half_a_character_does_not_lose_the_entry",),
+    ),
+    Noticed(
+        "the leap second is the one before it",
+        times, "parse",
+        "+ timedelta(seconds=is_leap)",
+        "",
+        ("test_times.py::test_the_leap_second_is_the_one_after_its_minute",
+         "test_times.py::test_every_form_of_it_is_the_same_time"),
+    ),
+    Noticed(
+        "t and z are in upper case",
+        times, "parse",
+        "written.upper()",
+        "written",
+        ("test_times.py::test_every_form_of_it_is_the_same_time",),
+    ),
+    Noticed(
+        "a time that has no UTC is a time",
+        times, "parse",
+        "        time.astimezone(UTC)\n",
+        "",
+        ("test_times.py::test_anything_else_is_none",),
+    ),
+    Noticed(
+        "whatever Python reads is a time",
+        times, "parse",
+        "    if found is None:\n",
+        "    if found is None and isinstance(text, str):\n"
+        "        return datetime.fromisoformat(text)\n"
+        "    if found is None:\n",
+        ("test_times.py::test_anything_else_is_none",),
     ),
 ]  # fmt: skip

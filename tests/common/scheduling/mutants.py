@@ -67,8 +67,8 @@ DEAD_LETTERS = [
     ),
     Noticed(
         "every call has a dead letter of its own",
-        dead_letters, "record_refused",
-        'hashlib.sha256(f"{source}\\0".encode() + payload).hexdigest()',
+        dead_letters, "_id_of",
+        'hashlib.sha256(f"{source}\\0".encode() + received.payload).hexdigest()',
         '__import__("secrets").token_hex(8)',
         ("test_reminders.py::test_one_malformed_call_has_one_dead_letter_however_often_it_comes",),
     ),

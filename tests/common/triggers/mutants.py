@@ -1,6 +1,6 @@
 """Mistakes in the triggers, and the tests that notice them."""
 
-from common.triggers import boundary, entry, events, http, oidc, pubsub
+from common.triggers import boundary, entry, events, http, oidc, pubsub, replay
 from tests.common.mutants import Noticed
 
 CALL = "test_boundary.py::test_a_call_is_answered_as_the_table_says"
@@ -26,7 +26,7 @@ BOUNDARY = [
     Noticed(
         "a permanent error is acknowledged without a dead letter",
         boundary, "_dead_letter",
-        "dead_letters.record_refused(source=function, error=error, payload=received())",
+        "dead_letters.record_refused(source=function, error=error, received=received())",
         "pass",
         (PERMANENT,
          "test_pubsub.py::TestDeadLetter::test_another_input_has_another"),
@@ -139,8 +139,8 @@ HTTP = [
         "the body is read before the caller is checked",
         http, "serve",
         "        _check_caller(request, callers or oidc.callers_of(function))\n"
-        "        return handle(_call(request))",
-        "        call = _call(request)\n"
+        "        return handle(calling.call())",
+        "        call = calling.call()\n"
         "        _check_caller(request, callers or oidc.callers_of(function))\n"
         "        return handle(call)",
         ("test_http.py::test_the_body_of_a_caller_who_is_refused_is_not_read",),
@@ -198,15 +198,15 @@ HTTP = [
     ),
     Noticed(
         "a call does not know when it was due",
-        http, "_call",
-        '_epoch(request.headers.get("X-CloudTasks-TaskETA"))',
+        http._Calling, "call",
+        '_epoch(header("X-CloudTasks-TaskETA"))',
         "None",
         ("test_http.py::test_a_call_knows_its_task_its_tick_and_the_dead_letter_it_replays",),
     ),
     Noticed(
         "a replay is a call like any other",
-        http, "_call",
-        "replay_of=request.headers.get(REPLAY_HEADER)",
+        http._Calling, "call",
+        "replay_of=header(REPLAY_HEADER)",
         "replay_of=None",
         ("test_http.py::test_a_call_knows_its_task_its_tick_and_the_dead_letter_it_replays",),
     ),
@@ -230,16 +230,15 @@ PUBSUB = [
     Noticed(
         "a dead letter is named after the message",
         pubsub, "unwrap",
-        'message.get("data"), "the message\'s data is not base64"',
-        'body, "the message\'s data is not base64"',
+        'data=_bytes(given["data"])',
+        "data=_bytes(body)",
         ("test_pubsub.py::TestDeadLetter::test_so_has_one_whose_data_cannot_be_decoded",),
     ),
     Noticed(
         "the key is Pub/Sub's own id",
-        pubsub, "_handle",
-        "_job(event, message.is_first, function, types[event.event_type])",
-        "_job(__import__('dataclasses').replace(event, event_id=message.message_id),"
-        " message.is_first, function, types[event.event_type])",
+        pubsub._Delivery, "handle",
+        "_job(event, self.message.is_first",
+        "_job(replace(event, event_id=self.message.message_id), self.message.is_first",
         ("test_pubsub.py::TestWork::test_its_key_is_the_producers",),
     ),
     Noticed(
@@ -266,8 +265,8 @@ PUBSUB = [
     ),
     Noticed(
         "a problem with the envelope is taken for an event",
-        pubsub, "_handle",
-        "if message.problem:",
+        pubsub._Delivery, "handle",
+        "if self.message.problem:",
         "if False:",
         ("test_pubsub.py::TestDeadLetter::test_so_has_one_whose_data_cannot_be_decoded",),
     ),
@@ -287,17 +286,144 @@ PUBSUB = [
     ),
     Noticed(
         "a replay is an event like any other",
-        pubsub, "_handle",
-        "message.attributes.get(REPLAY_ATTRIBUTE)",
+        pubsub.Message, "replay_of",
+        "self.attributes.get(REPLAY_ATTRIBUTE)",
         "None",
         ("test_pubsub.py::TestWork::test_an_attribute_names_the_dead_letter_of_a_replay",),
     ),
     Noticed(
         "the log does not name the message",
         pubsub, "receive",
-        "message_id=message.message_id",
+        "message_id=delivery.message.message_id",
         "message_id=None",
         ("test_pubsub.py::TestLog::test_every_entry_names_the_event_and_the_message",),
+    ),
+    Noticed(
+        "a message of attributes alone is any other one",
+        pubsub._Delivery, "received",
+        "elif not self.message.data:",
+        "elif False:",
+        ("test_pubsub.py::TestDeadLetter::test_a_message_of_attributes_alone_has_one_with_them",),
+    ),
+    Noticed(
+        "what the platform adds to a message makes it another one",
+        pubsub, "_own",
+        " if not k.startswith(OF_THE_PLATFORM)",
+        "",
+        ("test_pubsub.py::TestDeadLetter::test_a_message_of_attributes_alone_has_one_with_them",),
+    ),
+    Noticed(
+        "in the slow lane a message is new",
+        pubsub, "unwrap",
+        "first_published or given",
+        "given",
+        ("test_pubsub.py::TestPublished::test_in_the_slow_lane_it_was_published_before",),
+    ),
+    Noticed(
+        "a letter does not say where its input came from",
+        pubsub, "_job",
+        "        origin=event.origin,\n",
+        "",
+        ("test_pubsub.py::TestDeadLetter::test_an_event_that_is_given_up_is_found_by_its_ids_too",),
+    ),
+    Noticed(
+        "half a character of an envelope is kept",
+        pubsub, "_text",
+        '.encode("utf-8", "backslashreplace").decode()',
+        "",
+        ("test_pubsub.py::TestHostile::test_whatever_is_in_an_envelope_it_is_acknowledged_with_a_letter",),
+    ),
+]  # fmt: skip
+
+NAMES_NONE = (
+    "test_replay.py::test_what_names_no_letter_does_nothing_and_leaves_one_letter_of_its_own"
+)
+REPLAYED = "test_replay.py::test_what_was_replayed_already_is_a_duplicate"
+OTHER_WORK = "test_replay.py::test_the_letter_of_other_work_stays_as_it_is"
+REPLAY = [
+    Noticed(
+        "an id of a letter is a path",
+        replay, "find",
+        'not _ID.fullmatch(letter_id) or letter_id.strip(".") == ""',
+        "False",
+        (NAMES_NONE,),
+    ),
+    Noticed(
+        "a letter that is not there is replayed",
+        replay, "find",
+        "if not found.exists:",
+        "if False:",
+        ("test_replay.py::test_a_letter_that_is_not_there_is_said_to_be_so",),
+    ),
+    Noticed(
+        "a letter is that of any function",
+        replay, "find",
+        'found.data.get("source") != function',
+        "False",
+        ("test_replay.py::test_the_letter_of_another_function_is_refused",),
+    ),
+    Noticed(
+        "a letter is that of any work",
+        replay.Letter, "require_work",
+        "known is not None and (key is None or known != key[: dead_letters.MAX_ERROR])",
+        "False",
+        (OTHER_WORK,),
+    ),
+    Noticed(
+        "what has no id is the work of any letter",
+        replay.Letter, "require_work",
+        "key is None or known",
+        "key is not None and known",
+        (OTHER_WORK,),
+    ),
+    Noticed(
+        "the work of another's key is replayed",
+        replay.Letter, "require_work",
+        'self.fields.get("reason") in NOT_OF_THE_KEY',
+        "False",
+        ("test_replay.py::test_an_input_that_was_refused_for_its_key_is_no_correction",),
+    ),
+    Noticed(
+        "a letter is replayed as often as somebody asks",
+        replay.Letter, "require_open",
+        'self.fields.get("state") == "replayed"',
+        "False",
+        ("test_replay.py::TestCalls::test_what_was_replayed_already_is_a_duplicate",),
+    ),
+    Noticed(
+        "a call is replayed with any body",
+        replay.Letter, "require_input",
+        'self.fields.get("key") and not _is_same_json(body, self.payload)',
+        "False",
+        ("test_replay.py::TestCalls::test_another_body_is_other_work",),
+    ),
+    Noticed(
+        "what was kept of a payload is replayed",
+        replay.Letter, "payload",
+        'self.fields.get("payload_truncated")',
+        "False",
+        ("test_replay.py::test_a_payload_that_was_cut_is_not_replayed_in_part",),
+    ),
+    Noticed(
+        "a replay that is refused spoils the letter of the event",
+        pubsub._Delivery, "received",
+        "identity = [self.message.replay_of, identity, self.message.data.hex()]",
+        "pass",
+        ("test_replay.py::test_a_refused_replay_is_not_the_letter_of_the_event_itself",),
+    ),
+    Noticed(
+        "what is still malformed has another letter",
+        pubsub._Delivery, "received",
+        "dead_letter=letter_id",
+        "dead_letter=None",
+        ("test_replay.py::test_a_malformed_event_that_is_still_malformed_is_the_same_letter",),
+    ),
+    Noticed(
+        "a tick is replayed as one of now",
+        http._Calling, "_tick",
+        " or kept",
+        "",
+        ("test_replay.py::TestCalls::test_a_tick_is_replayed_as_that_of_its_time",),
     ),
 ]  # fmt: skip
 
@@ -375,11 +501,26 @@ EVENTS = [
         (SENTENCES,),
     ),
     Noticed(
-        "a time without a zone is UTC",
-        events, "_time",
-        "if time.tzinfo is None:",
-        "if False:",
-        (SENTENCES,),
+        "a time that cannot be read refuses the event",
+        events, "_occurred_at",
+        "times.parse_or_none(",
+        "times.parse(",
+        ("test_events.py::test_an_event_whose_time_cannot_be_read_is_an_event_without_one",),
+    ),
+    Noticed(
+        "a refused event is another one whenever it is stamped",
+        events, "readable",
+        '"user_id", "payload")',
+        '"user_id", "payload", "occurred_at")',
+        ("test_events.py::TestReadable::test_it_is_this_one_however_often_it_is_stamped",
+         "test_pubsub.py::TestDeadLetter::test_a_refused_event_has_one_however_often_it_is_stamped"),
+    ),
+    Noticed(
+        "all events without an id are one",
+        events, "readable",
+        'identity if "event_id" in ids else None',
+        "identity",
+        ("test_events.py::TestReadable::test_without_an_id_its_data_makes_it_this_one",),
     ),
     Noticed(
         "an event of an unknown type is malformed",
@@ -392,16 +533,16 @@ EVENTS = [
     Noticed(
         "the log names an event only once it is checked",
         events, "parse",
-        "    logs.bind(**_readable_ids(given))\n",
+        "    logs.bind(**_ids(given))\n",
         "",
         ("test_pubsub.py::TestLog::test_of_an_event_that_is_refused_it_names_what_can_be_read",
          "test_pubsub.py::TestLog::test_of_an_event_that_is_ignored_it_names_the_type"),
     ),
     Noticed(
         "the log names whatever stands for an id",
-        events, "_readable_ids",
-        " if isinstance(value, str)",
-        " if value",
+        events, "_ids",
+        "isinstance(it, str) and it.strip()",
+        "it",
         ("test_pubsub.py::TestLog::test_of_an_event_that_is_refused_it_names_what_can_be_read",),
     ),
 ]  # fmt: skip
@@ -562,4 +703,4 @@ ENTRY = [
     ),
 ]  # fmt: skip
 
-MUTANTS = [*BOUNDARY, *HTTP, *PUBSUB, *EVENTS, *OIDC, *ENTRY]
+MUTANTS = [*BOUNDARY, *HTTP, *PUBSUB, *REPLAY, *EVENTS, *OIDC, *ENTRY]

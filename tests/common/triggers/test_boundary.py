@@ -28,6 +28,7 @@ from common.errors import (
     UnauthorizedError,
 )
 from common.idempotency import Answer, Outcome
+from common.idempotency.origin import Received
 from common.triggers import boundary, http, pubsub
 from common.triggers.events import EventType
 from common.triggers.http import Reply
@@ -90,6 +91,10 @@ pytestmark = pytest.mark.usefixtures("documents")
 def letters(documents: MemoryFirestore) -> list[dict[str, Any]]:
     """The dead letters."""
     return list(documents.documents("dead_letters").values())
+
+
+def nothing() -> Received:
+    return Received(payload=b"")
 
 
 def doing(what: Answer | Exception) -> Callable[..., Answer]:
@@ -209,20 +214,20 @@ def test_an_event_whose_dead_letter_cannot_be_recorded_is_not_acknowledged(
 def test_each_ending_has_its_action_in_the_log(
     error: Exception, logged: tuple[str, str, str], capfd: Log
 ) -> None:
-    boundary.attend("reminder", bytes, doing(error))
+    boundary.attend("reminder", nothing, doing(error))
     found = entry(capfd)
     assert (found["severity"], found["action"], found["message"]) == logged
 
 
 def test_only_a_failure_has_a_stack_in_the_log(capfd: Log) -> None:
-    boundary.attend("reminder", bytes, doing(ValueError("broken")))
+    boundary.attend("reminder", nothing, doing(ValueError("broken")))
     assert entry(capfd)["stack_trace"].rstrip().endswith("ValueError: broken")
-    boundary.attend("reminder", bytes, doing(NotYetError("not yet")))
+    boundary.attend("reminder", nothing, doing(NotYetError("not yet")))
     assert "stack_trace" not in entry(capfd)
 
 
 def test_work_that_is_done_is_logged_with_its_result_and_a_duplicate_not_again(capfd: Log) -> None:
-    boundary.attend("consumer", bytes, doing(answer("done", Outcome(result="sent").result)))
+    boundary.attend("consumer", nothing, doing(answer("done", Outcome(result="sent").result)))
     assert entry(capfd)["result"] == "sent"
-    boundary.attend("consumer", bytes, doing(answer("duplicate", "sent")))
+    boundary.attend("consumer", nothing, doing(answer("duplicate", "sent")))
     assert capfd.readouterr().out == ""

@@ -9,7 +9,10 @@ import pytest
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
+from common.cloud import firestore
+from common.cloud.firestore import Create
 from common.cloud.memory import MemoryFirestore
+from common.errors import MalformedError
 from common.idempotency import Answer, Call
 from common.process import settings
 from common.triggers import http, oidc
@@ -22,7 +25,6 @@ TASK = {
     "X-CloudTasks-TaskName": "t-1",
     "X-CloudTasks-TaskETA": "1900000000.5",
     "X-CloudScheduler-ScheduleTime": "2030-03-17T17:46:40Z",
-    "X-Replay-Of": "letter-1",
 }
 NOBODY = {"Authorization": ""}
 SOMEBODY_ELSE = {"Authorization": bearer("somebody@example.com")}
@@ -61,6 +63,10 @@ def serve(asked: Any, handle: Callable[[Call], Answer]) -> Reply:
 
 def never(call: Call) -> NoReturn:
     raise AssertionError("the function ran")
+
+
+def refusing(call: Call) -> NoReturn:
+    raise MalformedError("it is no body of ours")
 
 
 def sent(call: Call) -> Answer:
@@ -128,7 +134,9 @@ def test_a_call_has_the_body_as_received_and_as_an_object() -> None:
 
 
 def test_a_call_knows_its_task_its_tick_and_the_dead_letter_it_replays() -> None:
-    call = call_of(request(headers=TASK))
+    fields = {"source": "reminder", "state": "open", "payload": "{}"}
+    firestore.commit([Create(path="dead_letters/letter-1", fields=fields)])
+    call = call_of(request(headers={**TASK, "X-Replay-Of": "letter-1"}))
     assert (call.task, call.tick, call.replay_of) == ("t-1", "2030-03-17T17:46:40Z", "letter-1")
     assert call.due_at == datetime(2030, 3, 17, 17, 46, 40, 500_000, tzinfo=UTC)
 
@@ -159,6 +167,18 @@ def test_a_body_that_is_no_object_is_dead_lettered(
     body, code, _ = serve(request(data), never)
     assert (code, body["status"], errors(documents)) == (200, "dead_lettered", [body["error"]])
     assert body["error"].startswith(says)
+
+
+def test_a_refused_body_is_found_by_its_task_its_tick_and_its_user(
+    documents: MemoryFirestore,
+) -> None:
+    with_user = http.serve(
+        request(b'{"user_id": "u-1"}', TASK), "reminder", refusing, callers=CALLERS
+    )
+    (letter,) = documents.documents("dead_letters").values()
+    assert with_user[1] == 200
+    found = [letter[name] for name in ("task", "tick", "user_id", "payload")]
+    assert found == ["t-1", "2030-03-17T17:46:40Z", "u-1", '{"user_id": "u-1"}']
 
 
 def test_every_entry_of_the_log_names_the_function_the_task_and_the_tick(capfd: Log) -> None:

@@ -1,6 +1,7 @@
 """From a CloudEvent to an acknowledgement: what a message is, and which work it is."""
 
 import base64
+import gzip
 import json
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -18,6 +19,7 @@ from common.errors import (
     TransientError,
 )
 from common.idempotency import Outcome, Work
+from common.process import times
 from common.triggers import pubsub
 from common.triggers.events import Event, EventType
 from common.triggers.pubsub import Message, unwrap
@@ -30,6 +32,9 @@ ATTRIBUTES = {
     "source": "//s",
     "id": "ce-1",
 }
+
+
+PUBLISHED = "2026-11-26T10:00:00.123Z"
 
 
 def envelope(message: Any, **more: Any) -> CloudEvent:
@@ -140,6 +145,64 @@ class TestUnwrap:
     ) -> None:
         message = unwrap(envelope({"data": data, "messageId": "7"}, deliveryAttempt=3))
         assert (message.data, message.problem) == (kept, "the message's data is not base64")
+
+
+HOSTILE: list[Any] = [
+    {"data": 7},
+    {"data": [], "messageId": []},
+    {"data": "\ud800", "messageId": "\ud800"},
+    {"messageId": {"a": 1}, "publishTime": 7},
+    {"data": "e30=", "attributes": {"\ud800": "\udfff", "n": 7, "": None}},
+    {"data": "e30=", "attributes": [["replay_of", "x"]], "publishTime": "yesterday"},
+    {"data": "e30=", "attributes": "replay_of"},
+    {"data": "e30=", "attributes": {"replay_of": "\ud800/"}},
+    {"data": {"a": [[["x"]]]}, "attributes": {"__x__": "y"}},
+]
+
+
+class TestHostile:
+    @pytest.mark.parametrize("message", HOSTILE)
+    def test_whatever_is_in_an_envelope_it_is_acknowledged_with_a_letter(
+        self, documents: MemoryFirestore, message: Any
+    ) -> None:
+        pubsub.receive(envelope(message, deliveryAttempt="x"), "consumer", {})
+        assert len(letters(documents)) == 1
+
+    @pytest.mark.parametrize("body", [None, [], {}, 7, "\ud800", b"\xff", {"message": None}])
+    def test_whatever_stands_in_place_of_one_too(
+        self, documents: MemoryFirestore, body: Any
+    ) -> None:
+        pubsub.receive(CloudEvent(ATTRIBUTES, body), "consumer", {})
+        assert [it["error"] for it in letters(documents)] == ["the body is no Pub/Sub message"]
+
+    def test_also_what_cannot_even_be_written_down(self, documents: MemoryFirestore) -> None:
+        deep: Any = []
+        for _ in range(10_000):
+            deep = [deep]
+        pubsub.receive(CloudEvent(ATTRIBUTES, {"message": {"data": deep}}), "consumer", {})
+        assert len(letters(documents)) == 1
+
+
+class TestPublished:
+    def test_a_message_knows_when_it_was_first_published(self) -> None:
+        message = unwrap(envelope({"publishTime": PUBLISHED}))
+        assert message.published_at == times.parse(PUBLISHED)
+
+    def test_in_the_slow_lane_it_was_published_before(self) -> None:
+        attributes = {"CloudPubSubDeadLetterSourceTopicPublishTime": PUBLISHED}
+        later = {"publishTime": "2026-11-27T00:00:00Z", "attributes": attributes}
+        assert unwrap(envelope(later)).published_at == times.parse(PUBLISHED)
+
+    def test_a_handler_can_ask_for_it(self, documents: MemoryFirestore) -> None:
+        seen: list[Event] = []
+
+        def see(event: Event, work: Work) -> Outcome:
+            seen.append(event)
+            return Outcome()
+
+        deliver("e-1", see, message={"publishTime": PUBLISHED, "attributes": {"trace": "x"}})
+        (origin,) = [it.origin for it in seen]
+        assert (origin.published_at, origin.attributes) == (times.parse(PUBLISHED), {"trace": "x"})
 
 
 class TestWork:
@@ -261,6 +324,53 @@ class TestDeadLetter:
         (letter,) = letters(documents)
         assert (letter["attempts"], letter["payload"]) == (2, "e30")
         assert letter["error"] == "the message's data is not base64"
+
+    def test_a_refused_event_is_found_by_its_ids(self, documents: MemoryFirestore) -> None:
+        event = {"event_id": "e-1", "event_type": "t", "user_id": "u", "payload": []}
+        message = {"messageId": "7", "attributes": {"trace": "x"}, "publishTime": PUBLISHED}
+        receive(json.dumps(event).encode(), never, message)
+        (letter,) = letters(documents)
+        names = ("event_id", "event_type", "user_id", "message_id", "attributes")
+        assert [letter[name] for name in names] == ["e-1", "t", "u", "7", {"trace": "x"}]
+        assert letter["published_at"] == times.parse(PUBLISHED)
+
+    def test_a_refused_event_has_one_however_often_it_is_stamped(
+        self, documents: MemoryFirestore
+    ) -> None:
+        event = {"event_id": "e-1", "event_type": "t", "user_id": "u", "payload": []}
+        for hour in (1, 2, 3):
+            stamped = {**event, "occurred_at": f"2026-11-26T0{hour}:00:00Z"}
+            receive(json.dumps(stamped).encode(), never, {"messageId": str(hour)})
+        (letter,) = letters(documents)
+        assert (letter["attempts"], letter["message_id"]) == (3, "1")
+
+    def test_an_event_that_is_given_up_is_found_by_its_ids_too(
+        self, documents: MemoryFirestore
+    ) -> None:
+        attributes = {"trace": "x", "__x__": "y"}
+        failing = raising(PermanentError("never"))
+        deliver("e-1", failing, message={"messageId": "7", "attributes": attributes})
+        (letter,) = letters(documents)
+        names = ("event_id", "event_type", "user_id", "message_id", "key")
+        assert [letter[name] for name in names] == ["e-1", "t", "u", "7", "e-1"]
+        assert letter["attributes"] == {"trace": "x", "more": '{"__x__": "y"}'}
+
+    def test_a_message_of_attributes_alone_has_one_with_them(
+        self, documents: MemoryFirestore
+    ) -> None:
+        for number in ("1", "2"):
+            attributes = {"order": "o-1", "CloudPubSubDeadLetterSourceDeliveryCount": number}
+            receive(b"", never, {"messageId": number, "attributes": attributes})
+        receive(b"", never, {"messageId": "3", "attributes": {"order": "o-2"}})
+        found = {it["attributes"]["order"]: it["attempts"] for it in letters(documents)}
+        assert found == {"o-1": 2, "o-2": 1}
+        assert {it["error"] for it in letters(documents)} == {"the message has no data"}
+
+    def test_what_is_compressed_is_kept_with_what_says_so(self, documents: MemoryFirestore) -> None:
+        data = gzip.compress(b"{}")
+        receive(data, never, {"attributes": {"content-encoding": "gzip"}})
+        (letter,) = letters(documents)
+        assert (letter["payload"], letter["attributes"]) == (data, {"content-encoding": "gzip"})
 
     def test_another_input_has_another(self, documents: MemoryFirestore) -> None:
         receive(b"broken", never)

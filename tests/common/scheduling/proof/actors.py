@@ -9,6 +9,7 @@ from common import idempotency
 from common.cloud import firestore
 from common.errors import NothingToDoError, NotYetError, PermanentError, TransientError
 from common.idempotency import Answer, Call, Job, Outcome, Work
+from common.idempotency.origin import Received
 from common.idempotency.store import record_id
 from common.process.tables import table
 from common.scheduling import reminders, sweep
@@ -148,16 +149,22 @@ class Troupe:
         """One delivery to the function, from its boundary on."""
         match actor:
             case Event():
-                return boundary.attend("consumer", lambda: b"{}", lambda: self._handle(actor))
+                return boundary.attend(
+                    "consumer", lambda: Received(payload=b"{}"), lambda: self._handle(actor)
+                )
             case Ring():
                 kinds = {self._kind.name: self._on(stage, actor)}
                 call = self._call(actor, delivered)
                 return boundary.attend(
-                    "reminder", lambda: call.raw, lambda: reminders.ring(call, kinds)
+                    "reminder",
+                    lambda: Received(payload=call.raw),
+                    lambda: reminders.ring(call, kinds),
                 )
             case Sweep():
                 call = Call(body={}, raw=b"{}", tick=actor.tick)
-                return boundary.attend("fanout", lambda: call.raw, lambda: sweep.sweep(call))
+                return boundary.attend(
+                    "fanout", lambda: Received(payload=call.raw), lambda: sweep.sweep(call)
+                )
 
     def _call(self, ring: Ring, delivered: Delivered | None) -> Call:
         body = {"reminder_id": self.reminder_id, "generation": ring.generation}
