@@ -2,7 +2,9 @@
 
 import argparse
 import getpass
+import signal
 import sys
+import threading
 from collections import Counter
 from collections.abc import Sequence
 
@@ -47,7 +49,29 @@ def parser() -> argparse.ArgumentParser:
     _add_dead_letters(command_line.group(verbs, "dead-letters", "what could not be processed"))
     _add_reminders(command_line.group(verbs, "reminders", "work that is due later"))
     _add_campaigns(command_line.group(verbs, "campaigns", "runs of campaigns"))
+    _add_console(verbs)
     return top
+
+
+# The console
+
+
+def _add_console(verbs: object) -> None:
+    made = command_line.verb(verbs, "console", _console, "all of it as a page on this machine")
+    made.add_argument("--port", type=int, default=0, metavar="N", help="(any free one)")
+    made.add_argument("--write", action="store_true", help="let the page change something")
+
+
+def _console(where: Place, given: argparse.Namespace) -> int:
+    from operations.console import server  # the other commands need no server
+
+    serving = server.serve(where, port=given.port, may_write=given.write or where.is_local)
+    address = f"http://127.0.0.1:{serving.server_port}/"
+    output.document({"url": address}) if given.json else print(f"console: {address}", flush=True)
+    stopped = threading.Event()
+    signal.signal(signal.SIGTERM, lambda number, frame: stopped.set())
+    server.run(serving, stopped)
+    return FINE
 
 
 # Dead letters

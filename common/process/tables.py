@@ -43,16 +43,20 @@ def table(*declarations: D) -> Mapping[str, D]:
     return MappingProxyType(by_name)
 
 
+def listed(kind: type[D]) -> list[D]:
+    """The declarations of that kind in the tables of this process, in their order."""
+    return [each for table in _tables for each in table.values() if isinstance(each, kind)]
+
+
 def check_listed(declaration: Declaration) -> None:
     """Raises ConfigurationError if no table of this process lists the declaration.
 
     A process without a table of such declarations, as that of a unit test or of a web application,
     knows nothing of the functions' tables; there every declaration passes.
     """
-    kind = type(declaration)
-    listed = [each for table in _tables for each in table.values() if isinstance(each, kind)]
-    if listed and declaration not in listed:
-        names = ", ".join(sorted(each.name for each in listed))
+    known = listed(type(declaration))
+    if known and declaration not in known:
+        names = ", ".join(sorted(each.name for each in known))
         raise ConfigurationError(
             f"{declaration.name!r} is in no table of {_plural(declaration)}; those have {names}."
         )

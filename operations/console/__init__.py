@@ -1,0 +1,1 @@
+"""The console: a page on the operator's own machine that shows what happens, and mends it."""

@@ -1,0 +1,36 @@
+"""What the bundle declares: its events, as `main` brings them along."""
+
+from typing import Any
+
+import main  # noqa: F401 - importing the entry points fills the tables
+from common.process import tables
+from common.triggers.events import EventType
+
+SAMPLES: dict[type, Any] = {str: "", int: 1, float: 24.9, bool: True, dict: {}, list: []}
+
+
+def events() -> list[EventType]:
+    """The events that `consumer` handles."""
+    return tables.listed(EventType)
+
+
+def examples() -> dict[str, dict[str, Any]]:
+    """An event of each type, with every field it may have, and without an id."""
+    return {
+        each.name: {
+            "event_type": each.name,
+            "user_id": "ada",
+            "payload": {
+                name.rstrip("?"): _sample(name, kind) for name, kind in each.fields.items()
+            },
+        }
+        for each in events()
+    }
+
+
+def _sample(name: str, kind: type | tuple[type, ...]) -> Any:
+    first = kind[-1] if isinstance(kind, tuple) else kind
+    name = name.rstrip("?")
+    if first is not str:
+        return SAMPLES.get(first)
+    return {"email": "ada@shop.example", "timezone": "Europe/Berlin"}.get(name, f"{name}-1")

@@ -1,0 +1,63 @@
+"""Queues, schedules and subscriptions: whether they go, and what waits in them."""
+
+import os
+from typing import Any
+
+import requests
+
+from operations import gcloud
+from operations.place import Place
+
+MOST = 1000
+"""Tasks of a queue that are listed to be counted."""
+
+
+def state(place: Place) -> dict[str, list[dict[str, Any]]]:
+    """`queues`, `schedules` and `subscriptions`, those of this environment alone."""
+    if place.is_local:
+        return _local()
+    return {"queues": _queues(place), "schedules": _schedules(place), "subscriptions": []}
+
+
+def waiting(place: Place, queue: str) -> list[dict[str, Any]]:
+    """The tasks of a queue, MOST of them at most."""
+    flags = (f"--queue={queue}", f"--location={place.region}", f"--limit={MOST}")
+    return gcloud.listed(place, "tasks", "list", *flags)
+
+
+def _queues(place: Place) -> list[dict[str, Any]]:
+    found = gcloud.listed(place, "tasks", "queues", "list", f"--location={place.region}")
+    names = {row["id"] for row in place.described["queues"]}
+    rows = [{"id": _id(each), "state": each.get("state")} for each in found]
+    return [row for row in rows if row["id"] in names]
+
+
+def _schedules(place: Place) -> list[dict[str, Any]]:
+    found = gcloud.listed(place, "scheduler", "jobs", "list", f"--location={place.region}")
+    names = {row["id"] for row in place.described["schedules"]}
+    return [row for each in found if (row := _schedule(each))["id"] in names]
+
+
+def _schedule(job: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": _id(job),
+        "state": job.get("state"),
+        "schedule": job.get("schedule"),
+        "zone": job.get("timeZone"),
+        "next": job.get("scheduleTime"),
+        "status": (job.get("status") or {}).get("code"),
+    }
+
+
+def _local() -> dict[str, list[dict[str, Any]]]:
+    """The local cloud says it in one document, with what Google does not tell."""
+    found = requests.get(f"{os.environ['LOCAL_URL']}/local/v1/status", timeout=30).json()
+    return {
+        "queues": [{**row, "id": row["name"]} for row in found["queues"]],
+        "schedules": [_schedule(row) for row in found["jobs"]],
+        "subscriptions": [{**row, "id": row["name"]} for row in found["subscriptions"]],
+    }
+
+
+def _id(thing: dict[str, Any]) -> str:
+    return str(thing["name"]).rpartition("/")[2]
