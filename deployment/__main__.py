@@ -8,20 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from deployment import (
-    applying,
-    bundle,
-    checks,
-    costs,
-    declarations,
-    describing,
-    destroying,
-    examining,
-    pausing,
-    proof,
-)
-from deployment.applying import Work
-from deployment.deployment import Options
 from deployment.errors import (
     DIFFERENT,
     FAILED,
@@ -31,11 +17,15 @@ from deployment.errors import (
     TableError,
     UsageError,
 )
-from deployment.gcloud import Gcloud
-from deployment.plan import CHANGE, CREATE, REMOVE, Plan
-from deployment.target import Target
-from deployment.waiting import Patience
-from deployment.world import World
+from deployment.gcloud.calls import Gcloud
+from deployment.gcloud.waiting import Patience
+from deployment.gcloud.world import World
+from deployment.plan.changes import CHANGE, CREATE, REMOVE, Plan
+from deployment.plan.deployment import Options
+from deployment.table import bundle, checks, costs, declarations
+from deployment.table.target import Target
+from deployment.verbs import applying, describing, destroying, examining, pausing, proof
+from deployment.verbs.applying import Work
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = Path("functions") / "bundle.toml"

@@ -45,6 +45,18 @@ LOCAL = {
 """Who may import whom inside `local/`, from the bottom to the top. The last three meet the others
 through REST, gRPC and environment names."""
 
+DEPLOYMENT = {
+    "errors": set[str](),
+    "table": {"errors"},
+    "gcloud": {"errors"},
+    "plan": {"errors", "gcloud", "table"},
+    "kinds": {"errors", "gcloud", "plan", "table"},
+    "verbs": {"errors", "gcloud", "kinds", "plan", "table"},
+    "__main__": {"errors", "gcloud", "plan", "table", "verbs"},
+}
+"""Who may import whom inside `deployment/`, from the bottom to the top: the table and gcloud know
+nothing of each other, a kind of thing compares them, a verb goes through all kinds."""
+
 
 def _below(floor: int) -> set[str]:
     return {f"common.{room}" for rooms in FLOORS[floor + 1 :] for room in rooms}
@@ -53,13 +65,13 @@ def _below(floor: int) -> set[str]:
 MAY_IMPORT: Mapping[str, set[str]] = {
     "main": {"functions"},
     "functions": {"common"},
-    "deployment": set(),
     "operations": {"main", "common"},
+    **{f"deployment.{room}": {f"deployment.{it}" for it in o} for room, o in DEPLOYMENT.items()},
     **{f"common.{room}": _below(floor) for floor, rooms in enumerate(FLOORS) for room in rooms},
     **{f"local.{room}": {f"local.{it}" for it in others} for room, others in LOCAL.items()},
 }
 """The rooms of all that is not a test, and what of ours each may import beside itself."""
-PACKAGES = {"common", "functions", "local", "local.services"}
+PACKAGES = {"common", "deployment", "functions", "local", "local.services"}
 """What holds rooms: it has nothing but an `__init__.py` of its own."""
 TOOLS = {"deployment", "local", "operations"}
 """They run on somebody's machine, and meet the functions through protocols and names alone."""
@@ -259,6 +271,15 @@ MISTAKES = {
         "local.http.x imports common.process.logs, "
         "but local.http may import local.kernel, local.services"
     ),
+    ("deployment.kinds.x", "from deployment.verbs import applying"): (
+        "deployment.kinds.x imports deployment.verbs.applying, but deployment.kinds may import "
+        "deployment.errors, deployment.gcloud, deployment.plan, deployment.table"
+    ),
+    ("deployment.table.x", "from common.process import variables"): (
+        "deployment.table.x imports common.process.variables, "
+        "but deployment.table may import deployment.errors"
+    ),
+    ("deployment.helpers", ""): "deployment.helpers is in no room of the table",
     ("main", "from tests.common import wire"): (
         "main imports tests.common.wire, but main may import functions"
     ),

@@ -7,12 +7,12 @@ queues: before the first of them is made, so that an interrupted run can go on.
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from deployment import ownership
-from deployment.deployment import Deployment
-from deployment.gcloud import Command, command
-from deployment.ownership import LONGEST, Mark, described, notes_of
-from deployment.plan import CHANGE, CREATE, REMOVE, Change, differences
-from deployment.target import BUILDS, CALLS_TASKS
+from deployment.gcloud.calls import Command, command
+from deployment.plan.changes import CHANGE, CREATE, REMOVE, Change, differences
+from deployment.plan.deployment import Deployment
+from deployment.table import ownership
+from deployment.table.ownership import LONGEST, Mark, described, notes_of
+from deployment.table.target import BUILDS, CALLS_TASKS
 
 DATABASE, QUEUES, PAUSED, SINCE, ENDPOINT = "database", "queues", "paused", "since", "endpoint"
 ADOPTED = " adopted"

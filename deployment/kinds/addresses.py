@@ -10,9 +10,9 @@ was told stays, so that it is not built a second time.
 
 import re
 
-from deployment.deployment import Deployment
-from deployment.target import variable
-from deployment.world import Json
+from deployment.gcloud.world import Json
+from deployment.plan.deployment import Deployment
+from deployment.table.target import variable
 
 HASHED = re.compile(r"-[a-z0-9]+-[a-z]{2}\.a\.run\.app")
 

@@ -7,12 +7,12 @@ neither, nothing is watched, and that is said.
 import json
 from collections.abc import Iterator
 
-from deployment import ownership
-from deployment.bundle import Alert
-from deployment.deployment import Deployment
-from deployment.gcloud import Failed, command
-from deployment.plan import CHANGE, CREATE, REMOVE, Change, differences
-from deployment.world import Json
+from deployment.gcloud.calls import Failed, command
+from deployment.gcloud.world import Json
+from deployment.plan.changes import CHANGE, CREATE, REMOVE, Change, differences
+from deployment.plan.deployment import Deployment
+from deployment.table import ownership
+from deployment.table.bundle import Alert
 
 GROUPS: tuple[tuple[str, ...], ...] = (
     ("monitoring", "policies"),

@@ -7,10 +7,10 @@ row names is only shown, and taken away with `--mend roles`.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from deployment.deployment import Deployment
-from deployment.gcloud import Command, command
+from deployment.gcloud.calls import Command, command
 from deployment.kinds import accounts, services
-from deployment.plan import CREATE, REMOVE, Change
+from deployment.plan.changes import CREATE, REMOVE, Change
+from deployment.plan.deployment import Deployment
 
 AGENT = "@gcp-sa-pubsub."
 """In the address of Pub/Sub's own account, which is made first if it is not there."""

@@ -1,11 +1,11 @@
 """Who may call a function: the accounts as which queues, schedules and topics call it."""
 
-from deployment.deployment import Deployment
-from deployment.gcloud import command
+from deployment.gcloud.calls import command
 from deployment.kinds import bindings
 from deployment.kinds.bindings import Grant
-from deployment.plan import CHANGE, Change, Difference
-from deployment.target import CALLS_EVENTS, CALLS_SCHEDULES, CALLS_TASKS
+from deployment.plan.changes import CHANGE, Change, Difference
+from deployment.plan.deployment import Deployment
+from deployment.table.target import CALLS_EVENTS, CALLS_SCHEDULES, CALLS_TASKS
 
 INVOKER = "roles/run.invoker"
 EVERYBODY = ("allUsers", "allAuthenticatedUsers")

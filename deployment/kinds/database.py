@@ -1,10 +1,10 @@
 """The Firestore database: made with delete protection, never removed but by `destroy --purge`."""
 
-from deployment.deployment import Deployment
-from deployment.gcloud import command
+from deployment.gcloud.calls import command
 from deployment.kinds import accounts
-from deployment.plan import CHANGE, CREATE, REMOVE, Change, Difference
-from deployment.target import BUILDS
+from deployment.plan.changes import CHANGE, CREATE, REMOVE, Change, Difference
+from deployment.plan.deployment import Deployment
+from deployment.table.target import BUILDS
 
 PROTECTED = "DELETE_PROTECTION_ENABLED"
 NATIVE = "FIRESTORE_NATIVE"

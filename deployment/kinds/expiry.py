@@ -5,9 +5,9 @@ Each of these calls starts an operation that takes minutes in a real project; no
 
 from collections.abc import Iterator
 
-from deployment.deployment import Deployment
-from deployment.gcloud import Command, command
-from deployment.plan import CREATE, Change
+from deployment.gcloud.calls import Command, command
+from deployment.plan.changes import CREATE, Change
+from deployment.plan.deployment import Deployment
 
 
 def plan(it: Deployment) -> list[Change]:

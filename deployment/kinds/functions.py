@@ -8,14 +8,14 @@ subscription, without what waits in the old one.
 import json
 from collections.abc import Iterator
 
-from deployment import ownership, variables
-from deployment.bundle import Function
-from deployment.deployment import Deployment
-from deployment.gcloud import Command, command
-from deployment.kinds import addresses, secrets
-from deployment.plan import CHANGE, CREATE, REMOVE, Change, Difference, differences, maps
-from deployment.target import BUILDS, CALLS_EVENTS
-from deployment.world import Json, labels_of
+from deployment.gcloud.calls import Command, command
+from deployment.gcloud.world import Json, labels_of
+from deployment.kinds import addresses, secrets, variables
+from deployment.plan.changes import CHANGE, CREATE, REMOVE, Change, Difference, differences, maps
+from deployment.plan.deployment import Deployment
+from deployment.table import ownership
+from deployment.table.bundle import Function
+from deployment.table.target import BUILDS, CALLS_EVENTS
 
 SOURCE = "bundle-source"
 """The label with the digest of the source."""

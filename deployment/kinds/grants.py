@@ -1,10 +1,10 @@
 """What our accounts may do on the project, and on each other."""
 
-from deployment.deployment import Deployment
 from deployment.kinds import bindings
 from deployment.kinds.bindings import Grant, Place
-from deployment.plan import Change
-from deployment.target import BUILDS, CALLS_EVENTS, CALLS_TASKS
+from deployment.plan.changes import Change
+from deployment.plan.deployment import Deployment
+from deployment.table.target import BUILDS, CALLS_EVENTS, CALLS_TASKS
 
 ACT_AS = "roles/iam.serviceAccountUser"
 MAKE_TOKENS = "roles/iam.serviceAccountTokenCreator"

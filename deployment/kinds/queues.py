@@ -7,15 +7,15 @@ queue's name is refused for days, so none is deleted on the way to anything.
 from collections.abc import Iterator
 from dataclasses import replace
 
-from deployment.bundle import Queue
-from deployment.deployment import Deployment
-from deployment.gcloud import command
+from deployment.gcloud.calls import command
+from deployment.gcloud.world import Json
 from deployment.kinds import accounts, bindings
 from deployment.kinds.bindings import Grant
-from deployment.ownership import Mark
-from deployment.plan import CHANGE, CREATE, REMOVE, Change, Difference, differences
-from deployment.target import CALLS_TASKS
-from deployment.world import Json
+from deployment.plan.changes import CHANGE, CREATE, REMOVE, Change, Difference, differences
+from deployment.plan.deployment import Deployment
+from deployment.table.bundle import Queue
+from deployment.table.ownership import Mark
+from deployment.table.target import CALLS_TASKS
 
 ENQUEUER = "roles/cloudtasks.enqueuer"
 VIEWER = "roles/cloudtasks.viewer"

@@ -1,10 +1,10 @@
 """Whether the services exist in the region: asked once, before an environment's first resource."""
 
-from deployment.deployment import Deployment
+from deployment.gcloud.world import by_id
 from deployment.kinds import accounts
-from deployment.plan import Change
-from deployment.target import BUILDS
-from deployment.world import by_id
+from deployment.plan.changes import Change
+from deployment.plan.deployment import Deployment
+from deployment.table.target import BUILDS
 
 LISTS = {
     "Cloud Run functions": ("functions", "regions", "list", "--gen2"),

@@ -1,10 +1,10 @@
 """Where the images of the functions are kept: an artifact repository of this environment."""
 
-from deployment import ownership
-from deployment.deployment import Deployment
-from deployment.gcloud import command
-from deployment.plan import CREATE, REMOVE, Change
-from deployment.world import labels_of
+from deployment.gcloud.calls import command
+from deployment.gcloud.world import labels_of
+from deployment.plan.changes import CREATE, REMOVE, Change
+from deployment.plan.deployment import Deployment
+from deployment.table import ownership
 
 
 def plan(it: Deployment) -> list[Change]:

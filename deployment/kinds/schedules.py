@@ -4,14 +4,14 @@ import base64
 import json
 from collections.abc import Iterator
 
-from deployment import ownership
-from deployment.bundle import Schedule
-from deployment.deployment import Deployment
-from deployment.gcloud import command
+from deployment.gcloud.calls import command
+from deployment.gcloud.world import Json
 from deployment.kinds import accounts, addresses
-from deployment.plan import CHANGE, CREATE, REMOVE, Change, Difference, differences
-from deployment.target import CALLS_SCHEDULES
-from deployment.world import Json
+from deployment.plan.changes import CHANGE, CREATE, REMOVE, Change, Difference, differences
+from deployment.plan.deployment import Deployment
+from deployment.table import ownership
+from deployment.table.bundle import Schedule
+from deployment.table.target import CALLS_SCHEDULES
 
 ENABLED = "ENABLED"
 MARGIN = 20

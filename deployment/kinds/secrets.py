@@ -3,12 +3,12 @@
 `apply` makes none and removes none; a secret without a value is refused before the first change.
 """
 
-from deployment import ownership
-from deployment.deployment import Deployment
-from deployment.gcloud import Command, command
+from deployment.gcloud.calls import Command, command
+from deployment.gcloud.world import labels_of
 from deployment.kinds import bindings
-from deployment.plan import REMOVE, Change
-from deployment.world import labels_of
+from deployment.plan.changes import REMOVE, Change
+from deployment.plan.deployment import Deployment
+from deployment.table import ownership
 
 ACCESSOR = "roles/secretmanager.secretAccessor"
 

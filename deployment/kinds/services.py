@@ -1,8 +1,8 @@
 """Google's services, enabled in the project. They are nobody's, and stay enabled."""
 
-from deployment.deployment import Deployment
-from deployment.gcloud import Command, command
-from deployment.plan import CREATE, Change
+from deployment.gcloud.calls import Command, command
+from deployment.plan.changes import CREATE, Change
+from deployment.plan.deployment import Deployment
 
 NEEDED = (
     "artifactregistry",

@@ -7,14 +7,14 @@ deliver it again while it is still worked on. It is read and mended at each appl
 from collections.abc import Iterator
 from dataclasses import replace
 
-from deployment import ownership
-from deployment.bundle import Subscription
-from deployment.deployment import Deployment
-from deployment.gcloud import command
+from deployment.gcloud.calls import command
+from deployment.gcloud.world import Json, labels_of
 from deployment.kinds import accounts, addresses, bindings
-from deployment.plan import CHANGE, CREATE, REMOVE, Change, Difference, differences
-from deployment.target import CALLS_EVENTS
-from deployment.world import Json, labels_of
+from deployment.plan.changes import CHANGE, CREATE, REMOVE, Change, Difference, differences
+from deployment.plan.deployment import Deployment
+from deployment.table import ownership
+from deployment.table.bundle import Subscription
+from deployment.table.target import CALLS_EVENTS
 
 SUBSCRIBER = "roles/pubsub.subscriber"
 

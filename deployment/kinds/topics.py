@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from deployment import ownership
-from deployment.deployment import Deployment
-from deployment.gcloud import command
+from deployment.gcloud.calls import command
+from deployment.gcloud.world import labels_of
 from deployment.kinds import bindings
-from deployment.plan import CHANGE, CREATE, REMOVE, Change, differences
-from deployment.world import labels_of
+from deployment.plan.changes import CHANGE, CREATE, REMOVE, Change, differences
+from deployment.plan.deployment import Deployment
+from deployment.table import ownership
 
 PUBLISHER = "roles/pubsub.publisher"
 

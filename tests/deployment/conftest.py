@@ -1,5 +1,7 @@
 """What the tests of the deployment share: a project in memory, and the commands run on it."""
 
+import functools
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,18 +9,41 @@ from typing import Any
 
 import pytest
 
-from deployment import applying, bundle, declarations, destroying, pausing
-from deployment.applying import Work
-from deployment.deployment import Options
-from deployment.plan import Plan
-from deployment.target import Target
-from deployment.waiting import Patience
-from deployment.world import World
+from deployment.gcloud.waiting import Patience
+from deployment.gcloud.world import World
+from deployment.plan.changes import Plan
+from deployment.plan.deployment import Options
+from deployment.table import bundle, declarations
+from deployment.table.bundle import Bundle
+from deployment.table.target import Target
+from deployment.verbs import applying, destroying, pausing
+from deployment.verbs.applying import Work
 from tests.deployment.project import PROJECT, REGION, Project
 
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "functions" / "bundle.toml"
 DECLARED = declarations.read(ROOT)
+
+
+def loaded(text: str, file: Path) -> Bundle:
+    """The table that a text is; each text is read once."""
+    if text not in _tables:
+        file.write_text(text)
+        _tables[text] = bundle.load(file)
+    return _tables[text]
+
+
+_tables: dict[str, Bundle] = {}
+
+
+@functools.cache
+def deployed_once() -> Project:
+    """A project in which the repository's table is deployed; tests work on copies of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "bundle.toml"
+        shell = Shell(project=Project(), table=TABLE.read_text(), file=file)
+        shell.apply()
+    return shell.project
 
 
 @dataclass(kw_only=True)
@@ -40,8 +65,7 @@ class Shell:
 
     def work(self, **options: Any) -> Work:
         """What a command line would come to."""
-        self.file.write_text(self.table)
-        table = bundle.load(self.file)
+        table = loaded(self.table, self.file)
         place = {"name": self.name} if self.name else {"project": PROJECT, "region": REGION}
         environment = bundle.environment(table, **place)
         target = Target(
@@ -99,9 +123,7 @@ def shell(tmp_path: Path) -> Shell:
 @pytest.fixture
 def deployed(shell: Shell) -> Shell:
     """A project in which everything is deployed."""
-    shell.apply()
-    shell.project.changes.clear()
-    shell.said.clear()
+    shell.project = deployed_once().copy()
     return shell
 
 

@@ -12,8 +12,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from deployment import failures
-from deployment.gcloud import Command, Failed
+from deployment.gcloud import failures
+from deployment.gcloud.calls import Command, Failed
 
 PROJECT, REGION, NUMBER = "my-project", "europe-west1", "123456789012"
 LOCATION = f"projects/{PROJECT}/locations/{REGION}"
@@ -64,6 +64,13 @@ class Project:
         self.interrupt_after: int | None = None
         """How many changes are made before everything stops; that one is made."""
         self._lock = threading.RLock()
+
+    def copy(self) -> "Project":
+        """Another project in which there is the same; no call of it was recorded yet."""
+        made = Project()
+        made.things, made.policies = copy.deepcopy((self.things, self.policies))
+        made.services = set(self.services)
+        return made
 
     # --- As `Gcloud` ---
 

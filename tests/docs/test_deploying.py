@@ -5,8 +5,8 @@ import re
 import pytest
 
 from deployment import __main__ as program
-from deployment import bundle
-from deployment.target import PURPOSES
+from deployment.table import bundle
+from deployment.table.target import PURPOSES
 from tests.docs.scratch import ROOT
 
 PAGE = (ROOT / "docs" / "deploying.md").read_text()

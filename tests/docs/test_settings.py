@@ -7,8 +7,8 @@ import pytest
 
 from common.process import variables
 from common.process.variables import Variable
-from deployment import bundle, declarations
-from deployment.target import Target
+from deployment.table import bundle, declarations
+from deployment.table.target import Target
 from functions.shop import settings as shop
 from tests.docs.scratch import ROOT
 

@@ -1,0 +1,179 @@
+"""The table: what is read, what is refused by its path, and that code and table agree."""
+
+import dataclasses
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from common.process.variables import VARIABLES
+from deployment.errors import UsageError
+from deployment.table import bundle, checks, declarations, source
+from deployment.table.bundle import Bundle
+from deployment.table.target import Target
+from functions.shop.settings import VARIABLES as SHOP
+from tests.deployment.conftest import DECLARED, ROOT, TABLE
+
+TEXT = TABLE.read_text()
+
+
+def load(tmp_path: Path, old: str = "", new: str = "") -> Bundle:
+    """The table with a text that is another one."""
+    assert old in TEXT
+    path = tmp_path / "bundle.toml"
+    path.write_text(TEXT.replace(old, new, 1) if old else TEXT)
+    return bundle.load(path)
+
+
+def target(table: Bundle) -> Target:
+    """The environment `default` of some project."""
+    environment = bundle.environment(table, project="my-project", region="europe-west1")
+    return Target(bundle=table, environment=environment, declared=DECLARED, root=ROOT)
+
+
+def test_the_table_and_the_code_agree() -> None:
+    assert list(declarations.check(bundle.load(TABLE), declarations.read(ROOT))) == []
+
+
+def test_the_numbers_of_the_table_fit() -> None:
+    checks.check(target(bundle.load(TABLE)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("a_second = 50", "a_second = 50\nrat = 3", "queues.reminders.rat: unknown key"),
+        ("[topics.commerce-events]", "[topics.commerce-events]\nx = 1", "topics.commerce-events.x"),
+        ("[bundle]", "[bundel]", "bundel: unknown key"),
+        ("memory = ", "memroy = ", "functions.consumer.memory: missing"),
+        ("cpu = 1", 'cpu = "1"', "functions.consumer.cpu: is '1', but must be a whole number"),
+        ("attempts = -1", "attempts = true", "queues.reminders.attempts: is True"),
+        ('calls = "consumer"', 'calls = "nobody"', "there is no function nobody"),
+        ('woken_by = "commerce-events"', 'woken_by = "other"', "there is no topic other"),
+        ('enqueued_by = ["consumer"', 'enqueued_by = ["costumer"', "there is no function costumer"),
+        ("overrides.functions.consumer.min", "overrides.functions.consmer.min", "no such row"),
+        ("consumer.min_instances = 0", "consumer.instances = 0", "consumer.instances: unknown key"),
+        (
+            'project = "local-project"',
+            'project = "LOCAL"',
+            "local.project: is 'LOCAL'",
+        ),
+        ("[topics.commerce-events]", "[topics.Events]", "topics.Events: a name must be"),
+        ("[bundle]", "[bundle", "Expected ']'"),
+    ],
+)
+def test_a_mistake_is_refused_by_its_path(tmp_path: Path, old: str, new: str, text: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(text)):
+        load(tmp_path, old, new)
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"rat: unknown key\n.*rot: unknown key"):
+        load(tmp_path, "a_second = 50", "rat = 1\nrot = 2\na_second = 50")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("budget = 50", "budget = 60", "may work for 60 s, is stopped after 60 s"),
+        ("lease = 90", "lease = 60", "loses its claim after 60 s"),
+        ("timeout = 60\nlease = 90", "timeout = 600\nlease = 900", "must be after 540 s at most"),
+        ("attempts = -1", "attempts = 100", "queues.reminders: makes 100 attempts"),
+        ("at_once = 60", "at_once = 500", "queues send it 550 requests at once"),
+        ("retried_for = 90000", "retried_for = 3600", "weekly-digest: is retried for 3600 s"),
+        ("deliveries = 100", "deliveries = 10", "Pub/Sub makes 10 deliveries"),
+        ("keeps = 2678400", "keeps = 3600", "keeps messages for 3600 s"),
+        ("keeps = 2678400", "keeps = 2678401", "keeps messages for 2678401 s"),
+        ("ack_deadline = 600", "ack_deadline = 30", "Pub/Sub delivers again after 30 s"),
+        ("last_pause = 600 ", "last_pause = 900 ", "its pauses must grow, up to 600 s"),
+        ("max_instances = 6", "max_instances = 60", "ask for 70 vCPU together"),
+        ("min_instances = 1", "min_instances = 9", "has at least 9 instances, but 6 at most"),
+        ("a_second = 100", "a_second = 501", "at most 500 calls a second"),
+        (
+            "[environments.default]",
+            '[environments.default]\nsettings = { SMTP_URL = "smtp://me:pass@mail.test" }',
+            "settings.SMTP_URL: holds a password; name it in secrets instead",
+        ),
+        (
+            "[environments.default]",
+            '[environments.default]\nsettings = { LEASE_SECONDS = "1" }',
+            "settings.LEASE_SECONDS: the deployment says that itself",
+        ),
+    ],
+)
+def test_numbers_that_do_not_fit_are_refused(tmp_path: Path, old: str, new: str, text: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(text)):
+        checks.check(target(load(tmp_path, old, new)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ('campaign = "weekly_digest"', 'campaign = "weekly"', "there is no campaign weekly"),
+        ('campaign = "weekly_digest"', 'campaign = "weekly"', "campaign weekly_digest is declared"),
+        ("[queues.digests]", "[queues.digest]", "there is no queue digest"),
+        (
+            "[queues.digests]",
+            "[queues.digest]",
+            "the queue digests is named by the code",
+        ),
+        ("[environments.default]", '[environments.default]\nsecrets = ["X_KEY"]', "setting X_KEY"),
+        ('"MESSAGING_URL", ', '"MESAGING_URL", ', "no function reads a setting MESAGING_URL"),
+    ],
+)
+def test_what_the_code_does_not_know_is_told(tmp_path: Path, old: str, new: str, text: str) -> None:
+    found = list(declarations.check(load(tmp_path, old, new), DECLARED))
+    assert [line for line in found if text in line], found
+
+
+def test_a_function_without_a_row_is_told() -> None:
+    declared = dataclasses.replace(DECLARED, functions=DECLARED.functions | {"reports"})
+    [line] = declarations.check(bundle.load(TABLE), declared)
+    assert line == "functions: the def reports is decorated by entry.…, but no row names it"
+
+
+def test_every_setting_that_the_functions_read_is_declared_or_computed() -> None:
+    table = target(bundle.load(TABLE))
+    assert {*VARIABLES, *SHOP} == DECLARED.settings
+    assert "MESSAGING_URL" not in table.computed
+    assert {"REMINDER_URL", "FANOUT_AUDIENCE", "LOCATION"} <= table.computed
+
+
+def test_a_second_environment_of_a_project_has_a_database_and_a_prefix_of_its_own(
+    tmp_path: Path,
+) -> None:
+    row = '\n[environments.x]\nproject = "local-project"\nregion = "us-east1"\n'
+    with pytest.raises(UsageError, match=r"(?s)\(default\) of local-project is that of.*prefix"):
+        load(tmp_path, TEXT, f'{TEXT}{row}database = "(default)"\n')
+    load(tmp_path, TEXT, f'{TEXT}{row}database = "other"\nprefix = "x-"\n')
+
+
+def test_an_environment_has_its_overrides(tmp_path: Path) -> None:
+    table = load(tmp_path)
+    local = bundle.environment(table, name="local")
+    assert table.functions["consumer"].min_instances == 1
+    assert table.with_overrides(local).functions["consumer"].min_instances == 0
+
+
+def test_the_table_is_not_uploaded_and_not_in_the_digest(tmp_path: Path) -> None:
+    names = {path.relative_to(ROOT).as_posix() for path in source.files(ROOT)}
+    assert "functions/bundle.toml" not in names
+    assert {"main.py", "requirements.txt", "functions/consumer.py", "common/errors.py"} <= names
+    assert {name.partition("/")[0] for name in names} == {
+        *("main.py", "requirements.txt", "functions", "common")
+    }
+
+
+def test_describe_needs_no_login(tmp_path: Path) -> None:
+    """Where gcloud says nothing, the addresses are missing, and nothing else."""
+    error = "ERROR: (gcloud.x) UNAUTHENTICATED: x"
+    (tmp_path / "gcloud").write_text(f"#!/bin/sh\necho '{error}' >&2\nexit 1\n")
+    (tmp_path / "gcloud").chmod(0o755)
+    command = ["python3", "-P", "-m", "deployment", "describe", "local", "--json"]
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    found = json.loads(done.stdout)
+    assert [it["url"] for it in found["functions"]] == [None, None, None]
+    assert found["subscriptions"][1]["id"] == "commerce-events-slow"

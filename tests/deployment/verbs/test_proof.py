@@ -1,0 +1,76 @@
+"""The proof at the end: what arrives, what is refused, and what is not seen in time."""
+
+import itertools
+
+import pytest
+
+from deployment.errors import RefusedError
+from deployment.gcloud.calls import Failed
+from deployment.table import costs
+from deployment.verbs import proof
+from deployment.verbs.proof import Proof
+from tests.deployment.conftest import Shell
+
+
+def prove(shell: Shell) -> Proof:
+    """Look without sleeping."""
+    ticks = itertools.count(step=20)
+    return proof.prove(shell.work(), shell.slept.append, lambda: float(next(ticks)))
+
+
+def test_a_task_a_tick_and_an_event_in_each_lane_reach_each_function(deployed: Shell) -> None:
+    found = prove(deployed)
+    assert set(found.seen) == {
+        "a task on inventory reaches reminder",
+        "a task on fanout reaches fanout",
+        "a tick of reminder-sweep reaches fanout",
+        "an event on commerce-events reaches consumer",
+        "an event on commerce-events-dead reaches consumer",
+    }
+    assert found.unseen == found.refused == ()
+
+
+@pytest.mark.parametrize("what", ["task", "tick"])
+def test_a_refusal_is_told_with_its_words(deployed: Shell, what: str) -> None:
+    deployed.project.outcomes[what] = {"code": 7, "message": "PERMISSION_DENIED(7): HTTP 403"}
+    refused = prove(deployed).refused
+    assert refused
+    assert all(line.endswith("PERMISSION_DENIED(7): HTTP 403") for line in refused)
+
+
+def test_what_does_not_arrive_is_not_seen(deployed: Shell) -> None:
+    deployed.project.outcomes["event"] = {}
+    assert prove(deployed).unseen == (
+        "an event on commerce-events reaches consumer",
+        "an event on commerce-events-dead reaches consumer",
+    )
+
+
+def test_nothing_is_sent_through_what_is_paused(deployed: Shell) -> None:
+    deployed.pause()
+    assert prove(deployed).unseen == ("nothing was sent: it is paused",)
+    assert not deployed.project.of("message")
+
+
+def test_a_failure_to_send_is_gclouds_own(deployed: Shell) -> None:
+    deployed.project.refuse = lambda words: (
+        "ERROR: (gcloud.tasks) PERMISSION_DENIED: no" if "create-http-task" in words else None
+    )
+    with pytest.raises(Failed, match="PERMISSION_DENIED: no"):
+        prove(deployed)
+
+
+@pytest.mark.parametrize("service", ["functions", "tasks", "scheduler"])
+def test_a_region_without_a_service_is_refused_before_the_first_resource(
+    shell: Shell, service: str
+) -> None:
+    shell.project.missing.add(service)
+    with pytest.raises(RefusedError, match="region europe-west1 has no Cloud"):
+        shell.apply()
+    assert all("services" in call[:2] for call in shell.project.changes)
+
+
+def test_what_idling_costs_follows_from_the_table(shell: Shell) -> None:
+    target = shell.work().target
+    assert costs.idle(target) == pytest.approx(9.85 + 0.20, abs=0.05)
+    assert next(costs.lines(target)).startswith("idle: about $10.0")
