@@ -7,9 +7,21 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from common.errors import BundleError
-from operations import campaigns, command_line, dead_letters, moments, output, place, reminders
+from operations import (
+    campaigns,
+    command_line,
+    dead_letters,
+    identity,
+    moments,
+    output,
+    place,
+    reminders,
+    replaying,
+    topic,
+)
 from operations.command_line import Parser
 from operations.errors import FAILED, FINE, INTERRUPTED, OperationsError, UsageError
 from operations.place import Place
@@ -30,6 +42,8 @@ def main(words: Sequence[str]) -> int:
     """Carry out a command line; returns the exit status."""
     try:
         given = parser().parse_args(words)
+        if given.access_token_file:
+            identity.use_token_in(given.access_token_file)
         status: int = given.run(place.find(given.env, given.project, given.region), given)
         return status
     except OperationsError as error:
@@ -83,6 +97,23 @@ def _add_dead_letters(verbs: object) -> None:
     command_line.limited(listed, 50)
     shown = command_line.verb(verbs, "dead-letters show", _show_letter, "one letter, whole")
     shown.add_argument("id", metavar="ID")
+    again = command_line.verb(verbs, "dead-letters replay", _replay, "do the work again")
+    _choosing(again)
+    again.add_argument(
+        "--set",
+        dest="changes",
+        action="append",
+        default=[],
+        type=_change,
+        metavar="FIELD=VALUE",
+        help="a corrected field, like payload.email=ada@shop.example; may be given several times",
+    )
+    again.add_argument("--force", action="store_true", help="though a first one may have arrived")
+    again.add_argument("--rate", type=float, default=10.0, metavar="N", help="a second (10)")
+    again.add_argument(
+        "--wait", type=moments.duration, default="60s", metavar="60s", help="for their endings"
+    )
+    again.add_argument("--dry-run", action="store_true", help="say which, and send nothing")
     closed = command_line.verb(verbs, "dead-letters discard", _discard, "close letters for good")
     _choosing(closed)
     closed.add_argument(
@@ -143,6 +174,38 @@ def _show_letter(where: Place, given: argparse.Namespace) -> int:
     else:
         output.fields(whole)
     return FINE
+
+
+def _change(text: str) -> tuple[str, Any]:
+    try:
+        return replaying.change(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _replay(where: Place, given: argparse.Namespace) -> int:
+    chosen = _chosen(given)
+    if given.rate <= 0:
+        raise UsageError("--rate must be more than 0")
+    if given.dry_run:
+        output.document(chosen) if given.json else print("\n".join(chosen) or "none")
+        return FINE
+    correction = replaying.Correction(changes=given.changes, force=given.force)
+    publish = topic.publisher(where)
+    tell = output.progress
+    sent = replaying.replay(chosen, correction, publish, rate=given.rate, tell=tell)
+    became = replaying.watch(
+        sent,
+        patience=given.wait.total_seconds(),
+        tell=lambda known: tell(dead_letters.summary(known.counts())),
+    )
+    became.states |= {each: "not sent" for each in chosen if each not in sent}
+    if given.json:
+        output.document([{"id": each, "state": it} for each, it in became.states.items()])
+    else:
+        print(dead_letters.summary(became.counts()))
+    bad = {"dead again", "not sent", "gone"} & set(became.states.values())
+    return FAILED if bad else FINE
 
 
 def _discard(where: Place, given: argparse.Namespace) -> int:

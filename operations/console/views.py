@@ -1,5 +1,6 @@
 """What the page shows, and the changes that it asks for: the same as the commands do."""
 
+import functools
 import getpass
 import html
 from collections.abc import Callable, Mapping
@@ -10,12 +11,24 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Request
 
 from common.cloud import firestore
-from operations import campaigns, dead_letters, declared, messages, queues, reminders
+from operations import (
+    campaigns,
+    dead_letters,
+    declared,
+    messages,
+    queues,
+    reminders,
+    replaying,
+    topic,
+)
 from operations.place import Place
+from operations.replaying import Correction
 
 LIMIT = 500
 """Rows of a list."""
 RECENT = timedelta(days=1)
+PATIENCE = 10.0
+"""Seconds that a click waits for what becomes of a letter."""
 
 Answer = Callable[[Request], Any]
 
@@ -38,7 +51,7 @@ def views(place: Place) -> Mapping[str, Answer]:
 
 def actions(place: Place) -> Mapping[str, Answer]:
     """What is done for POST /api/NAME, whose body is a JSON object."""
-    return {"discard": _discard}
+    return {"discard": _discard, "replay": _replaying(place)}
 
 
 def html_of(message_id: str) -> str:
@@ -105,6 +118,24 @@ def _discard(request: Request) -> Any:
         text_of(body, "id"), reason=text_of(body, "reason"), by=getpass.getuser()
     )
     return {"state": became}
+
+
+def _replaying(place: Place) -> Answer:
+    publisher = functools.cache(lambda: topic.publisher(place))
+
+    def replay(request: Request) -> Any:
+        body = body_of(request)
+        letter = dead_letters.get(text_of(body, "id"))
+        if letter.data.get("state") != "open":
+            return {"state": letter.data.get("state")}
+        whole = text_of(body, "payload") if "payload" in body else None
+        correction = Correction(whole=whole, force=body.get("force") is True)
+        replaying.send(letter, correction, publisher())
+        sent = {dead_letters.id_of(letter): letter}
+        became = replaying.watch(sent, patience=PATIENCE, tell=lambda known: None)
+        return {"state": became.states[dead_letters.id_of(letter)]}
+
+    return replay
 
 
 def _id(request: Request) -> str:
