@@ -54,7 +54,14 @@ main() {
     '' | help | -h | --help)
       sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' "$here/deploy.sh"
       ;;
-    plan | apply | destroy | doctor | pause | resume | secret)
+    doctor)
+      if python=$("$here/local/venv.sh" "$here/requirements.txt"); then
+        PYTHONPATH=$here exec "$python" -P -m operations "$@"
+      fi
+      printf 'deploy.sh: only what is deployed is looked at, not what it does\n' >&2
+      PYTHONPATH=$here exec "$(find_python)" -P -m deployment "$@"
+      ;;
+    plan | apply | destroy | pause | resume | secret)
       python=$(find_python)
       PYTHONPATH=$here exec "$python" -P -m deployment "$@"
       ;;

@@ -14,6 +14,7 @@ from operations import (
     campaigns,
     command_line,
     dead_letters,
+    doctor,
     identity,
     moments,
     output,
@@ -23,7 +24,7 @@ from operations import (
     topic,
 )
 from operations.command_line import Parser
-from operations.errors import FAILED, FINE, INTERRUPTED, OperationsError, UsageError
+from operations.errors import FAILED, FINE, FOUND, INTERRUPTED, OperationsError, UsageError
 from operations.place import Place
 
 LETTER_COLUMNS = (
@@ -63,8 +64,21 @@ def parser() -> argparse.ArgumentParser:
     _add_dead_letters(command_line.group(verbs, "dead-letters", "what could not be processed"))
     _add_reminders(command_line.group(verbs, "reminders", "work that is due later"))
     _add_campaigns(command_line.group(verbs, "campaigns", "runs of campaigns"))
+    command_line.verb(verbs, "doctor", _doctor, "what is not as it should be")
     _add_console(verbs)
     return top
+
+
+def _doctor(where: Place, given: argparse.Namespace) -> int:
+    """The deployed side and the live one, as one list."""
+    found = [*where.examined(), *map(vars, doctor.examine(where, output.progress))]
+    if given.json:
+        output.document(found)
+    else:
+        for each in found:
+            print(f"{output.text(each['id'])}: {output.text(each['state'])}\n    {each['mend']}")
+        print(f"{len(found)} findings")
+    return FOUND if found else FINE
 
 
 # The console

@@ -9,12 +9,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from operations.errors import OperationsError, UsageError
+from operations.errors import FOUND, OperationsError, UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
 NOWHERE = "https://not-deployed.invalid"
@@ -35,7 +35,7 @@ class Place:
 
     environment: str
     """Its name in the table."""
-    options: str
+    words: Sequence[str]
     """How it is named on a command line: `production`, or `--project P --region R`."""
     project: str
     region: str
@@ -52,9 +52,8 @@ class Place:
         """A command of `deploy.sh` for this environment, to be typed."""
         if self.is_local and self.environment == "local":
             return f"./deploy.sh local {verb} {words}".strip()
-        return f"./deploy.sh {verb} {words + ' ' if words else ''}--env {self.options}".replace(
-            "--env --project", "--project"
-        )
+        which = self.words if self.words[0].startswith("-") else ("--env", *self.words)
+        return " ".join(filter(None, ("./deploy.sh", verb, words, *which)))
 
     @property
     def topic(self) -> str:
@@ -63,6 +62,11 @@ class Place:
             if function["woken_by"] != "http":
                 return f"{self.described['prefix']}{function['woken_by']}"
         raise OperationsError("no function of this environment is woken by a topic")
+
+    def examined(self) -> list[dict[str, Any]]:
+        """What `deployment doctor` finds, the deployed side. Raises OperationsError."""
+        found: list[dict[str, Any]] = _deployment("doctor", self.words, {FOUND})
+        return found
 
     def can_ring(self) -> bool:
         """Whether it is known where Cloud Tasks calls the functions."""
@@ -76,10 +80,10 @@ def find(environment: str, project: str, region: str) -> Place:
     words = [environment] if environment else []
     words += ["--project", project] if project else []
     words += ["--region", region] if region else []
-    described = _described(words)
+    described = _deployment("describe", words)
     place = Place(
         environment=described["environment"],
-        options=environment or f"--project {project} --region {region}",
+        words=words,
         project=described["project"],
         region=described["region"],
         database=described["database"],
@@ -89,16 +93,16 @@ def find(environment: str, project: str, region: str) -> Place:
     return place
 
 
-def _described(words: list[str]) -> dict[str, Any]:
-    command = [sys.executable, "-P", "-m", "deployment", "describe", "--json", *words]
+def _deployment(verb: str, words: Sequence[str], fine: Set[int] = frozenset()) -> Any:
+    """What a verb of `deployment` says, as JSON. Raises UsageError and OperationsError."""
+    command = [sys.executable, "-P", "-m", "deployment", verb, "--json", *words]
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, env=environ)
     if done.returncode == UsageError.status:
         raise UsageError(_sentence(done.stderr))
-    if done.returncode:
+    if done.returncode not in {0, *fine}:
         raise OperationsError(_sentence(done.stderr))
-    described: dict[str, Any] = json.loads(done.stdout)
-    return described
+    return json.loads(done.stdout)
 
 
 def _sentence(text: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import requests
 
-from operations import gcloud
+from operations import backlogs, gcloud
 from operations.place import Place
 
 MOST = 1000
@@ -16,7 +16,11 @@ def state(place: Place) -> dict[str, list[dict[str, Any]]]:
     """`queues`, `schedules` and `subscriptions`, those of this environment alone."""
     if place.is_local:
         return _local()
-    return {"queues": _queues(place), "schedules": _schedules(place), "subscriptions": []}
+    return {
+        "queues": _queues(place),
+        "schedules": _schedules(place),
+        "subscriptions": backlogs.read(place),
+    }
 
 
 def waiting(place: Place, queue: str) -> list[dict[str, Any]]:
@@ -28,8 +32,11 @@ def waiting(place: Place, queue: str) -> list[dict[str, Any]]:
 def _queues(place: Place) -> list[dict[str, Any]]:
     found = gcloud.listed(place, "tasks", "queues", "list", f"--location={place.region}")
     names = {row["id"] for row in place.described["queues"]}
-    rows = [{"id": _id(each), "state": each.get("state")} for each in found]
-    return [row for row in rows if row["id"] in names]
+    ours = [each for each in found if _id(each) in names]
+    return [
+        {"id": _id(each), "state": each.get("state"), "tasks": len(waiting(place, _id(each)))}
+        for each in ours
+    ]
 
 
 def _schedules(place: Place) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from operations.place import Place
 HERE = "127.0.0.1:8800"
 PLACE = Place(
     environment="shop",
-    options="shop",
+    words=["shop"],
     project="shop-project",
     region="europe-west1",
     database="(default)",

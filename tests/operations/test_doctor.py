@@ -1,0 +1,134 @@
+"""The doctor names what hangs, what is late and what is open, each with what mends it."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from common.cloud import firestore
+from common.cloud.firestore import Merge
+from common.cloud.memory import MemoryFirestore
+from common.errors import TransientError
+from operations import doctor, queues
+from operations.doctor import Finding
+from operations.place import Place
+
+PLACE = Place(
+    environment="shop",
+    words=["shop"],
+    project="shop-project",
+    region="europe-west1",
+    database="(default)",
+    described={},
+)
+QUEUE = {"id": "reminders", "state": "RUNNING", "tasks": 3}
+SCHEDULE = {"id": "reminder-sweep", "state": "ENABLED", "status": None}
+SUBSCRIPTION = {"id": "commerce-events-slow", "state": None, "backlog": 0}
+
+
+@pytest.fixture(autouse=True)
+def flow(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[dict[str, Any]]]:
+    """What gcloud says of queues, schedules and subscriptions: all is well."""
+    state: dict[str, list[dict[str, Any]]] = {
+        "queues": [dict(QUEUE)],
+        "schedules": [dict(SCHEDULE)],
+        "subscriptions": [dict(SUBSCRIPTION)],
+    }
+    monkeypatch.delenv("LOCAL_URL", raising=False)
+    monkeypatch.setattr(queues, "state", lambda place: state)
+    return state
+
+
+def found() -> list[Finding]:
+    told = list[str]()
+    findings = doctor.examine(PLACE, told.append)
+    assert told == []
+    return findings
+
+
+def write(path: str, **fields: Any) -> None:
+    firestore.commit([Merge(path=path, fields=fields)])
+
+
+def test_where_all_is_well_nothing_is_found(memory: MemoryFirestore) -> None:
+    write("idempotency/a", state="done", lease_seconds=90)
+    write("idempotency/b", state="claimed", lease_seconds=90, scope="consumer", key="e-1")
+    write("reminders/a:1", reminder_id="a:1", overdue_at=memory.now)
+    write("dead_letters/a", state="replayed", reason="permanent")
+    assert found() == []
+
+
+def test_a_claim_that_nobody_holds_any_more_is_found(memory: MemoryFirestore) -> None:
+    write("idempotency/b", state="claimed", lease_seconds=90, scope="consumer", key="e-1")
+    memory.advance(timedelta(minutes=15, seconds=80).total_seconds())
+    assert found() == []
+    memory.advance(20)
+    (finding,) = found()
+    assert finding.id == "work/consumer/e-1"
+    assert finding.mend == "./deploy.sh show e-1 --env shop"
+
+
+def test_many_stuck_claims_are_one_line_after_the_first(memory: MemoryFirestore) -> None:
+    for number in range(9):
+        path, key = f"idempotency/{number}", f"e-{number}"
+        write(path, state="claimed", lease_seconds=90, scope="consumer", key=key)
+    memory.advance(3600)
+    assert [finding.state for finding in found()][-1] == "4 more claims whose lease is over"
+
+
+def test_a_reminder_that_two_sweeps_have_missed_is_found(memory: MemoryFirestore) -> None:
+    write("reminders/a:1", reminder_id="a:1", overdue_at=memory.now)
+    memory.advance(1860)
+    (finding,) = found()
+    assert finding.state.startswith("1 are overdue, a:1 since")
+
+
+def test_open_letters_are_counted_by_reason(memory: MemoryFirestore) -> None:
+    for number in range(3):
+        write(f"dead_letters/{number}", state="open", reason="outage")
+    write("dead_letters/x", state="open", reason="malformed")
+    assert [(each.id, each.state) for each in found()] == [
+        ("dead_letters/malformed", "1 open"),
+        ("dead_letters/outage", "3 open"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "state"),
+    [
+        ("queues", {"state": "PAUSED"}, "is PAUSED"),
+        ("queues", {"tasks": 1000}, "1000 tasks wait"),
+        ("schedules", {"state": "PAUSED"}, "is PAUSED"),
+        ("schedules", {"status": 13}, "its last tick failed with code 13"),
+        (
+            "subscriptions",
+            {"backlog": 1},
+            "1 messages in the slow lane: consumer could not do it for hours",
+        ),
+    ],
+)
+def test_what_does_not_go_is_found(
+    memory: MemoryFirestore,
+    flow: dict[str, list[dict[str, Any]]],
+    kind: str,
+    change: dict[str, Any],
+    state: str,
+) -> None:
+    flow[kind][0].update(change)
+    (finding,) = found()
+    assert finding.state == state
+    assert finding.mend
+
+
+class Unreachable(MemoryFirestore):
+    """A service that is down."""
+
+    def query(self, *asked: Any) -> Any:
+        raise TransientError("no route to the service")
+
+
+def test_what_cannot_be_asked_is_told_once_and_is_no_finding() -> None:
+    told = list[str]()
+    with firestore.using(Unreachable()):
+        assert doctor.examine(PLACE, told.append) == []
+    assert told == ["! not asked: no route to the service"]
