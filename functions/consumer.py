@@ -41,12 +41,11 @@ def consumer(cloud_event: CloudEvent) -> None:
 
 @event("order.placed", fields={**ORDER, "cart_id?": str})
 def order_placed(placed: Event, work: Work) -> Outcome:
-    """Record the order first; mail and inventory may fail and be retried after it."""
-    users.require(placed.user_id)
+    """Record the order first, sign-up or not; only its mail waits for an address."""
     work.write("order", lambda: [orders.place(placed, work), *_purchase(placed, work)])
-    work.step("confirmation", _sending(messages.ORDER_CONFIRMATION, placed, work))
-    work.last_step("inventory", lambda key: orders.notify_inventory(placed, key))
-    return Outcome(result="sent")
+    work.step("inventory", lambda key: orders.notify_inventory(placed, key))
+    confirm = _sending(messages.ORDER_CONFIRMATION, placed, work)
+    return Outcome(result=work.last_step("confirmation", confirm))
 
 
 @event("cart.abandoned", fields={"cart_id": str, "total": NUMBER, "email?": str})
@@ -72,14 +71,10 @@ def payment_failed(failed: Event, work: Work) -> Outcome:
     fields={"email": str, "name?": str, "timezone?": str, "digest_opt_in?": bool},
 )
 def user_signed_up(signed_up: Event, work: Work) -> Outcome:
-    """Record the user, welcome them, and look in after a day."""
-    work.write(
-        "user",
-        lambda: [
-            *users.signed_up(signed_up, work),
-            schedule_onboarding(signed_up, work, ONBOARDING_DAY_1, days=1),
-        ],
-    )
+    """Record the user; the first time, welcome them, and look in after a day."""
+    work.write("user", lambda: _sign_up(signed_up, work))
+    if not users.is_first_sign_up(users.read(signed_up.user_id), signed_up):
+        return Outcome(result="skipped")
     return Outcome(result=work.last_step("welcome", _sending(messages.WELCOME, signed_up, work)))
 
 
@@ -101,6 +96,14 @@ def user_logged_in(seen: Event, work: Work) -> Outcome:
 def feature_used(seen: Event, work: Work) -> Outcome:
     """The first time: look in after a week."""
     return _first(seen, work, "first_feature_at", ONBOARDING_DAY_7, days=7)
+
+
+def _sign_up(signed_up: Event, work: Work) -> list[Write]:
+    user = users.read(signed_up.user_id)
+    record = users.sign_up(user, signed_up, work)
+    if not users.is_first_sign_up(user, signed_up):
+        return [record]
+    return [record, schedule_onboarding(signed_up, work, ONBOARDING_DAY_1, days=1)]
 
 
 def _purchase(placed: Event, work: Work) -> list[Write]:

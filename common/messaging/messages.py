@@ -2,6 +2,7 @@
 
 it is not transactional, and the recipient has unsubscribed ─▶ skipped
 it is not transactional, and the recipient is not known     ─▶ skipped
+it is not transactional, and there is no address            ─▶ skipped
 no usable address                                           ─▶ PermanentError
 not in MESSAGE_ALLOW                                        ─▶ recorded, transport `withheld`
 neither MESSAGING_URL nor SMTP_URL                          ─▶ recorded, transport `record`
@@ -104,7 +105,7 @@ def send(
     if now.tzinfo is None:
         raise ValueError("now must be aware")
     config = config or settings.current()
-    if reason := reason_to_skip(message, recipient):
+    if reason := reason_to_skip(message, recipient, to):
         return _skipped(message, recipient.user_id, reason, key=key, now=now)
     address = _address(to or recipient.address)
     link = None if message.transactional else link_for(config, recipient.user_id)
@@ -124,13 +125,18 @@ def send(
     return _deliver(outgoing, config, transport or transports.transport(config))
 
 
-def reason_to_skip(message: Message, recipient: Recipient) -> str | None:
-    """Why this recipient does not get this message; None: they do, once there is an address."""
+def reason_to_skip(message: Message, recipient: Recipient, to: str | None = None) -> str | None:
+    """Why this recipient does not get this message, which goes to `to` if that is given.
+
+    None: they do, and a transactional one as soon as there is an address.
+    """
     if message.transactional:
         return None
     if recipient.is_unsubscribed:
         return "the user has unsubscribed"
-    return None if recipient.is_known else "there is no such user"
+    if not recipient.is_known:
+        return "there is no such user"
+    return None if to or recipient.address else "there is no address"
 
 
 def _deliver(message: Outgoing, config: Settings, transport: Transport) -> Sent:

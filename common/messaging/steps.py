@@ -26,13 +26,14 @@ def sending(
 
     A handler says `work.step("message", sending(CHECKUP_DUE, work, user_id, payload))`. `context`
     is what the template sees, beside the user's name; `to` is an address that wins over the user's
-    own. The step's result is `sent`, or `skipped` for a user who gets no such message; the step
-    raises NotYetError while no address of the user is known, and what `messages.send` raises.
+    own. The step's result is `sent`, or `skipped` for a user who gets no such message. Of a
+    transactional one, the step raises NotYetError while no address of the user is known; any other
+    is skipped then. It raises what `messages.send` raises.
     """
 
     def effect(key: str) -> Outcome:
         recipient = message.mailing.recipients(user_id)
-        is_sent = messages.reason_to_skip(message, recipient) is None
+        is_sent = messages.reason_to_skip(message, recipient, to) is None
         if is_sent and not (to or recipient.address):
             raise NotYetError(f"no address of user {user_id} is known yet")
         sent = messages.send(message, recipient, context, key=key, now=work.now, to=to)

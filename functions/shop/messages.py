@@ -6,12 +6,12 @@ from common.messaging.messages import Mailing, Message
 from common.messaging.rendering import Templates
 from functions.shop import users
 from functions.shop.items import lines
-from functions.shop.money import money
+from functions.shop.money import amounts, money
 
 MAILING = Mailing(
     templates=Templates(
         folder=Path(__file__).with_name("templates"),
-        filters={"money": money, "lines": lines},
+        filters={"money": money, "amounts": amounts, "lines": lines},
     ),
     recipients=users.recipient,
 )

@@ -10,6 +10,7 @@ from common.cloud.tasks import Task
 from common.idempotency import Work
 from common.triggers.events import Event
 from functions.shop import settings, users
+from functions.shop.money import Money, total
 
 QUEUE = "inventory"
 
@@ -19,7 +20,8 @@ class Week:
     """What a user ordered in seven days."""
 
     orders: int
-    spending: float
+    spending: tuple[Money, ...]
+    """One sum for each currency."""
 
 
 def place(event: Event, work: Work) -> Merge:
@@ -60,5 +62,6 @@ def week(user_id: str, until: datetime) -> Week:
     """
     since = until - timedelta(days=7)
     orders = firestore.query(f"{users.path(user_id)}/orders", ("recorded_at", ">", since))
-    totals = [order.data["total"] for order in orders if order.data["recorded_at"] <= until]
-    return Week(orders=len(totals), spending=round(sum(totals), 2))
+    found = [order.data for order in orders if order.data["recorded_at"] <= until]
+    spent = total((it.get("total"), it.get("currency")) for it in found)
+    return Week(orders=len(found), spending=spent)

@@ -1,10 +1,9 @@
 """Users: what their sign-up said, their firsts, and how they are written to."""
 
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from common.cloud import firestore
-from common.cloud.firestore import Create, Merge, Snapshot, Write
-from common.errors import NotYetError
+from common.cloud.firestore import Snapshot, Write
 from common.idempotency import Outcome, Work
 from common.messaging.recipients import Recipient
 from common.triggers.events import Event
@@ -12,6 +11,10 @@ from common.triggers.events import Event
 Mark = Literal["first_login_at", "first_feature_at"]
 """The field of a user's document that says when something happened for the first time."""
 OPT_IN = "digest_opt_in"
+SIGN_UP = "signed_up_by"
+"""The field with the event whose sign-up was the first."""
+OURS = (*get_args(Mark), "signed_up_at", SIGN_UP, "user_id")
+"""The fields that no payload sets."""
 
 
 def path(user_id: str) -> str:
@@ -32,34 +35,33 @@ def recipient(user_id: str) -> Recipient:
     )
 
 
-def signed_up(event: Event, work: Work) -> list[Write]:
+def read(user_id: str) -> Snapshot:
+    """The document of a user."""
+    return firestore.read(path(user_id))
+
+
+def is_first_sign_up(user: Snapshot, event: Event) -> bool:
+    """Whether no other sign-up of this user was processed before.
+
+    The first is the one whose commit has set `signed_up_at`; it is still the first when it comes
+    again, or goes on after a crash.
+    """
+    return "signed_up_at" not in user.data or user.data.get(SIGN_UP) == event.event_id
+
+
+def sign_up(user: Snapshot, event: Event, work: Work) -> Write:
     """The user's document; the rest of the payload is kept, and nothing else in it is touched.
 
-    The marks of the firsts are not the payload's to set. A sign-up that does not say whether the
-    digest is wanted changes nothing of that; for a new user it is off.
+    What the bundle itself keeps there is not the payload's to set. A sign-up that does not say
+    whether the digest is wanted changes nothing of that; for a new user it is off.
     """
-    kept = {name: value for name, value in event.payload.items() if name not in get_args(Mark)}
+    kept = {name: value for name, value in event.payload.items() if name not in OURS}
     asked = kept.pop(OPT_IN, None)
-    fields: dict[str, Any] = {
-        **firestore.storable_fields(kept),
-        "user_id": event.user_id,
-        "signed_up_at": event.occurred_at or work.now,
-    }
-    if asked not in (None, ""):
-        return [Merge(path=path(event.user_id), fields={**fields, OPT_IN: asked})]
-    found = firestore.read(path(event.user_id))
-    if not found.exists:
-        return [Create(path=found.path, fields={**fields, OPT_IN: False})]
-    default = [] if OPT_IN in found.data else [found.write({OPT_IN: False})]
-    return [*default, Merge(path=found.path, fields=fields)]
-
-
-def require(user_id: str) -> Snapshot:
-    """The user. Raises NotYetError while the sign-up has not been processed."""
-    found = firestore.read(path(user_id))
-    if not found.data.get("email"):  # a first login may have made the document
-        raise NotYetError(f"the sign-up of user {user_id} has not been processed yet")
-    return found
+    wanted = user.data.get(OPT_IN, False) if asked in (None, "") else asked
+    fields = {**firestore.storable_fields(kept), "user_id": event.user_id, OPT_IN: wanted}
+    if is_first_sign_up(user, event):
+        fields |= {"signed_up_at": event.occurred_at or work.now, SIGN_UP: event.event_id}
+    return user.write(fields)
 
 
 def wants_digest(user_id: str) -> bool:

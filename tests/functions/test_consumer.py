@@ -212,10 +212,14 @@ class TestOrder:
         assert reminder is not None
         assert reminder["generation"] == 1
 
-    def test_an_order_before_its_sign_up_waits_without_using_up_attempts(self, shop: Shop) -> None:
+    def test_the_mail_of_an_order_before_its_sign_up_waits_and_nothing_else(
+        self, shop: Shop
+    ) -> None:
         user, order = fresh("user"), fresh("o")
         event = shop.event("order.placed", user, order_id=order, total=1)
         shop.publish(event)
+        assert shop.document(f"users/{user}/orders/{order}") is not None
+        assert sum(o["order_id"] == order for o in shop.provider.orders.values()) == 1
         shop.cloud.advance(timedelta(hours=2))
         assert shop.actions("consumer", event_id=event["event_id"]).count("not_yet") > 5
         assert shop.messages(user) == []

@@ -130,11 +130,34 @@ class TestOrderPlaced:
         self.order(shop)
         assert shop.messages() == ["order_confirmation"]
 
-    def test_before_the_sign_up_it_waits_without_a_dead_letter(self, shop: Shop) -> None:
+    def test_before_the_sign_up_only_its_mail_waits(self, shop: Shop) -> None:
+        shop.set(INVENTORY_URL=INVENTORY)
+        shop.deliver("cart.abandoned", "u-2", cart_id="c-1", total=3)
+        shop.queues.take()
+        with pytest.raises(InternalServerError):
+            self.guest(shop, cart_id="c-1")
+        assert shop.document("users/u-2/orders/o-1")["total"] == 1
+        assert shop.document("carts/c-1")["state"] == "purchased"
+        assert states(shop) == {"cart_abandonment:c-1": "cancelled"}
+        assert [task.queue for task in shop.queues.take()] == ["inventory"]
+        assert (shop.letters(), shop.provider.messages) == ([], [])
+
+    def test_the_mail_is_sent_once_there_is_an_address(self, shop: Shop) -> None:
         for _ in range(20):
             with pytest.raises(InternalServerError):
-                shop.deliver("order.placed", "u-2", event_id="e-1", order_id="o-1", total=1)
-        assert (shop.letters(), shop.provider.messages) == ([], [])
+                self.guest(shop, event_id="e-1")
+        shop.user("u-2")
+        self.guest(shop, event_id="e-1", is_first=False)
+        assert shop.provider.sent() == [("order_confirmation", "u-2@example.com")]
+        assert shop.letters() == []
+
+    def test_the_order_of_a_guest_with_an_address_needs_no_sign_up(self, shop: Shop) -> None:
+        self.guest(shop, email="guest@example.com")
+        assert shop.provider.sent() == [("order_confirmation", "guest@example.com")]
+
+    def guest(self, shop: Shop, **more: Any) -> None:
+        """An order of somebody who has not signed up."""
+        shop.deliver("order.placed", "u-2", order_id="o-1", total=1, **more)
 
 
 class TestCartAbandoned:
@@ -230,6 +253,34 @@ class TestUserSignedUp:
         self.sign_up(shop, event_id="e-1", is_first=False)
         assert shop.documents.documents() == before
         assert len(shop.provider.messages) == 1
+
+    def test_a_second_one_is_recorded_and_welcomed_no_more(self, shop: Shop) -> None:
+        self.sign_up(shop, digest_opt_in=True)
+        shop.documents.advance(86_400 * 70)
+        shop.deliver("user.signed_up", "u-2", email="new@example.com", name="Bob")
+        found = shop.document("users/u-2")
+        assert (found["email"], found["name"], found["digest_opt_in"]) == (
+            "new@example.com",
+            "Bob",
+            True,
+        )
+        assert (shop.messages(), len(shop.queues.tasks)) == (["welcome"], 1)
+
+    def test_the_first_goes_on_with_its_welcome_after_a_failure(self, shop: Shop) -> None:
+        shop.provider.is_down = True
+        with pytest.raises(InternalServerError):
+            self.sign_up(shop, event_id="e-1")
+        shop.provider.is_down = False
+        shop.deliver("user.signed_up", "u-2", email="new@example.com")
+        assert shop.messages() == []
+        shop.documents.advance(60)
+        self.sign_up(shop, event_id="e-1", is_first=False)
+        assert shop.messages() == ["welcome"]
+
+    def test_who_has_logged_in_before_signs_up_for_the_first_time(self, shop: Shop) -> None:
+        shop.deliver("user.logged_in", "u-2")
+        self.sign_up(shop)
+        assert shop.messages() == ["welcome"]
 
 
 @pytest.mark.parametrize(

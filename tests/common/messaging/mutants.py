@@ -26,10 +26,9 @@ MESSAGES = [
     Noticed(
         "whoever is not known is written to",
         messages, "reason_to_skip",
-        "return None if recipient.is_known else",
-        "return None if True else",
-        ("test_messages.py::test_who_is_not_known_gets_nothing_that_is_not_transactional",
-         "test_steps.py::test_who_is_not_known_is_skipped_and_not_waited_for"),
+        "if not recipient.is_known:",
+        "if False:",
+        ("test_messages.py::test_who_is_not_known_gets_nothing_that_is_not_transactional",),
     ),
     Noticed(
         "whoever is not known gets no receipt",
@@ -37,6 +36,20 @@ MESSAGES = [
         "if message.transactional:",
         "if message.transactional and recipient.is_known:",
         (RECEIPTS,),
+    ),
+    Noticed(
+        "news wait for an address",
+        messages, "reason_to_skip",
+        'return None if to or recipient.address else "there is no address"',
+        "return None",
+        ("test_steps.py::test_what_is_not_transactional_waits_for_no_address",),
+    ),
+    Noticed(
+        "an address of the payload does not count",
+        messages, "reason_to_skip",
+        "if to or recipient.address",
+        "if recipient.address",
+        ("test_steps.py::test_what_is_not_transactional_waits_for_no_address",),
     ),
     Noticed(
         "the `to` of a payload is ignored",
@@ -224,7 +237,7 @@ STEPS = [
     Noticed(
         "a receipt for who has unsubscribed is not waited for",
         steps, "sending",
-        "is_sent = messages.reason_to_skip(message, recipient) is None",
+        "is_sent = messages.reason_to_skip(message, recipient, to) is None",
         "is_sent = not recipient.is_unsubscribed",
         ("test_steps.py::test_a_receipt_waits_for_the_address_of_somebody_who_has_unsubscribed_too",),
     ),

@@ -89,7 +89,7 @@ def test_an_empty_one_does_not_win(email: str | None) -> None:
 
 def test_without_an_address_there_is_no_message_ever() -> None:
     with pytest.raises(PermanentError, match="no address"):
-        send(Box(), recipient=Recipient(user_id="u-1"))
+        send(Box(), message=RECEIPT, recipient=Recipient(user_id="u-1"))
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,12 @@ def test_who_is_not_known_is_skipped_and_not_waited_for(box: Box) -> None:
 @pytest.mark.parametrize("address", [None, ""])
 def test_without_an_address_it_waits_for_one(box: Box, address: str | None) -> None:
     with pytest.raises(NotYetError, match="no address of user u-1 is known yet"):
-        effect(NEWS, Recipient(user_id="u-1", address=address))
+        effect(RECEIPT, Recipient(user_id="u-1", address=address))
+
+
+def test_what_is_not_transactional_waits_for_no_address(box: Box) -> None:
+    assert effect(NEWS, Recipient(user_id="u-1")) == Outcome(result="skipped")
+    assert effect(NEWS, Recipient(user_id="u-1"), to="new@example.com").result == "sent"
 
 
 def test_a_receipt_waits_for_the_address_of_somebody_who_has_unsubscribed_too(box: Box) -> None:

@@ -1,6 +1,7 @@
 """Orders: recorded, told to the inventory, summed up by the week."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from common.cloud import firestore
 from common.cloud.firestore import Merge
 from common.cloud.memory import MemoryFirestore
 from functions.shop import orders
+from functions.shop.money import Money
 from functions.shop.orders import Week
 from tests.functions.shop_in_memory import ShopInMemory, Work, event
 
@@ -106,16 +108,19 @@ class TestWeek:
         self, documents: MemoryFirestore, recorded_at: datetime, counts: int
     ) -> None:
         record("o-1", recorded_at=recorded_at, total=2)
-        assert orders.week("u-1", NOW) == Week(orders=counts, spending=2 * counts)
+        assert orders.week("u-1", NOW) == Week(
+            orders=counts, spending=(Money(Decimal(2)),) * counts
+        )
 
-    def test_the_spending_is_the_sum_to_the_cent(self, documents: MemoryFirestore) -> None:
-        for number, total in enumerate((0.1, 0.2)):
-            record(f"o-{number}", recorded_at=NOW, total=total)
-        assert orders.week("u-1", NOW) == Week(orders=2, spending=0.3)
+    def test_the_spending_is_one_sum_for_each_currency(self, documents: MemoryFirestore) -> None:
+        for number, (total, currency) in enumerate([(0.1, "EUR"), (9, "JPY"), (0.2, "EUR")]):
+            record(f"o-{number}", recorded_at=NOW, total=total, currency=currency)
+        spending = (Money(Decimal("0.3"), "EUR"), Money(Decimal(9), "JPY"))
+        assert orders.week("u-1", NOW) == Week(orders=3, spending=spending)
 
     def test_the_orders_of_others_do_not_count(self, documents: MemoryFirestore) -> None:
         record("o-1", user="u-2", recorded_at=NOW, total=1)
-        assert orders.week("u-1", NOW) == Week(orders=0, spending=0)
+        assert orders.week("u-1", NOW) == Week(orders=0, spending=())
 
 
 def record(order: str, user: str = "u-1", **fields: Any) -> None:

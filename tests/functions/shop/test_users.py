@@ -1,14 +1,15 @@
 """Users: what a sign-up says of them, their firsts, and how they are written to."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from common.cloud import firestore
-from common.cloud.firestore import Create, Merge, Update
+from common.cloud.firestore import Create, Merge, Update, Write
 from common.cloud.memory import MemoryFirestore
-from common.errors import NotYetError, RefusedError
+from common.errors import RefusedError
 from common.idempotency import Outcome
 from common.messaging.recipients import Recipient
 from functions.shop import users
@@ -23,10 +24,16 @@ def store(**fields: Any) -> None:
     firestore.commit([Merge(path="users/u-1", fields=fields)])
 
 
-def sign_up(**payload: Any) -> dict[str, Any]:
+def written(event_id: str = "e-1", /, **payload: Any) -> Write:
+    """What a sign-up writes."""
+    signed_up = replace(event("user.signed_up", **payload), event_id=event_id)
+    return users.sign_up(users.read("u-1"), signed_up, WORK)
+
+
+def sign_up(event_id: str = "e-1", /, **payload: Any) -> dict[str, Any]:
     """The user's document after a sign-up."""
-    firestore.commit(users.signed_up(event("user.signed_up", **payload), WORK))
-    return dict(firestore.read("users/u-1").data)
+    firestore.commit([written(event_id, **payload)])
+    return dict(users.read("u-1").data)
 
 
 def test_a_user_is_a_document_of_their_own_whatever_their_id() -> None:
@@ -62,6 +69,7 @@ class TestSignUp:
             "user_id": "u-1",
             "digest_opt_in": False,
             "signed_up_at": NOW,
+            "signed_up_by": "e-1",
         }
 
     @pytest.mark.parametrize(
@@ -88,16 +96,39 @@ class TestSignUp:
         assert sign_up(email="ada@example.com")["digest_opt_in"] is False
 
     @pytest.mark.parametrize("fields", [None, {"first_login_at": NOW}])
-    def test_that_it_is_off_holds_only_for_the_document_as_it_was_read(
+    def test_what_is_written_holds_only_for_the_document_as_it_was_read(
         self, documents: MemoryFirestore, fields: dict[str, Any] | None
     ) -> None:
-        """Otherwise it would undo another sign-up, of the same moment, that wants the digest."""
+        """Otherwise there were two first ones, and one undid what the other asks for."""
         if fields:
             store(**fields)
-        first, *_ = users.signed_up(event("user.signed_up", email="a@b.c"), WORK)
+        write = written(email="a@b.c")
         store(digest_opt_in=True)
         with pytest.raises(RefusedError):
-            firestore.commit([first])
+            firestore.commit([write])
+
+    def test_the_first_is_the_one_that_said_when(self, documents: MemoryFirestore) -> None:
+        sign_up("e-1", email="old@example.com")
+        found = sign_up("e-2", email="new@example.com", signed_up_by="e-2", signed_up_at="now")
+        names = ("email", "signed_up_at", "signed_up_by")
+        assert [found[name] for name in names] == ["new@example.com", NOW, "e-1"]
+
+    @pytest.mark.parametrize(
+        ("fields", "is_first"),
+        [
+            ({}, True),
+            ({"first_login_at": NOW}, True),
+            ({"signed_up_at": NOW, "signed_up_by": "e-1"}, True),
+            ({"signed_up_at": NOW, "signed_up_by": "e-2"}, False),
+            ({"signed_up_at": NOW}, False),
+        ],
+    )
+    def test_it_is_still_the_first_when_it_comes_again(
+        self, documents: MemoryFirestore, fields: dict[str, Any], is_first: bool
+    ) -> None:
+        store(**fields)
+        first = users.is_first_sign_up(users.read("u-1"), event("user.signed_up"))
+        assert first is is_first
 
     def test_nothing_else_in_the_document_is_touched(self, documents: MemoryFirestore) -> None:
         store(first_login_at=NOW, unsubscribed=True)
@@ -116,21 +147,6 @@ class TestSignUp:
     def test_what_firestore_cannot_hold_is_kept_as_text(self, documents: MemoryFirestore) -> None:
         found = sign_up(**{"email": "a@b.c", "nested": [[1]], "": 2})
         assert (found["nested"], found["more"]) == ("[[1]]", '{"": 2}')
-
-
-class TestRequire:
-    def test_somebody_who_has_signed_up_is_there(self, documents: MemoryFirestore) -> None:
-        store(email="ada@example.com")
-        assert users.require("u-1").data == {"email": "ada@example.com"}
-
-    @pytest.mark.parametrize("fields", [None, {"first_login_at": NOW}, {"email": ""}])
-    def test_anybody_else_is_waited_for(
-        self, documents: MemoryFirestore, fields: dict[str, Any] | None
-    ) -> None:
-        if fields:
-            store(**fields)
-        with pytest.raises(NotYetError, match="the sign-up of user u-1 has not been processed"):
-            users.require("u-1")
 
 
 @pytest.mark.parametrize(
