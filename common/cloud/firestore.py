@@ -1,8 +1,7 @@
-"""Firestore: the one client, reads with their server time, and writes that commit together.
+"""Firestore: reads with their server time, and writes that commit together.
 
-Every foreign exception is translated here: a failed precondition is `RefusedError`, what the server
-will never take is `PermanentError`, anything else is `TransientError` (and, for a commit,
-ambiguous: the writes may have been applied).
+    firestore ──▶ Backend ──┬── firestore_service ── encoding, calls ──▶ Google's service
+                            └── memory (a test)
 
 What the functions here read and write is kept by a `Backend`. That is Google's service, through the
 client of this process, unless a test says otherwise:
@@ -16,146 +15,60 @@ client of this process, unless a test says otherwise:
         assert memory.documents("patients") == {"patients/ada": {"is_due": True}}
 """
 
-import functools
 import hashlib
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote
 
-from google.api_core import exceptions as google
-from google.api_core.retry import Retry
-from google.cloud import firestore
-from google.cloud.firestore_v1.base_document import DocumentSnapshot
-from google.cloud.firestore_v1.base_query import FieldFilter
-from google.cloud.firestore_v1.field_path import FieldPath
+from common.cloud.reads import Filter, Query, Snapshot, is_by_id
+from common.cloud.writes import (
+    DELETE_FIELD,
+    SERVER_TIMESTAMP,
+    Create,
+    Delete,
+    Increment,
+    Merge,
+    Update,
+    Write,
+)
 
-from common.errors import PermanentError, RefusedError, TransientError
-from common.process import settings
-
-RPC_TIMEOUT = 10.0
-"""Seconds for one commit or read, the client library's own retries included (its default is 60)."""
+__all__ = [
+    "DELETE_FIELD",
+    "MAX_ID_BYTES",
+    "SERVER_TIMESTAMP",
+    "AnyBackend",
+    "Backend",
+    "Create",
+    "Delete",
+    "Filter",
+    "Increment",
+    "Merge",
+    "Query",
+    "Snapshot",
+    "Update",
+    "Write",
+    "commit",
+    "count",
+    "cuts",
+    "document_id",
+    "is_by_id",
+    "latest_time",
+    "original_name",
+    "prepare",
+    "query",
+    "read",
+    "read_all",
+    "storable",
+    "storable_fields",
+    "using",
+]
 
 MAX_ID_BYTES = 1500
 """Longest document id, https://firebase.google.com/docs/firestore/quotas."""
-
-DELETE_FIELD = firestore.DELETE_FIELD
-"""The value of a field that an Update or a Merge removes."""
-SERVER_TIMESTAMP = firestore.SERVER_TIMESTAMP
-"""The value of a field that becomes the commit's time, to the millisecond."""
-Increment = firestore.Increment
-"""The value of a field that a number is added to: `Increment(1)`."""
-
-_RETRIED = (google.ServiceUnavailable, google.TooManyRequests, google.Aborted)
-_RETRY = Retry(
-    predicate=lambda error: isinstance(error, _RETRIED),
-    initial=0.1,
-    maximum=2.0,
-    multiplier=1.5,
-    timeout=RPC_TIMEOUT,
-)
-_REFUSED = (google.AlreadyExists, google.FailedPrecondition, google.NotFound)
-# The client trips over an update of a field and of another field inside of it: AttributeError.
-_NEVER = (google.InvalidArgument, AttributeError, TypeError, ValueError)
-_making = threading.Lock()
-
-
-@functools.cache
-def _make_client() -> firestore.Client:
-    config = settings.current()
-    project, database = config.google_cloud_project, config.firestore_database
-    return firestore.Client(project=project, database=database)
-
-
-def client() -> firestore.Client:
-    """The process's client: made at first use, because gRPC does not survive a fork."""
-    with _making:
-        return _make_client()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Snapshot:
-    """A document as a strong read found it."""
-
-    path: str
-    data: Mapping[str, Any]
-    """Its fields; empty for a document that does not exist."""
-    update_time: datetime | None
-    """When it was last written, by the server's clock; None: it does not exist."""
-    read_time: datetime
-    """When it was read, by the server's clock."""
-
-    @property
-    def exists(self) -> bool:
-        """Whether there is such a document."""
-        return self.update_time is not None
-
-    def write(self, fields: Mapping[str, Any]) -> "Write":
-        """Set these fields, provided the document is still as it was read."""
-        if self.update_time is None:
-            return Create(path=self.path, fields=fields)
-        return Update(path=self.path, fields=fields, update_time=self.update_time)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Create:
-    """Create the document; refused if it exists."""
-
-    path: str
-    fields: Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Update:
-    """Set fields (by name, or dotted path); refused unless last written at `update_time`."""
-
-    path: str
-    fields: Mapping[str, Any]
-    update_time: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class Merge:
-    """Set these fields and leave the others, whether the document exists or not."""
-
-    path: str
-    fields: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Delete:
-    """Delete the document if it exists."""
-
-    path: str
-
-
-Write = Create | Update | Merge | Delete
-
-
-Filter = tuple[str, str, Any]
-"""A condition of a query: field, operator (`==`, `<`, `<=`, `>`, `>=`, `in`, …), value."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Query:
-    """Documents of a collection in the order of their ids, or of the one range-filtered field."""
-
-    collection: str
-    filters: Sequence[Filter] = ()
-    limit: int | None = None
-    """The largest number of documents."""
-    after: str | None = None
-    """A document id: only documents that come after it (in the order of ids only)."""
-    first: str | None = None
-    """A document id: only it and what comes after it (in the order of ids only)."""
-    before: str | None = None
-    """A document id: only documents that come before it (in the order of ids only)."""
-    fields: Sequence[str] | None = None
-    """Which fields are read; None: all."""
 
 
 class Backend(Protocol):
@@ -170,7 +83,7 @@ class Backend(Protocol):
     def commit(self, writes: Sequence[Write]) -> datetime:
         """Apply all the writes, or none; the commit's time. Raises RefusedError too."""
 
-    def query(self, query: "Query") -> Iterator[Snapshot]:
+    def query(self, query: Query) -> Iterator[Snapshot]:
         """The documents that `query` describes."""
 
     def count(self, collection: str, filters: Sequence[Filter]) -> int:
@@ -190,7 +103,7 @@ def read(path: str) -> Snapshot:
 
 def read_all(paths: Sequence[str]) -> list[Snapshot]:
     """Several documents, in the order of the paths. Raises TransientError, like `read`."""
-    return [_seen(snapshot) for snapshot in _backend.read_all(paths)]
+    return [_seen(snapshot) for snapshot in _in_use().read_all(paths)]
 
 
 def commit(writes: Sequence[Write]) -> datetime:
@@ -199,7 +112,7 @@ def commit(writes: Sequence[Write]) -> datetime:
     Raises RefusedError (a precondition did not hold), PermanentError (the server will never take
     them), TransientError (whether the writes were applied is not known).
     """
-    return _remember(_backend.commit(writes))
+    return _remember(_in_use().commit(writes))
 
 
 def latest_time() -> datetime | None:
@@ -230,7 +143,7 @@ def query(
         before=before,
         fields=fields,
     )
-    yield from map(_seen, _backend.query(asked))
+    yield from map(_seen, _in_use().query(asked))
 
 
 def count(collection: str, *filters: Filter) -> int:
@@ -238,7 +151,7 @@ def count(collection: str, *filters: Filter) -> int:
 
     Raises PermanentError and TransientError, like `query`.
     """
-    return _backend.count(collection, filters)
+    return _in_use().count(collection, filters)
 
 
 def cuts(collection: str, parts: int) -> list[str]:
@@ -247,7 +160,7 @@ def cuts(collection: str, parts: int) -> list[str]:
     Each id is the first of its part; the part before the first id has none. There may be fewer cuts
     than asked for, and none where the server cannot tell. Raises TransientError, like `query`.
     """
-    return _backend.cuts(collection, parts)
+    return _in_use().cuts(collection, parts)
 
 
 AnyBackend = TypeVar("AnyBackend", bound=Backend)
@@ -268,6 +181,14 @@ def using(backend: AnyBackend) -> Iterator[AnyBackend]:
     finally:
         with _switching:
             _backend, _latest = earlier
+
+
+def prepare() -> None:
+    """Import what the service needs: at the start of a process, not at its first event.
+
+    No connection is made, because gRPC does not survive a fork.
+    """
+    from common.cloud import firestore_service  # noqa: F401
 
 
 def document_id(name: str) -> str:
@@ -320,117 +241,15 @@ def _is_field_name(name: str) -> bool:
     return 0 < len(name.encode()) <= MAX_ID_BYTES and not reserved
 
 
-class _Google:
-    """The service, through this process's client."""
-
-    def read_all(self, paths: Sequence[str]) -> list[Snapshot]:
-        database = client()
-        try:
-            references = [database.document(path) for path in paths]
-            found = database.get_all(references, retry=_RETRY, timeout=RPC_TIMEOUT)
-            by_path = {snapshot.reference.path: _snapshot(snapshot) for snapshot in found}
-        except _NEVER as error:
-            raise PermanentError(f"{', '.join(paths)} can never be read: {error}") from error
-        except google.GoogleAPIError as error:
-            raise TransientError(f"cannot read {', '.join(paths)}: {error}") from error
-        return [by_path[path] for path in paths]
-
-    def commit(self, writes: Sequence[Write]) -> datetime:
-        batch = client().batch()
-        try:
-            for write in writes:
-                _add(batch, write)
-            batch.commit(retry=_RETRY, timeout=RPC_TIMEOUT)
-        except _REFUSED as error:
-            raise RefusedError(str(error)) from error
-        except _NEVER as error:
-            raise PermanentError(f"these writes can never be stored: {error}") from error
-        except google.GoogleAPIError as error:
-            raise TransientError(f"a commit failed: {error}") from error
-        time: datetime = batch.commit_time
-        return time
-
-    def query(self, query: Query) -> Iterator[Snapshot]:
-        with _asking(query.collection):
-            for snapshot in _query(query).stream(timeout=RPC_TIMEOUT):
-                yield _snapshot(snapshot)
-
-    def count(self, collection: str, filters: Sequence[Filter]) -> int:
-        with _asking(collection):
-            asked = _query(Query(collection=collection, filters=filters)).count()
-            return int(asked.get(retry=_RETRY, timeout=RPC_TIMEOUT)[0][0].value)
-
-    def cuts(self, collection: str, parts: int) -> list[str]:
-        name = collection.rpartition("/")[2]
-        with _asking(collection):
-            group = client().collection_group(name)
-            found = group.get_partitions(parts - 1, retry=_RETRY, timeout=RPC_TIMEOUT)
-            references = [part.start_at for part in found if part.start_at is not None]
-        # Other collections of the same name are cut too, elsewhere.
-        return sorted(it.id for it in references if it.path.rpartition("/")[0] == collection)
+def _in_use() -> Backend:
+    return _service() if _backend is None else _backend
 
 
-@contextmanager
-def _asking(collection: str) -> Iterator[None]:
-    """The errors of a query, translated."""
-    try:
-        yield
-    except _NEVER as error:
-        raise PermanentError(f"{collection} can never be asked this: {error}") from error
-    except google.GoogleAPIError as error:
-        raise TransientError(f"cannot query {collection}: {error}") from error
+def _service() -> Backend:
+    # Google's client takes a second to import, which a test in memory does not have to wait for.
+    from common.cloud import firestore_service
 
-
-def _add(batch: firestore.WriteBatch, write: Write) -> None:
-    database = client()
-    reference = database.document(write.path)
-    match write:
-        case Create():
-            batch.create(reference, dict(write.fields))
-        case Update():
-            fence = database.write_option(last_update_time=write.update_time)
-            batch.update(reference, dict(write.fields), option=fence)
-        case Merge():
-            batch.set(reference, dict(write.fields), merge=True)
-        case Delete():
-            batch.delete(reference)
-
-
-def _query(query: Query) -> firestore.Query:
-    collection = client().collection(query.collection)
-    found: firestore.Query = collection
-    for name, operator, value in query.filters:
-        found = found.where(filter=FieldFilter(name, operator, value))
-    if query.fields is not None:
-        found = found.select(query.fields)
-    if is_by_id(query.filters):
-        found = _between(found.order_by(FieldPath.document_id()), query)
-    return found if query.limit is None else found.limit(query.limit)
-
-
-def _between(found: firestore.Query, query: Query) -> firestore.Query:
-    def at(name: str) -> dict[str, Any]:
-        return {"__name__": client().document(f"{query.collection}/{name}")}
-
-    if query.after is not None:
-        found = found.start_after(at(query.after))
-    elif query.first is not None:
-        found = found.start_at(at(query.first))
-    return found if query.before is None else found.end_before(at(query.before))
-
-
-def is_by_id(filters: Sequence[Filter]) -> bool:
-    """Whether a query with these filters returns documents in the order of their ids."""
-    return all(operator == "==" for _, operator, _ in filters)
-
-
-def _snapshot(found: DocumentSnapshot) -> Snapshot:
-    return Snapshot(
-        path=found.reference.path,
-        data=found.to_dict() or {},
-        update_time=found.update_time,
-        read_time=found.read_time,
-    )
+    return firestore_service.connected()
 
 
 def _seen(snapshot: Snapshot) -> Snapshot:
@@ -445,5 +264,6 @@ def _remember(time: datetime) -> datetime:
 
 
 _switching = threading.Lock()
-_backend: Backend = _Google()
+_backend: Backend | None = None
+"""What `using` has put in the place of the service."""
 _latest: datetime | None = None

@@ -11,6 +11,7 @@ import functions_framework
 from cloudevents.http import CloudEvent
 from flask import Request
 
+from common.cloud import firestore
 from common.process import logs, settings, shutdown
 from common.triggers.http import Reply
 
@@ -37,3 +38,4 @@ def _prepare() -> None:
     if settings.is_function():
         logs.install()
         shutdown.prepare()
+        firestore.prepare()

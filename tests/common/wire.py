@@ -11,7 +11,7 @@ from datetime import timedelta
 import grpc
 import pytest
 
-from common.cloud import firestore
+from common.cloud import firestore_service
 from common.process import settings
 from local.kernel.clock import Clock
 from local.kernel.database import Database
@@ -80,18 +80,14 @@ def running() -> Iterator[Wire]:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in {**ENVIRONMENT, "FIRESTORE_EMULATOR_HOST": wire.address}.items():
                 patch.setenv(name, value)
-            _forget()
+            settings.current.cache_clear()
+            firestore_service.disconnect()
             yield wire
-            firestore.client().close()
-        _forget()
+        firestore_service.disconnect()
+        settings.current.cache_clear()
     finally:
         stop.set_result(None)
         thread.join()
-
-
-def _forget() -> None:
-    settings.current.cache_clear()
-    firestore._make_client.cache_clear()
 
 
 async def _serve(started: Future[Wire], stop: Future[None]) -> None:

@@ -10,11 +10,11 @@ IMPORT = "import main, functions.consumer, functions.reminder, functions.fanout"
 
 LOOK = """
 import threading
-from common.cloud import firestore, tasks
+from common.cloud import firestore_service, tasks
 
 print(
     threading.active_count(),
-    firestore._make_client.cache_info().currsize,
+    firestore_service._connected.cache_info().currsize,
     tasks._make_client.cache_info().currsize,
 )
 """

@@ -27,8 +27,8 @@ from common.cloud.firestore import (
     is_by_id,
 )
 from common.cloud.memory import fields, queries
-from common.cloud.memory.fields import Fields
 from common.cloud.memory.mishaps import Mishap, befalling
+from common.cloud.writes import Fields
 from common.errors import PermanentError, RefusedError, TransientError
 
 MICROSECOND = timedelta(microseconds=1)
@@ -165,7 +165,7 @@ class MemoryFirestore:
 
     def _apply(self, writes: Sequence[Write]) -> datetime:
         _check_together(writes)
-        changes = [None if isinstance(it, Delete) else fields.change(it) for it in writes]
+        changes = [None if isinstance(it, Delete) else fields.stored(it) for it in writes]
         time = fields.timestamp(self.now + MICROSECOND)
         after: dict[str, Fields | None] = {}
         for write, change in zip(writes, changes, strict=True):

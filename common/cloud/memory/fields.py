@@ -1,29 +1,17 @@
-"""What a write does to the fields of a document, as client and service do it together.
+"""What a write does to the fields of a document, as the service does it.
 
-    write's fields ──▶ leaves, each at its path ──┬── values, with a mask of the paths they replace
-                                                  └── transforms: of the value that is there then
+    write ── writes.change ──▶ change ── stored ──▶ checked, and as it is read again ── apply ──▶
 
 Everything here is a pure function. A value or a name that Firestore does not take is a ValueError
 or a TypeError.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from google.api_core.datetime_helpers import DatetimeWithNanoseconds
-from google.cloud.firestore_v1.field_path import FieldPath
-
-from common.cloud.firestore import (
-    DELETE_FIELD,
-    MAX_ID_BYTES,
-    SERVER_TIMESTAMP,
-    Create,
-    Increment,
-    Merge,
-    Update,
-)
+from common.cloud.firestore import MAX_ID_BYTES, SERVER_TIMESTAMP, Create, Merge, Update
+from common.cloud.writes import Change, Fields, Path, change, put
 
 MAX_DOCUMENT_BYTES = 1 << 20
 MAX_VALUE_BYTES = (1 << 20) - 89
@@ -33,40 +21,20 @@ MAX_INTEGER, MIN_INTEGER = (1 << 63) - 1, -(1 << 63)
 MISSING = object()
 """What `get` returns where there is no such field; None is a value."""
 
-Fields = dict[str, Any]
-Path = tuple[str, ...]
-"""The names along the way to a field."""
 
+def stored(write: Create | Update | Merge) -> Change:
+    """The change that a write makes, its values as they are read again; shares none with the write.
 
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """A write, taken apart and checked; nothing in it is shared with whoever made the write."""
-
-    values: Fields
-    """What is set."""
-    mask: tuple[Path, ...] | None
-    """The fields that are replaced by the values, or removed where there is none; None: all."""
-    transforms: Mapping[Path, Any] = field(default_factory=dict)
-    """SERVER_TIMESTAMP, or the number to add, by field."""
-
-
-def change(write: Create | Update | Merge) -> Change:
-    """The change that a write makes. Raises ValueError and TypeError."""
-    leaves = dict(_leaves(write.fields, by_path=isinstance(write, Update)))
-    transforms = {path: _transform(leaf) for path, leaf in leaves.items() if _is_transform(leaf)}
-    deleted = [path for path, leaf in leaves.items() if leaf is DELETE_FIELD]
-    mask = _mask(write, leaves, deleted)
-    values: Fields = {}
-    for path, leaf in leaves.items():
-        if path not in transforms and leaf is not DELETE_FIELD:
-            put(values, path, leaf)
-    for path in [*transforms, *(mask or ())]:
-        _check_reserved(path)
-    for name in values:
-        _check_reserved((name,))
-    stored = {name: _stored(value, 0) for name, value in values.items()}
-    masked = None if mask is None else tuple(path for path in mask if path not in transforms)
-    return Change(values=stored, mask=masked, transforms=transforms)
+    Raises ValueError and TypeError.
+    """
+    made = change(write)
+    for path in [*made.transforms, *(made.mask or ()), *((name,) for name in made.values)]:
+        _check_path(path)
+    return replace(
+        made,
+        values={name: _stored(value, 0) for name, value in made.values.items()},
+        transforms={path: _transform(it) for path, it in made.transforms.items()},
+    )
 
 
 def apply(change: Change, before: Fields | None, time: datetime) -> Fields:
@@ -90,16 +58,6 @@ def get(fields: Any, path: Path) -> Any:
             return MISSING
         fields = fields[name]
     return fields
-
-
-def put(fields: Fields, path: Path, value: Any) -> None:
-    """Set the value at a path, and make maps on the way of whatever is there."""
-    *outer, last = path
-    for name in outer:
-        if not isinstance(fields.get(name), dict):
-            fields[name] = {}
-        fields = fields[name]
-    fields[last] = value
 
 
 def copied(value: Any) -> Any:
@@ -129,48 +87,6 @@ def check_size(path: str, fields: Fields) -> None:
         raise ValueError(f"document {path} has {size} bytes, more than {MAX_DOCUMENT_BYTES}")
 
 
-def field_path(text: str) -> Path:
-    """The names along a dotted path: `a.b`, or, with quotes, a.`b c`. Raises ValueError."""
-    return tuple(FieldPath.from_string(text).parts)
-
-
-def _leaves(fields: Mapping[str, Any], *, by_path: bool) -> Iterator[tuple[Path, Any]]:
-    for name, value in fields.items():
-        path = field_path(name) if by_path else tuple(FieldPath(name).parts)
-        for part in path:
-            _check_name(part)
-        if isinstance(value, dict) and value:
-            for inner, leaf in _leaves(value, by_path=False):
-                yield (*path, *inner), leaf
-        else:
-            yield path, value
-
-
-def _mask(
-    write: Create | Update | Merge, leaves: Mapping[Path, Any], deleted: list[Path]
-) -> list[Path] | None:
-    match write:
-        case Create():
-            if deleted:
-                raise ValueError("a new document has no fields to delete")
-            return None
-        case Merge():
-            return list(leaves)
-    named = [field_path(name) for name in write.fields]
-    if not named:
-        raise ValueError("an update of no fields")
-    for path in named:
-        if any(path[:length] in named for length in range(1, len(path))):
-            raise ValueError(f"{'.'.join(path)} is inside of another updated field")
-    if nested := set(deleted) - set(named):
-        raise ValueError(f"an update deletes fields by their paths, not inside of maps: {nested}")
-    return named
-
-
-def _is_transform(leaf: Any) -> bool:
-    return leaf is SERVER_TIMESTAMP or isinstance(leaf, Increment)
-
-
 def _transform(leaf: Any) -> Any:
     if leaf is SERVER_TIMESTAMP:
         return leaf
@@ -185,8 +101,9 @@ def _check_name(name: str) -> None:
         raise ValueError(f"{name!r:.100} is no name of a field")
 
 
-def _check_reserved(path: Path) -> None:
+def _check_path(path: Path) -> None:
     for name in path:
+        _check_name(name)
         if len(name) > 4 and name.startswith("__") and name.endswith("__"):
             raise ValueError(f"the name {name} is reserved")
 
@@ -237,8 +154,7 @@ def timestamp(value: datetime) -> datetime:
     """The moment as it is read again: UTC, in microseconds; one without a zone is taken as UTC."""
     utc = value.astimezone(UTC) if value.tzinfo else value
     date, time = (utc.year, utc.month, utc.day), (utc.hour, utc.minute, utc.second)
-    made: datetime = DatetimeWithNanoseconds(*date, *time, utc.microsecond, tzinfo=UTC)
-    return made
+    return datetime(*date, *time, utc.microsecond, tzinfo=UTC)
 
 
 def _transformed(present: Any, transform: Any, time: datetime) -> Any:

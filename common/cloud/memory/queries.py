@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from common.cloud.firestore import Filter
-from common.cloud.memory.fields import MISSING, Fields, Path, field_path, get
+from common.cloud.memory.fields import MISSING, get
+from common.cloud.writes import Fields, Path, parse_path
 
 ORDERING = ("<", "<=", ">", ">=", "!=", "not-in")
 """Operators whose field the results are ordered by."""
@@ -24,8 +25,8 @@ Test = Callable[[Any], bool]
 
 def selected(documents: Mapping[str, Fields], filters: Sequence[Filter]) -> list[str]:
     """The names of the documents that pass all the filters, in order. Raises ValueError."""
-    tests = [(field_path(name), _test(operator, value)) for name, operator, value in filters]
-    ordering = sorted({field_path(name) for name, operator, _ in filters if operator in ORDERING})
+    tests = [(parse_path(name), _test(operator, value)) for name, operator, value in filters]
+    ordering = sorted({parse_path(name) for name, operator, _ in filters if operator in ORDERING})
     found = [
         name
         for name, fields in documents.items()

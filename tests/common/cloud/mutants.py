@@ -1,6 +1,14 @@
 """Mistakes in the two clients, and the tests that notice them."""
 
-from common.cloud import batches, firestore, tasks
+from common.cloud import (
+    batches,
+    calls,
+    encoding,
+    firestore,
+    firestore_service,
+    tasks,
+    writes,
+)
 from common.cloud.memory import documents, fields, mishaps, queries, queue
 from tests.common.mutants import Noticed
 
@@ -8,6 +16,14 @@ IDS = "test_firestore.py::test_an_ordinary_name_stays_and_a_hostile_one_is_escap
 PRECONDITIONS = "test_memory.py::TestPreconditions"
 RULE = "test_memory.py::TestDifferential::test_each_rule_about_commits_has_the_same_results"
 VALUES = "test_memory.py::TestDifferential::test_values_of_every_type_compare_in_the_same_way"
+SERVICE = "test_firestore_service.py"
+VALUE = "test_encoding.py::test_a_value_is_encoded_as_googles_client_does"
+BACK = "test_encoding.py::test_a_value_comes_back_as_it_was"
+CREATED = "test_encoding.py::test_a_new_document_is_that_of_googles_client"
+UPDATED = "test_encoding.py::test_an_update_is_that_of_googles_client"
+MERGED = "test_encoding.py::test_a_merge_is_that_of_googles_client"
+QUERY = "test_encoding.py::test_a_query_is_that_of_googles_client"
+CONTRADICTION = "test_writes.py::test_what_contradicts_itself_is_refused"
 MUTANTS = [
     Noticed(
         "two names of one id: % stands for itself",
@@ -88,38 +104,192 @@ MUTANTS = [
     ),
     Noticed(
         "an update without its fence",
-        firestore, "_add",
-        ", option=fence",
-        ", option=None",
-        ("test_firestore.py::test_a_write_carries_its_precondition",),
+        encoding, "encode_write",
+        "encode_time(write.update_time, into.current_document.update_time)",
+        "into.current_document.exists = True",
+        (UPDATED, f"{SERVICE}::test_several_writes_are_one_commit"),
+    ),
+    Noticed(
+        "a create that asks nothing",
+        encoding, "encode_write",
+        "into.current_document.exists = False",
+        "pass",
+        (CREATED, RULE),
     ),
     Noticed(
         "a merge that leaves nothing else",
-        firestore, "_add",
-        "merge=True",
-        "merge=False",
-        ("test_firestore.py::test_a_write_carries_its_precondition",),
+        encoding, "_encode_change",
+        "if change.mask is not None:",
+        "if change.mask:",
+        (MERGED,),
+    ),
+    Noticed(
+        "what is removed by an increment stays",
+        encoding, "_encode_change",
+        "encode(transform.value, made.increment)",
+        "encode(1, made.increment)",
+        (CREATED,),
+    ),
+    Noticed(
+        "a whole number is a number like others",
+        encoding, "encode",
+        "into.integer_value = value",
+        "into.double_value = value",
+        (VALUE,),
+    ),
+    Noticed(
+        "an empty map is nothing",
+        encoding, "encode",
+        "into.map_value.SetInParent()",
+        "pass",
+        (VALUE,),
+    ),
+    Noticed(
+        "a time is that of the clock on the wall",
+        encoding, "encode_time",
+        "(time if time.tzinfo else time.replace(tzinfo=UTC))",
+        "time.replace(tzinfo=UTC)",
+        (VALUE,),
+    ),
+    Noticed(
+        "a time to the millisecond",
+        encoding, "decode_time",
+        "microseconds=time.nanos // 1000",
+        "milliseconds=time.nanos // 1000000",
+        (BACK, "test_encoding.py::test_a_time_of_the_service_is_kept_to_the_microsecond"),
+    ),
+    Noticed(
+        "a page begins with the last document of the page before",
+        encoding, "_encode_range",
+        "(asked.start_at, start, query.after is None)",
+        "(asked.start_at, start, True)",
+        (QUERY, "test_memory.py::TestDifferential::test_the_same_queries_have_the_same_results"),
+    ),
+    Noticed(
+        "documents of a range by their ids",
+        encoding, "encode_query",
+        "if is_by_id(query.filters):",
+        "if True:",
+        (QUERY,),
+    ),
+    Noticed(
+        "a projection of no fields reads all of them",
+        encoding, "encode_query",
+        'query.fields or ("__name__",)',
+        "query.fields",
+        ("test_encoding.py::test_a_query_for_no_fields_reads_names_alone",),
     ),
     Noticed(
         "a refused commit may have been applied",
-        firestore._Google, "commit",
+        firestore_service.FirestoreService, "commit",
         "raise RefusedError(str(error)) from error",
         "raise TransientError(str(error)) from error",
-        ("test_firestore.py::test_a_precondition_that_does_not_hold_refuses_the_commit",),
+        (f"{SERVICE}::test_a_precondition_that_does_not_hold_refuses_the_commit",),
     ),
     Noticed(
         "what can never be stored is tried again",
-        firestore._Google, "commit",
+        firestore_service.FirestoreService, "commit",
         "raise PermanentError(",
         "raise TransientError(",
-        ("test_firestore.py::test_what_the_service_never_takes_is_permanent",),
+        (f"{SERVICE}::test_what_the_service_never_takes_is_permanent",),
     ),
     Noticed(
         "documents in the order in which they are found",
-        firestore._Google, "read_all",
-        "[by_path[path] for path in paths]",
-        "list(by_path.values())",
-        ("test_firestore.py::test_documents_come_in_the_order_of_their_paths",),
+        firestore_service.FirestoreService, "read_all",
+        "[found[path] for path in paths]",
+        "list(found.values())",
+        (f"{SERVICE}::test_documents_come_in_the_order_of_their_paths",),
+    ),
+    Noticed(
+        "an interrupted query begins again",
+        firestore_service.FirestoreService, "query",
+        "query = replace(query, after=last, first=None)",
+        "pass",
+        (f"{SERVICE}::test_a_query_that_is_interrupted_goes_on_behind_its_last_document",),
+    ),
+    Noticed(
+        "an interrupted query of a range goes on by id",
+        firestore_service.FirestoreService, "query",
+        " or not is_by_id(query.filters)",
+        "",
+        (f"{SERVICE}::test_a_query_that_cannot_go_on_says_so",),
+    ),
+    Noticed(
+        "parts of other collections of the same name",
+        firestore_service.FirestoreService, "cuts",
+        'if outer == f"{self._root}/{collection}"',
+        "if outer",
+        (f"{SERVICE}::test_a_collection_is_cut_where_the_service_says_page_by_page",),
+    ),
+    Noticed(
+        "a repeat has all of the time again",
+        calls.Method, "__call__",
+        "left = deadline - time.monotonic() - pause",
+        "left = self._timeout if time.monotonic() + pause < deadline else 0",
+        ("test_calls.py::test_a_repeat_has_only_what_is_left_of_the_time",),
+    ),
+    Noticed(
+        "every error is repeated",
+        calls.Method, "__call__",
+        "except self._repeated:",
+        "except google.GoogleAPIError:",
+        ("test_calls.py::test_what_does_not_pass_is_raised_at_once",),
+    ),
+    Noticed(
+        "a call is repeated for ever",
+        calls.Method, "__call__",
+        "if left <= 0:",
+        "if left <= -5:",
+        ("test_calls.py::test_when_the_time_is_up_the_last_error_is_raised",),
+    ),
+    Noticed(
+        "a merge replaces maps",
+        writes, "_mask",
+        "return parts.leaves",
+        "return named",
+        (MERGED, "test_writes.py::test_a_merge_replaces_the_leaves_it_names"),
+    ),
+    Noticed(
+        "an update deletes inside of maps",
+        writes, "_mask",
+        "set(parts.deleted) - set(named)",
+        "set()",
+        (CONTRADICTION,),
+    ),
+    Noticed(
+        "a new document with fields to delete",
+        writes, "_mask",
+        "            if parts.deleted:",
+        "            if False:",
+        (CONTRADICTION,),
+    ),
+    Noticed(
+        "an update of a field and of one inside of it",
+        writes, "_check_apart",
+        "if len(path) > 1",
+        "if False",
+        (CONTRADICTION,),
+    ),
+    Noticed(
+        "a map that has only transforms is empty",
+        writes._Parts, "_take",
+        "        if inner:",
+        "        if True:",
+        (CREATED, "test_writes.py::test_a_transform_is_no_value"),
+    ),
+    Noticed(
+        "a name with a dot is a path",
+        writes, "_path",
+        "isinstance(write, Update) and not",
+        "not",
+        (CREATED, MERGED),
+    ),
+    Noticed(
+        "memory: reserved names",
+        fields, "_check_path",
+        "len(name) > 4",
+        "False",
+        (RULE,),
     ),
     Noticed(
         "a task's name is what it is about",
@@ -136,17 +306,10 @@ MUTANTS = [
         ("test_memory.py::TestQuery::test_a_part_begins_with_its_first_and_ends_before_the_next",),
     ),
     Noticed(
-        "cuts of other collections of the same name",
-        firestore._Google, "cuts",
-        'if it.path.rpartition("/")[0] == collection',
-        "if True",
-        ("test_memory.py::test_the_service_reads_parts_fields_and_numbers_as_memory_does",),
-    ),
-    Noticed(
         "the service's parts begin behind their first",
-        firestore, "_between",
-        "found.start_at(",
-        "found.start_after(",
+        encoding, "_encode_range",
+        "query.after is None),",
+        "False),",
         ("test_memory.py::test_the_service_reads_parts_fields_and_numbers_as_memory_does",),
     ),
     Noticed(
@@ -339,13 +502,6 @@ MUTANTS = [
         ("test_tasks.py::test_several_are_all_tried_and_the_first_error_is_raised",),
     ),
     Noticed(
-        "a create that asks nothing",
-        firestore, "_add",
-        "batch.create(reference, dict(write.fields))",
-        "batch.set(reference, dict(write.fields))",
-        ("test_firestore.py::test_a_write_carries_its_precondition",),
-    ),
-    Noticed(
         "a body that is too large is sent",
         tasks, "encoded_body",
         "len(body) > MAX_BODY",
@@ -386,34 +542,6 @@ MUTANTS = [
         "if before is None or before.update_time != write.update_time:",
         "if before is None:",
         ("test_memory.py::TestPreconditions::test_only_what_is_still_as_it_was_read_is_updated",),
-    ),
-    Noticed(
-        "memory: a merge replaces maps",
-        fields, "_mask",
-        "return list(leaves)",
-        "return [(name,) for name in write.fields]",
-        (RULE, "test_memory.py::TestFields::test_a_merge_reaches_into_maps",),
-    ),
-    Noticed(
-        "memory: an update deletes inside of maps",
-        fields, "_mask",
-        "set(deleted) - set(named)",
-        "set()",
-        (RULE,),
-    ),
-    Noticed(
-        "memory: a new document with fields to delete",
-        fields, "_mask",
-        "            if deleted:",
-        "            if False:",
-        (RULE,),
-    ),
-    Noticed(
-        "memory: reserved names",
-        fields, "_check_reserved",
-        "len(name) > 4",
-        "False",
-        (RULE,),
     ),
     Noticed(
         "memory: lists in lists are stored",

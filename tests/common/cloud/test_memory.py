@@ -445,7 +445,7 @@ def test_the_service_reads_parts_fields_and_numbers_as_memory_does(wire: Wire) -
     users = [Create(path=f"users/u{it:03}", fields={"n": it % 2, "m": it}) for it in range(100)]
     elsewhere = [Create(path=f"x/y/users/z{it:03}", fields={}) for it in range(50)]
     firestore.commit([*users, *elsewhere])
-    options: dict[str, Any] = {"first": "u010", "before": "u016", "fields": ["m"]}
+    options: dict[str, Any] = {"first": "u011", "before": "u016", "fields": ["m"]}
     found = firestore.query("users", ("n", "==", 1), **options)
     assert [it.data for it in found] == [{"m": 11}, {"m": 13}, {"m": 15}]
     assert firestore.count("users", ("n", "==", 1)) == 50

@@ -5,11 +5,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from google.api_core.datetime_helpers import DatetimeWithNanoseconds
 
 from common import idempotency
 from common.cloud import firestore
@@ -85,7 +84,7 @@ class TestRecord:
     def test_its_times_are_the_servers(self, wire: Wire) -> None:
         run(lambda work: Outcome(result=work.now.timestamp()), job("times"))
         data = stored("times")
-        first: DatetimeWithNanoseconds = data["first_seen"]
+        first: datetime = data["first_seen"]
         assert first.timestamp() == pytest.approx(float(data["result"]), abs=0.001)
         assert data["expire_at"] > first + timedelta(seconds=LIMITS.retention - 60)
 

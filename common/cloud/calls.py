@@ -1,0 +1,88 @@
+"""Calls of Google's services with plain protobuf messages, over the channel of Google's client.
+
+    message ──▶ again, within the time ──▶ error, translated ──▶ channel: credentials, connections
+
+The channel, with its credentials and connections, and the errors are those of Google's client. Its
+wrapper around each call is not used: it may take twice the time it is given, because its last
+attempt gets all of the time anew, and it costs as much as what is called.
+"""
+
+import functools
+import random
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+import grpc
+from google.api_core import exceptions as google
+from google.api_core.gapic_v1.client_info import ClientInfo
+from google.api_core.grpc_helpers import wrap_errors
+
+TIMEOUT = 10.0
+"""Seconds for one call, its repeats included (Google's clients wait for 60 and more)."""
+FIRST_PAUSE, LAST_PAUSE, GROWTH = 0.1, 2.0, 1.5
+"""Seconds before a call is repeated, at first and at most; each is so much longer."""
+PASSING = (google.ServiceUnavailable, google.TooManyRequests)
+"""Errors of a service that is away, or asked too much, for a moment."""
+
+Metadata = Sequence[tuple[str, str]]
+
+
+class Method:
+    """One method of a service: called with a request, it returns the answer.
+
+    A method of the kind `stream` returns an iterator of answers, and is repeated only up to the
+    first of them.
+    """
+
+    def __init__(
+        self,
+        channel: grpc.Channel,
+        path: str,
+        request: Any,
+        answer: Any,
+        *,
+        kind: Literal["unary", "stream"] = "unary",
+        repeated: tuple[type[Exception], ...] = PASSING,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        """`request` and `answer` are the classes of the messages; `repeated`, after which errors
+        the method is called again."""
+        make = channel.unary_unary if kind == "unary" else channel.unary_stream
+        serialize, deserialize = request.SerializeToString, answer.FromString
+        self._call = wrap_errors(
+            make(path, request_serializer=serialize, response_deserializer=deserialize)
+        )
+        self._repeated = repeated
+        self._timeout = timeout
+
+    def __call__(self, request: Any, *headers: tuple[str, str]) -> Any:
+        """Raises the errors of `google.api_core.exceptions`; the last one when time is up."""
+        deadline = time.monotonic() + self._timeout
+        left, pauses = self._timeout, _pauses()
+        while True:
+            try:
+                return self._call(request, timeout=left, metadata=(*headers, _CLIENT))
+            except self._repeated:
+                pause = next(pauses)
+                left = deadline - time.monotonic() - pause
+                if left <= 0:
+                    raise
+            time.sleep(pause)
+
+
+@functools.lru_cache(maxsize=256)
+def routing(name: str, resource: str) -> tuple[str, str]:
+    """The header by which the service finds the place of what a request is about."""
+    return "x-goog-request-params", urlencode([(name, resource)], safe="/")
+
+
+def _pauses() -> Iterator[float]:
+    pause = FIRST_PAUSE
+    while True:
+        yield pause * random.uniform(0.5, 1.0)
+        pause = min(pause * GROWTH, LAST_PAUSE)
+
+
+_CLIENT = ClientInfo().to_grpc_metadata()
