@@ -14,6 +14,7 @@ from operations import (
     campaigns,
     command_line,
     dead_letters,
+    declared,
     doctor,
     identity,
     moments,
@@ -21,6 +22,7 @@ from operations import (
     place,
     reminders,
     replaying,
+    timeline,
     topic,
 )
 from operations.command_line import Parser
@@ -64,9 +66,21 @@ def parser() -> argparse.ArgumentParser:
     _add_dead_letters(command_line.group(verbs, "dead-letters", "what could not be processed"))
     _add_reminders(command_line.group(verbs, "reminders", "work that is due later"))
     _add_campaigns(command_line.group(verbs, "campaigns", "runs of campaigns"))
+    shown = command_line.verb(verbs, "show", _show, "what happened to something, by its id")
+    shown.add_argument("id", metavar="ID", help="of an event, order, user, reminder, message, …")
     command_line.verb(verbs, "doctor", _doctor, "what is not as it should be")
     _add_console(verbs)
     return top
+
+
+def _show(where: Place, given: argparse.Namespace) -> int:
+    declared.events()  # which reminders there may be is declared
+    found = timeline.of(given.id)
+    if given.json:
+        output.document(timeline.document(found))
+    else:
+        timeline.tell(found)
+    return FINE
 
 
 def _doctor(where: Place, given: argparse.Namespace) -> int:

@@ -43,10 +43,15 @@ def fields(values: Mapping[str, Any]) -> None:
             print(f"{name.replace('_', ' '):<{width}}  {text(value)}")
 
 
-def _cell(name: str, value: Any) -> str:
-    """A value in a column: on one line, and not too long; an id is whole, to be copied."""
+def cell(value: Any) -> str:
+    """A value in a column: on one line, and not too long."""
     shown = text(value)
-    return shown if len(shown) <= WIDEST or name == "id" else f"{shown[: WIDEST - 1]}…"
+    return shown if len(shown) <= WIDEST else f"{shown[: WIDEST - 1]}…"
+
+
+def _cell(name: str, value: Any) -> str:
+    # An id is whole, to be copied.
+    return text(value) if name == "id" else cell(value)
 
 
 def text(value: Any) -> str:

@@ -19,6 +19,7 @@ from operations import (
     queues,
     reminders,
     replaying,
+    timeline,
     topic,
 )
 from operations.place import Place
@@ -44,6 +45,7 @@ def views(place: Place) -> Mapping[str, Answer]:
         "message": _message,
         "campaigns": _campaigns,
         "campaign": _campaign,
+        "show": lambda request: timeline.document(timeline.of(_id(request))),
         "queues": lambda request: queues.state(place),
         "examples": lambda request: declared.examples(),
     }
