@@ -20,7 +20,7 @@
 # ENV is an environment of functions/bundle.toml, where everything is written that is deployed; or
 # --project P --region R instead; the second group takes --env ENV. Each command has a --help. The
 # first group runs deployment/, with nothing but Python 3.11 or newer and gcloud (SDK 528 or newer),
-# as whoever is logged in there. The second runs operations/, with the packages of requirements.txt,
+# as whoever is logged in there. The second runs operations/, with the packages of its requirements.txt,
 # which are installed in .venv (or $LOCAL_VENV), as the application default credentials or gcloud say.
 set -euo pipefail
 
@@ -55,7 +55,7 @@ main() {
       sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' "$here/deploy.sh"
       ;;
     doctor)
-      if python=$("$here/local/venv.sh" "$here/requirements.txt"); then
+      if python=$("$here/local/venv.sh" "$here/operations/requirements.txt"); then
         PYTHONPATH=$here exec "$python" -P -m operations "$@"
       fi
       printf 'deploy.sh: only what is deployed is looked at, not what it does\n' >&2
@@ -66,7 +66,7 @@ main() {
       PYTHONPATH=$here exec "$python" -P -m deployment "$@"
       ;;
     show | dead-letters | reminders | campaigns | erase | console)
-      python=$("$here/local/venv.sh" "$here/requirements.txt")
+      python=$("$here/local/venv.sh" "$here/operations/requirements.txt")
       PYTHONPATH=$here exec "$python" -P -m operations "$@"
       ;;
     *) fail "there is no command $1; see ./deploy.sh --help" ;;

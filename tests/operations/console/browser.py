@@ -3,9 +3,10 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from selenium import webdriver
@@ -74,9 +75,10 @@ class Page:
 
     def _found(self, path: str) -> WebElement:
         found = self._wait(lambda driver: driver.find_elements(By.XPATH, path), f"no {path}")
-        return found[0]  # type: ignore[no-any-return]
+        element: WebElement = found[0]
+        return element
 
-    def _wait(self, condition, otherwise):  # type: ignore[no-untyped-def]
+    def _wait(self, condition: Callable[[webdriver.Chrome], Any], otherwise: str) -> Any:
         waiting = WebDriverWait(self.driver, PATIENCE, poll_frequency=0.1)
         return waiting.until(condition, otherwise)
 
