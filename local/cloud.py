@@ -23,6 +23,7 @@ from local.kernel.faults import Faults
 from local.kernel.grpcserver import GrpcServers
 from local.kernel.identity import open_issuer
 from local.kernel.state import Folder
+from local.services import reset
 from local.services.all import Services
 from local.services.functions import process
 from local.services.functions.addresses import Addresses
@@ -67,34 +68,62 @@ class Cloud:
         self._folder = folder
         self._settings = settings
         self._closing = contextlib.AsyncExitStack()
+        self._running = contextlib.AsyncExitStack()
+        """Ends what a reset begins anew; the sockets and the state file stay."""
+        self._resetting = asyncio.Lock()
         self._database = Database(folder.database)
         self._closing.callback(self._database.close)
-        self._secrets = Secrets(self._database)
-        self.clock = Clock(self._database)
-        self.faults = Faults()
-        self.deliverer = Deliverer(self.clock, self.faults)
         self.stopping = asyncio.Event()
         """Set when somebody asked it to end, or when a part of it failed."""
+        self._ended = asyncio.Event()
+        """Set when the services and functions that run now end: with the cloud, or by a reset."""
         self.failure: BaseException | None = None
 
     async def start(self) -> None:
         """Open the ports and begin to start the functions deployed before; raises PortTaken."""
-        listening, grpc_port = self._listen()
-        self._make(f"http://{ports.HOST}:{listening.getsockname()[1]}")
-        self.grpc_port = await self._serve_grpc(grpc_port)
+        listening, self.grpc_port = self._listen()
+        self._url = f"http://{ports.HOST}:{listening.getsockname()[1]}"
+        self.issuer = open_issuer(self._database, self._url)
+        self._groups = Groups()
+        self._closing.callback(self._groups.close)
+        self._site = Site(self.issuer)
         runner = await self._http()
-        await self._start_functions()
-        self._closing.push_async_callback(self.deliverer.close)
-        services = self.services
-        for service in (services.firestore, services.tasks, services.pubsub, services.scheduler):
-            self._pump(service.run())
+        await self._begin()
         await web.SockSite(runner, listening).start()
-        self.functions.on_change = self._write_env
-        self._write_env()
+
+    async def reset(self) -> None:
+        """Forget everything that happened, the clock included; what is deployed starts anew."""
+        async with self._resetting:
+            await self._end()
+            reset.forget(self._database)
+            for log in self._folder.logs.iterdir():
+                log.unlink()
+            await self._begin()
+            await self.functions.restored()
 
     async def stop(self) -> None:
         """End everything that was started, in reverse order; the state stays in the folder."""
-        await self._closing.aclose()
+        async with self._resetting:
+            await self._end()
+            await self._closing.aclose()
+
+    async def _begin(self) -> None:
+        """Make the services and the functions from the state file, and start them."""
+        self._make()
+        self.grpc_port = await self._serve_grpc(self.grpc_port)
+        report = self._report()
+        self._site.use(self._router(report), report)
+        await self._start_functions()
+        self._running.push_async_callback(self.deliverer.close)
+        services = self.services
+        for service in (services.firestore, services.tasks, services.pubsub, services.scheduler):
+            self._pump(service.run())
+        self.functions.on_change = self._write_env
+        self._write_env()
+
+    async def _end(self) -> None:
+        self._ended.set()
+        await self._running.aclose()
 
     def env(self) -> dict[str, str]:
         """Return the environment variables with which another program uses this cloud."""
@@ -136,38 +165,39 @@ class Cloud:
         port = await self._servers.open(caller=function)
         return self.addresses.of_function(f"{ports.HOST}:{port}")
 
-    def _make(self, url: str) -> None:
-        """Make everything that has to know the address of the HTTP side."""
+    def _make(self) -> None:
+        """Make all that has a state in memory, from the state file."""
         foreign = self._settings.foreign
-        self.addresses = Addresses(project=self._settings.project, url=url, foreign=foreign)
-        self.issuer = open_issuer(self._database, url)
+        self._ended = asyncio.Event()
+        self._secrets = Secrets(self._database)
+        self.clock = Clock(self._database)
+        self.faults = Faults()
+        self.deliverer = Deliverer(self.clock, self.faults)
+        self.addresses = Addresses(project=self._settings.project, url=self._url, foreign=foreign)
         self.services = Services(self._database, self.clock, self.deliverer, self.issuer, foreign)
-        self._closing.push_async_callback(self.services.close)
+        self._running.push_async_callback(self.services.close)
         self._servers = GrpcServers(self.services.served(), self.faults)
-        self._groups = Groups()
-        self._closing.callback(self._groups.close)
         self.functions = self._functions()
         self.crashes = Crashes(self.faults, self.functions)
         self.deliverer.crashes = self.crashes
         self.deliverer.targets = self.functions
 
     async def _serve_grpc(self, port: int) -> int:
-        self._closing.push_async_callback(self._servers.close)
+        self._running.push_async_callback(self._servers.close)
         try:
             return await self._servers.open(port=port)
         except OSError as error:
             raise _taken(port, "gRPC") from error
 
     async def _http(self) -> web.AppRunner:
-        report = self._report()
-        app = Site(self._router(report), self.issuer, report).application()
+        app = self._site.application()
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN)
         await runner.setup()
         self._closing.push_async_callback(runner.cleanup)
         return runner
 
     async def _start_functions(self) -> None:
-        self._closing.push_async_callback(self.functions.stop, self._settings.grace)
+        self._running.push_async_callback(self.functions.stop, self._settings.grace)
         await self.functions.restore()
 
     def _report(self) -> Report:
@@ -194,6 +224,8 @@ class Cloud:
             report=report,
             foreign=self._settings.foreign,
             stopping=self.stopping,
+            ended=self._ended,
+            forget=self.reset,
         )
 
     def _router(self, report: Report) -> Router:
@@ -214,8 +246,9 @@ class Cloud:
                 traceback.print_exception(error)
                 self.failure = error
                 self.stopping.set()
+                self._ended.set()
 
-        self._closing.push_async_callback(_cancel, asyncio.create_task(run()))
+        self._running.push_async_callback(_cancel, asyncio.create_task(run()))
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

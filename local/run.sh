@@ -13,6 +13,7 @@
 #   ./deploy.sh local idle               wait until nothing is in flight and nothing is due
 #   ./deploy.sh local faults … | off     disturb deliveries and calls from now on: faults --help
 #   ./deploy.sh local status             what there is: clock, queues, functions, dead letters, …
+#   ./deploy.sh local reset              forget all that happened, the clock included
 #   ./deploy.sh local down               stop; the state stays
 #   ./deploy.sh local show …, dead-letters …, reminders …, campaigns …, erase …, doctor, console
 #                                        the same operations as on a real project
@@ -116,7 +117,7 @@ main() {
       sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' "$0"
       return
       ;;
-    publish | tick | advance | idle | faults | status | down)
+    publish | tick | advance | idle | faults | status | reset | down)
       running "$@"
       python=$("$here/venv.sh" "$here/requirements.txt")
       module local "$@"

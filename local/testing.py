@@ -214,6 +214,13 @@ class LocalCloud:
         """Kill a function's worker now; how many processes that were."""
         return int(self._control("crash", {"function": function, "now": True})["killed"])
 
+    def reset(self) -> None:
+        """Forget all that happened, the clock included: documents, tasks, messages, logs, faults.
+
+        What is deployed stays: functions (started anew), topics, queues, jobs, secrets.
+        """
+        self._control("reset", {})
+
     def call(
         self,
         function: str,

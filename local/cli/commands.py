@@ -99,6 +99,12 @@ def status(folder: Folder, options: argparse.Namespace) -> Answer:
     return Answer(table.status(answer), answer)
 
 
+def reset(folder: Folder, options: argparse.Namespace) -> Answer:
+    """Forget all that happened, the clock included; what is deployed stays."""
+    answer = call(folder, "reset", {})
+    return Answer(f"everything is forgotten; it is {answer['now']}", answer)
+
+
 def down(folder: Folder, options: argparse.Namespace) -> Answer:
     """End the cloud and its functions; the state stays."""
     answer = call(folder, "down", {})
@@ -123,7 +129,7 @@ RATES = {
     "errors": "a function's call to a service fails",
     "lost_replies": "a function's call to a service is carried out, and its answer is lost",
 }
-VERBS: tuple[Verb, ...] = (publish, tick, advance, idle, faults, status, down)
+VERBS: tuple[Verb, ...] = (publish, tick, advance, idle, faults, status, reset, down)
 
 
 def add_to(commands: Any) -> list[argparse.ArgumentParser]:

@@ -3,9 +3,9 @@
 import asyncio
 import base64
 import json
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
@@ -43,6 +43,10 @@ class Control:
     """What is served elsewhere: `firestore`, `pubsub` or `tasks`, and its address."""
     stopping: asyncio.Event
     """Set to end the cloud; also set when a part of it failed."""
+    ended: asyncio.Event
+    """Set when what is here is no longer what runs: the cloud ends, or was reset."""
+    forget: Callable[[], Awaitable[None]]
+    """Begins anew with what is deployed."""
 
     async def advance(self, body: JSON) -> JSON:
         """`{"seconds": n}` → `{"now"}`, once the clock is moved and everything that fell due is
@@ -113,7 +117,14 @@ class Control:
     async def down(self, body: JSON) -> JSON:
         """Nothing → `{}`; the cloud ends after this answer."""
         self.stopping.set()
+        self.ended.set()
         return {}
+
+    async def reset(self, body: JSON) -> JSON:
+        """Nothing → `{"now"}`, once everything that happened is forgotten, the clock included, and
+        what is deployed runs again."""
+        await asyncio.shield(asyncio.ensure_future(self.forget()))
+        return {"now": datetime.now(UTC).isoformat()}
 
     async def status(self, body: JSON) -> JSON:
         """Nothing → the whole report (see `local.http.report`)."""
@@ -123,11 +134,12 @@ class Control:
         """Wait for `work`, or raise UNAVAILABLE if the cloud ends first: it delivers nothing any
         more."""
         waiting = asyncio.create_task(work)
-        ending = asyncio.create_task(self.stopping.wait())
+        ending = asyncio.create_task(self.ended.wait())
         try:
             await asyncio.wait({waiting, ending}, return_when=asyncio.FIRST_COMPLETED)
             if not waiting.done():
-                raise Status(grpc.StatusCode.UNAVAILABLE, "the local cloud is ending")
+                what = "is ending" if self.stopping.is_set() else "was reset"
+                raise Status(grpc.StatusCode.UNAVAILABLE, f"the local cloud {what}")
             waiting.result()
         finally:
             waiting.cancel()
@@ -184,5 +196,6 @@ def control_routes(control: Control) -> list[Route]:
         route("POST", "crash", control.crash),
         route("POST", "tick", control.tick),
         route("POST", "publish", control.publish),
+        route("POST", "reset", control.reset),
         route("POST", "down", control.down),
     ]

@@ -1,7 +1,8 @@
 """The local token issuer: real RS256 OIDC tokens, so the code that checks them is production's."""
 
+import functools
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import jwt
@@ -15,13 +16,24 @@ LIFETIME = 3600
 """Seconds a token lives. Tokens are signed in real time, whatever the virtual clock says."""
 
 
-@dataclass
 class Issuer:
     """Signs tokens as `url`; its discovery document and keys are served at that address."""
 
-    url: str
-    key: rsa.RSAPrivateKey
-    key_id: str = "local-1"
+    def __init__(
+        self,
+        url: str,
+        key: rsa.RSAPrivateKey | Callable[[], rsa.RSAPrivateKey],
+        key_id: str = "local-1",
+    ) -> None:
+        """`key`: or what makes or reads it, when it is first needed."""
+        self.url = url
+        self.key_id = key_id
+        self._key = key
+
+    @functools.cached_property
+    def key(self) -> rsa.RSAPrivateKey:
+        """The private key that signs."""
+        return self._key() if callable(self._key) else self._key
 
     def token(self, *, email: str, audience: str, **claims: Any) -> str:
         """Return a signed ID token, as the platform attaches one for a service account.
@@ -61,7 +73,12 @@ class Issuer:
 
 
 def open_issuer(database: Database, url: str) -> Issuer:
-    """Return the issuer at `url`; its key is made once and kept in the database."""
+    """Return the issuer at `url`; its key is made once, when a token or a key is first asked for
+    (which takes a fifth of a second), and kept in the database."""
+    return Issuer(url=url, key=lambda: _kept_key(database))
+
+
+def _kept_key(database: Database) -> rsa.RSAPrivateKey:
     pem = database.get("identity.key")
     if pem is None:
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -73,4 +90,4 @@ def open_issuer(database: Database, url: str) -> Issuer:
         database.put("identity.key", pem)
     loaded = serialization.load_pem_private_key(pem.encode(), None)
     assert isinstance(loaded, rsa.RSAPrivateKey)
-    return Issuer(url=url, key=loaded)
+    return loaded

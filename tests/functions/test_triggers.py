@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from common.errors import NothingToDoError
 from common.idempotency import Call
 from common.process import settings as common_settings
 from functions import fanout, reminder
+from local.kernel.identity import Issuer
 from tests.common.callers import ISSUER
 from tests.common.web_server import Answer, Asked, WebServer, serving
 from tests.functions.shop_in_memory import ShopInMemory
@@ -35,7 +35,7 @@ def issuer() -> Iterator[WebServer]:
     """An issuer of tokens, which publishes its keys."""
 
     def published(asked: Asked) -> Answer:
-        tokens = replace(ISSUER, url=server.url)
+        tokens = Issuer(server.url, ISSUER.key)
         document = tokens.jwks() if asked.path == "/jwks" else tokens.discovery()
         return Answer(body=json.dumps(document).encode())
 
@@ -65,7 +65,7 @@ def test_who_may_call_a_function_and_for_which_audience(
 ) -> None:
     shop_in_memory.set(OIDC_ISSUER=issuer.url)
     common_settings.current.cache_clear()
-    token = replace(ISSUER, url=issuer.url).token(email=email, audience=audience)
+    token = Issuer(issuer.url, ISSUER.key).token(email=email, audience=audience)
     headers = Headers({"Authorization": f"Bearer {token}"})
     builder = EnvironBuilder(method="POST", data=b"no JSON", headers=headers)
     assert function(Request(builder.get_environ()))[1] == code

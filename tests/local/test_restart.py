@@ -6,15 +6,17 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from local.testing import LocalCloud, Refused
+from local.testing import LocalCloud, Refused, local_cloud
 from tests.local.counts import Counts
 
 PROJECT = Path(__file__).parents[2]
@@ -63,85 +65,77 @@ def create_task(cloud: LocalCloud, queue: Any, name: Any, url: Any, **fields: An
     cloud.tasks().create_task(parent=queue, task=task)
 
 
-def test_pending_tasks_documents_and_the_clock_survive(
-    outside: Outside, source: Path, counts: Counts
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Killed:
+    """What there was when a cloud was killed, and the cloud that was started after it."""
+
+    cloud: LocalCloud
+    addresses: dict[str, str]
+    now: datetime
+    message: str
+    """Accepted while nobody could take it: the function died at the call."""
+    orphans: list[psutil.Process]
+
+
+@pytest.fixture(scope="module")
+def after(source_of_module: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killed]:
+    """A cloud in the middle of everything is killed, alone, without its functions; the next one."""
+    outside = Outside(tmp_path_factory.mktemp("killed") / "cloud")
     with outside.up() as cloud:
-        url, queue = cloud.deploy(source, "target"), cloud.queue("q")
+        target = cloud.deploy(source_of_module, "target")
+        slow = cloud.deploy(source_of_module, "slow")
+        cloud.deploy(source_of_module, "consumer", topic="events")
+        queue = cloud.queue("q")
         cloud.advance("3d")
         cloud.firestore().document("a/b").set({"x": 1})
-        create_task(cloud, queue, "t", url, schedule_time=cloud.now() + timedelta(hours=2))
-        before = cloud.now()
-        outside.kill()
-    with outside.up() as cloud:
-        assert cloud.now() >= before
-        assert cloud.env["TARGET_URL"] == url
-        assert cloud.firestore().document("a/b").get().get("x") == 1
-        cloud.advance("2h")
-        assert counts(cloud) == {"t": 1}
-
-
-def test_what_was_in_flight_is_delivered_again(
-    outside: Outside, source: Path, until: Callable[..., None]
-) -> None:
-    with outside.up() as cloud:
-        url, queue = cloud.deploy(source, "slow"), cloud.queue("q")
-        request = {"url": url, "body": b"1"}
-        create_task(cloud, queue, "t", url, http_request=request)
-        until(lambda: cloud.log("slow") == ["began"])
-        outside.kill()
-    with outside.up() as cloud:
-        cloud.idle()
-        assert cloud.log("slow") == ["began", "began"]
-        assert cloud.status()["queues"][0]["tasks"] == 0
-
-
-def test_a_message_not_acknowledged_is_delivered_again(
-    outside: Outside, source: Path, counts: Counts
-) -> None:
-    """Accepted while nobody could take it: the function dies at every call."""
-    with outside.up() as cloud:
-        cloud.deploy(source, "consumer", topic="events")
+        create_task(cloud, queue, "t", target, schedule_time=cloud.now() + timedelta(hours=2))
         cloud.crash("consumer", method="Commit", before=True)
         (message,) = cloud.publish({"n": 1})
-        outside.kill()
-    with outside.up() as cloud:
-        cloud.advance("15m")
-        assert counts(cloud) == {message: 1}
-
-
-def test_functions_do_not_outlive_a_killed_cloud(outside: Outside, source: Path) -> None:
-    """And the next cloud has their ports."""
-    with outside.up() as cloud:
-        url = cloud.deploy(source, "hello")
+        create_task(cloud, queue, "s", slow, http_request={"url": slow, "body": b"1"})
+        deadline = time.monotonic() + 20
+        while cloud.log("slow") != ["began"]:
+            assert time.monotonic() < deadline, "it was not called"
+        before, addresses = cloud.now(), cloud.env
         orphans = outside.kill(functions=False)
     with outside.up() as cloud:
-        assert cloud.env["HELLO_URL"] == url
-        _, alive = psutil.wait_procs(orphans, timeout=5)
-        assert alive == []
+        yield Killed(cloud=cloud, addresses=addresses, now=before, message=message, orphans=orphans)
+
+
+def test_documents_addresses_and_the_clock_survive(after: Killed) -> None:
+    """And functions, shown as running: a deployment that compares finds nothing to do."""
+    assert after.cloud.now() >= after.now
+    assert after.cloud.env == after.addresses
+    assert after.cloud.firestore().document("a/b").get().get("x") == 1
+    path = f"/v2/projects/{after.cloud.project}/locations/local/functions/target"
+    assert after.cloud.request("GET", path)["state"] == "ACTIVE"
+
+
+def test_functions_do_not_outlive_a_killed_cloud(after: Killed) -> None:
+    """And the next cloud has their ports."""
+    _, alive = psutil.wait_procs(after.orphans, timeout=5)
+    assert alive == []
+
+
+def test_what_was_in_flight_is_delivered_again(after: Killed, until: Callable[..., None]) -> None:
+    after.cloud.idle()
+    until(lambda: after.cloud.log("slow") == ["began", "began"])
+
+
+def test_pending_tasks_and_messages_survive(after: Killed, counts: Counts) -> None:
+    after.cloud.advance("2h")
+    assert counts(after.cloud) == {"t": 1, after.message: 1}
+    assert after.cloud.status()["queues"][0]["tasks"] == 0
 
 
 def test_a_function_whose_source_is_gone_does_not_keep_the_cloud_down(
-    outside: Outside, source: Path
+    tmp_path: Path, source: Path
 ) -> None:
-    with outside.up() as cloud:
+    with local_cloud(tmp_path / "cloud") as cloud:
         cloud.deploy(source, "hello")
     (source / "main.py").unlink()
-    with outside.up() as cloud:
+    with local_cloud(tmp_path / "cloud") as cloud:
         path = f"/v2/projects/{cloud.project}/locations/local/functions/hello"
         assert cloud.request("GET", path)["state"] == "FAILED"
-
-
-def test_a_function_that_was_deployed_is_shown_when_it_runs_again(
-    outside: Outside, source: Path
-) -> None:
-    """A deployment that compares what is there finds nothing to do."""
-    with outside.up() as cloud:
-        cloud.deploy(source, "hello")
-        outside.kill()
-    with outside.up() as cloud:
-        path = f"/v2/projects/{cloud.project}/locations/local/functions/hello"
-        assert cloud.request("GET", path)["state"] == "ACTIVE"
 
 
 @pytest.mark.slow

@@ -26,9 +26,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Site:
     """The HTTP side. Paths without a handler of their own are answered by the router."""
 
-    def __init__(self, router: Router, issuer: Issuer, report: Report) -> None:
-        self._router = router
+    def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer
+
+    def use(self, router: Router, report: Report) -> None:
+        """Answer with these from now on: at the start, and after a reset."""
+        self._router = router
         self._report = report
 
     def application(self) -> web.Application:

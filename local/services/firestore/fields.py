@@ -61,10 +61,20 @@ def get(fields: Any, path: FieldPath) -> Any:
         if name not in fields:
             return None
         value = fields[name]
-        if value.WhichOneof("value_type") != "map_value":
+        if not is_map(value):
             return None
         fields = value.map_value.fields
     return fields.get(last)
+
+
+def is_map(value: Any) -> bool:
+    """Whether a value is a map, with fields of its own: a vector is written as one, and is none."""
+    return value.WhichOneof("value_type") == "map_value" and not is_vector(value.map_value.fields)
+
+
+def is_vector(fields: Any) -> bool:
+    """Whether the fields of a map are the platform's way to write a vector."""
+    return "__type__" in fields and fields["__type__"].string_value == "__vector__"
 
 
 def put(fields: Any, path: FieldPath, value: Any) -> None:
@@ -72,7 +82,8 @@ def put(fields: Any, path: FieldPath, value: Any) -> None:
     *outer, last = path
     for name in outer:
         inner = fields[name]
-        if inner.WhichOneof("value_type") != "map_value":
+        if not is_map(inner):
+            inner.map_value.Clear()
             inner.map_value.SetInParent()
         fields = inner.map_value.fields
     fields[last].CopyFrom(value)
@@ -83,7 +94,7 @@ def remove(fields: Any, path: FieldPath) -> None:
     *outer, last = path
     if outer:
         inner = get(fields, tuple(outer))
-        if inner is None or inner.WhichOneof("value_type") != "map_value":
+        if inner is None or not is_map(inner):
             return
         fields = inner.map_value.fields
     if last in fields:

@@ -38,6 +38,7 @@ INEQUALITIES = frozenset(
 RANGES = frozenset(
     {"EQUAL", "LESS_THAN", "LESS_THAN_OR_EQUAL", "GREATER_THAN", "GREATER_THAN_OR_EQUAL"}
 )
+_EQUALITIES = frozenset({"EQUAL", "IN"})
 _NEGATIVE = frozenset({"NOT_EQUAL", "NOT_IN", "IS_NOT_NULL", "IS_NOT_NAN"})
 MAX_NOT_IN = 10
 MAX_DISJUNCTIONS = 30
@@ -150,6 +151,13 @@ def check(given: Filter | None) -> None:
     if "NOT_IN" in operators and (_has_or(given) or not _DISJOINING.isdisjoint(operators)):
         raise invalid(
             "'NOT_IN' cannot be used in the same query with 'IN', 'ARRAY_CONTAINS_ANY' or 'OR'."
+        )
+    unequal = {c.path for c in conditions(given) if c.operator in INEQUALITIES}
+    asks_for_keys = any(c.path == NAME and c.operator in _EQUALITIES for c in conditions(given))
+    if asks_for_keys and unequal and NAME not in unequal:
+        raise invalid(
+            "Equality on key is not allowed if there are other inequality fields and key does not"
+            " appear in inequalities."
         )
     if _most_array_tests(given) > 1:
         raise invalid("A maximum of 1 'ARRAY_CONTAINS' filter is allowed per disjunction.")
@@ -289,11 +297,13 @@ def _not_in(condition: Condition) -> Test:
 
 
 def _contains(condition: Condition) -> Test:
+    if condition.operand in _INCOMPARABLE:
+        return lambda _, value: False
     return lambda _, value: condition.operand in values.elements(value)
 
 
 def _contains_any(condition: Condition) -> Test:
-    wanted = frozenset(condition.operands) - {values.NULL}
+    wanted = frozenset(condition.operands) - set(_INCOMPARABLE)
     return lambda _, value: not wanted.isdisjoint(values.elements(value))
 
 

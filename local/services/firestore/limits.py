@@ -7,7 +7,8 @@ the platform stores them.
 from typing import Any
 
 from local.kernel.refusals import invalid
-from local.services.firestore import paths
+from local.services.firestore import fields as field_paths
+from local.services.firestore import paths, values
 
 MAX_DOCUMENT_BYTES = 1 << 20
 MAX_VALUE_BYTES = (1 << 20) - 89
@@ -15,11 +16,16 @@ MAX_NAME_BYTES = 1500
 MAX_DEPTH = 20
 MAX_REQUEST_BYTES = 10 << 20
 MAX_TRANSFORMS = 500
+MAX_DIMENSIONS = 2048
+MAX_INDEX_ENTRIES = 40_000
+"""Of one document, https://cloud.google.com/firestore/quotas."""
 MAX_SECONDS, MIN_SECONDS = 253402300799, -62135596800
 """The years 1 to 9999."""
 
 _SURELY_SMALL = 1 << 18
 """A message of fewer bytes is within MAX_DOCUMENT_BYTES however the platform counts."""
+_FEW_ENTRIES = 1 << 17
+"""A message of fewer bytes cannot hold MAX_INDEX_ENTRIES: an element takes four, and names more."""
 
 
 def check_request(size: int) -> None:
@@ -53,7 +59,10 @@ def check_elements(array: Any, name: str) -> None:
 
 
 def check_size(name: str, data: bytes, fields: Any) -> None:
-    """Refuse a document of more than 1 MiB; `data` is the whole of it serialized. Raises Status."""
+    """Refuse a document of more than 1 MiB or 40,000 index entries; `data` is the whole of it
+    serialized. Raises Status."""
+    if len(data) >= _FEW_ENTRIES and index_entries(fields) > MAX_INDEX_ENTRIES:
+        raise invalid(f"too many index entries for entity {name}")
     if len(data) < _SURELY_SMALL:
         return
     size = document_size(name, fields)
@@ -62,6 +71,19 @@ def check_size(name: str, data: bytes, fields: Any) -> None:
             f"Document '{name}' cannot be written because its size ({size:,} bytes) exceeds the"
             f" maximum allowed size of {MAX_DOCUMENT_BYTES:,} bytes."
         )
+
+
+def index_entries(fields: Any) -> int:
+    """How many entries a document has in the indexes that every field is in by itself: two of a
+    value (ascending, descending), one of each different element of an array, and those of the
+    fields of a map."""
+    return sum(_entries(fields[name]) for name in fields)
+
+
+def _entries(value: Any) -> int:
+    if value.WhichOneof("value_type") == "array_value":
+        return len({values.encode(element) for element in value.array_value.values})
+    return index_entries(value.map_value.fields) if field_paths.is_map(value) else 2
 
 
 def document_size(name: str, fields: Any) -> int:
@@ -105,6 +127,10 @@ def _check_value(value: Any, name: str, depth: int, *, in_array: bool) -> None:
     check = _CHECKS.get(kind)
     if check:
         check(value, name)
+    elif kind == "map_value" and field_paths.is_vector(value.map_value.fields):
+        _check_vector(value.map_value.fields)
+        if in_array:
+            raise invalid("Cannot convert a vector value in an array value.")
     elif kind == "map_value":
         _check_map(value.map_value.fields, name, depth + 1)
     elif kind == "array_value":
@@ -117,11 +143,27 @@ def _check_value(value: Any, name: str, depth: int, *, in_array: bool) -> None:
 
 
 def _check_map(fields: Any, name: str, depth: int) -> None:
-    if depth > MAX_DEPTH:
+    if depth > MAX_DEPTH or "__type__" in fields:
         raise invalid(f"Property {name} contains an invalid nested entity.")
     for inner in fields:
         _check_name(inner)
+        if paths.is_reserved(inner):
+            raise invalid(f"field name '{inner}' is reserved.")
         _check_value(fields[inner], name, depth, in_array=False)
+
+
+def _check_vector(fields: Any) -> None:
+    if "value" not in fields:
+        raise invalid("Vector map is missing key 'value'.")
+    if len(fields) > 2:
+        raise invalid("Vector Value map has extraneous entries.")
+    numbers = fields["value"].array_value.values
+    if not numbers:
+        raise invalid("Cannot have a zero length vector.")
+    if len(numbers) > MAX_DIMENSIONS:
+        raise invalid(f"Vectors must be at most {MAX_DIMENSIONS} dimensions.")
+    if any(number.WhichOneof("value_type") != "double_value" for number in numbers):
+        raise invalid("Vector must only contain values of type 'double'")
 
 
 def _check_string(value: Any, name: str) -> None:

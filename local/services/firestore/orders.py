@@ -52,9 +52,11 @@ def parse(messages: Iterable[Any]) -> tuple[Order, ...]:
 
 
 def completed(named: Sequence[Order], wanted: filters.Filter | None) -> tuple[Order, ...]:
-    """With the fields of inequalities, and with the name at the end."""
+    """With the fields of inequalities, and with the name at the end. Raises Status."""
     last = named[-1].descending if named else False
     fields = [order for order in named if order.path != NAME]
     unequal = {c.path for c in filters.conditions(wanted) if c.operator in filters.INEQUALITIES}
     implied = sorted(unequal - {order.path for order in fields} - {NAME})
+    if implied and len(fields) < len(named):
+        raise invalid("order by clause cannot contain more fields after the key")
     return (*fields, *(Order(path, last) for path in implied), Order(NAME, last))

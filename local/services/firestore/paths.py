@@ -21,8 +21,8 @@ NUMERIC = re.compile(r"__id(-?\d{1,19})__")
 RESERVED = re.compile(r"__.+__", re.DOTALL)
 MAX_ID_BYTES = 1500
 TERMINATOR = b"\0\x01"
-AFTER = b"\xff"
-"""Appended to a key: after everything under it."""
+FIRST, AFTER = b"\x01", b"\xff"
+"""Appended to a key: before everything under it, but behind the key itself; after all of it."""
 
 
 class Collection(NamedTuple):

@@ -95,7 +95,9 @@ class Firestore:
         if view.new_id:
             yield messages.BatchGetDocumentsResponse(transaction=view.new_id)
         found = await self._reads.get(view, wanted)
-        for path, stored in zip(wanted, found, strict=True):
+        # Those that are missing come last, whatever the order they were asked for in.
+        answers = sorted(zip(wanted, found, strict=True), key=lambda answer: answer[1] is None)
+        for path, stored in answers:
             response = messages.BatchGetDocumentsResponse()
             if stored is None:
                 response.missing = path.name

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from local.kernel import moments
 from local.services.firestore.messages import Document
-from local.services.firestore.paths import AFTER, Collection, Path, first_segment
+from local.services.firestore.paths import AFTER, FIRST, Collection, Path, first_segment
 
 
 class Stored(NamedTuple):
@@ -55,8 +55,9 @@ class Scope:
     @property
     def bounds(self) -> tuple[bytes, bytes]:
         """All keys are at low <= key < high."""
-        above = self.parent if self.collection is None else self.collection.key
-        return above, above + AFTER
+        if self.collection is not None:
+            return self.collection.key, self.collection.key + AFTER
+        return self.parent + FIRST, self.parent + AFTER
 
     @property
     def is_below(self) -> bool:
@@ -70,4 +71,5 @@ class Scope:
             return path.collection.key == self.collection.key
         if self.children_only and path.collection.parent != self.parent:
             return False
-        return path.key.startswith(self.parent) and self.group in ("", path.collection.group)
+        is_under = path.key.startswith(self.parent) and path.key != self.parent
+        return is_under and self.group in ("", path.collection.group)

@@ -82,10 +82,10 @@ def _number(value: Any) -> int | float | None:
 
 
 def _increment(current: Any, by: Any) -> Any:
-    present = _number(current)
-    if present is None:
+    present, added = _number(current), _number(by)
+    if present is None or added is None:
         return by
-    total = present + (_number(by) or 0)
+    total = present + added
     if isinstance(total, float):
         return Value(double_value=total)
     return Value(integer_value=min(max(total, MIN_INTEGER), MAX_INTEGER))

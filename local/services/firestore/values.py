@@ -11,6 +11,7 @@ is its nearest double and, for an integer no double can hold, the distance to it
 import struct
 from typing import Any
 
+from local.services.firestore import fields as field_paths
 from local.services.firestore import paths
 
 NULL, FALSE, TRUE, NAN, NUMBER = b"\x05", b"\x10", b"\x11", b"\x1f", b"\x20"
@@ -61,11 +62,6 @@ def reference(key: bytes) -> bytes:
     return REFERENCE + key + END
 
 
-def is_vector(fields: Any) -> bool:
-    """Whether a map is the platform's way to write a vector."""
-    return "__type__" in fields and fields["__type__"].string_value == "__vector__"
-
-
 def _double(value: float) -> bytes:
     bits = struct.unpack(">Q", struct.pack(">d", value or 0.0))[0]
     return struct.pack(">Q", bits ^ 0xFFFFFFFFFFFFFFFF if bits >> 63 else bits | 1 << 63)
@@ -89,7 +85,7 @@ def _array(value: Any) -> bytes:
 
 def _map(value: Any) -> bytes:
     fields = value.fields
-    if is_vector(fields):
+    if field_paths.is_vector(fields):
         items = fields["value"].array_value.values
         return VECTOR + struct.pack(">I", len(items)) + b"".join(map(encode, items))
     inner = b"".join(MORE + _text(name) + encode(fields[name]) for name in _sorted_names(fields))

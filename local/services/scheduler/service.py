@@ -38,6 +38,9 @@ class Scheduler:
         self._issuer = issuer
         self._runs = Runs(database)
         self._tasks: set[asyncio.Task[None]] = set()
+        for job in self._runs.jobs.values():
+            if job.tick is None:  # paused, or a reset has forgotten when it is
+                job.plan(clock.now())
         clock.register(self)
 
     def create_job(self, parent: str, job: JSON) -> JSON:

@@ -1,5 +1,7 @@
-"""`python -m local …` as a user types it, each command a process of its own."""
+"""`python -m local …` as a user types it, against a cloud in a process of its own."""
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -8,9 +10,11 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from local.__main__ import main
 from local.cli import commands
 from local.cli.client import request
 from local.kernel.state import Folder
@@ -21,25 +25,31 @@ PROJECT = Path(__file__).parents[3]
 def local(
     folder: Path, *arguments: str, stdin: str = "", **environ: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command; what it answered."""
-    return subprocess.run(
-        [sys.executable, "-m", "local", *arguments],
-        cwd=PROJECT,
-        env={**os.environ, "LOCAL_STATE": str(folder), **environ},
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    """Run a command in this process, which saves starting one; what it answered."""
+    code, stdout, stderr = 0, io.StringIO(), io.StringIO()
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.umask, os.umask(0o022))  # `up` sets one of its own
+        stack.enter_context(patch.dict(os.environ, {"LOCAL_STATE": str(folder), **environ}))
+        stack.enter_context(patch.object(sys, "argv", ["local", *arguments]))
+        stack.enter_context(patch.object(sys, "stdin", io.StringIO(stdin)))
+        stack.enter_context(contextlib.redirect_stdout(stdout))
+        stack.enter_context(contextlib.redirect_stderr(stderr))
+        try:
+            code = main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    return subprocess.CompletedProcess(arguments, code, stdout.getvalue(), stderr.getvalue())
 
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A cloud in the foreground of a process of its own; the folder it keeps its state in."""
-    folder = tmp_path_factory.mktemp("cloud")
-    with started(folder) as process:
+    folder = tmp_path_factory.mktemp("here") / "cloud"
+    cloud = started(folder, FIRESTORE_EMULATOR_HOST="elsewhere:1")
+    with cloud as process:
+        (folder.parent / "printed").write_text("".join(cloud.printed))
         yield folder
-        process.terminate()
+        local(folder, "down")
         assert process.wait(10) == 0
 
 
@@ -238,6 +248,7 @@ def test_advance_moves_the_clock(up: Path) -> None:
         ("frob",),
         ("status", "--frob"),
         ("up", "--port", "70000"),
+        ("up", "--firestore", "nowhere"),
         ("faults",),
         ("faults", "off", "--errors", "1"),
         (),
@@ -312,18 +323,10 @@ def test_nothing_running_is_said(tmp_path: Path, command: str) -> None:
     assert answer.stderr == f"no local cloud is running in {tmp_path}\n"
 
 
-def test_inherited_emulator_addresses_are_ignored_with_one_line(tmp_path: Path) -> None:
-    cloud = started(tmp_path, FIRESTORE_EMULATOR_HOST="elsewhere:1")
-    with cloud:
-        assert next(line for line in cloud.printed if "elsewhere:1" in line).startswith("ignored:")
-        assert "elsewhere" not in Folder(tmp_path).env.read_text()
-
-
-def test_down_ends_the_cloud_and_its_functions(tmp_path: Path) -> None:
-    with started(tmp_path) as process:
-        assert local(tmp_path, "down").returncode == 0
-        assert process.wait(10) == 0
-        assert not Folder(tmp_path).env.exists()
+def test_inherited_emulator_addresses_are_ignored_with_one_line(up: Path) -> None:
+    printed = (up.parent / "printed").read_text().splitlines()
+    assert next(line for line in printed if "elsewhere:1" in line).startswith("ignored:")
+    assert "elsewhere" not in Folder(up).env.read_text()
 
 
 def test_a_port_that_is_taken_is_said(up: Path, tmp_path: Path) -> None:
@@ -356,11 +359,9 @@ def test_a_state_that_is_no_database_is_said_and_stays(tmp_path: Path) -> None:
     assert "long enough" in (tmp_path / "cloud.sqlite").read_text()
 
 
-def test_what_it_keeps_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
-    folder = tmp_path / "state"
-    with started(folder):
-        modes = {path.name: path.stat().st_mode & 0o077 for path in (folder, *folder.iterdir())}
-    assert {"state", "cloud.sqlite", "env", "lock", "logs"} <= set(modes)
+def test_what_it_keeps_is_readable_by_its_owner_alone(up: Path) -> None:
+    modes = {path.name: path.stat().st_mode & 0o077 for path in (up, *up.iterdir())}
+    assert {"cloud", "cloud.sqlite", "env", "lock", "logs"} <= set(modes)
     assert set(modes.values()) == {0}
 
 
@@ -368,3 +369,10 @@ def test_a_port_of_the_environment_that_is_none_is_said(tmp_path: Path) -> None:
     answer = local(tmp_path, "up", LOCAL_PORT="http")
     assert answer.returncode == 64
     assert answer.stderr == "LOCAL_PORT: 'http' is not a port number (0: any free ones)\n"
+
+
+def test_down_ends_the_cloud_and_its_functions(up: Path) -> None:
+    """The last of the tests: the cloud is theirs, too."""
+    assert local(up, "down").returncode == 0
+    assert local(up, "status").returncode == 1
+    assert not Folder(up).env.exists()

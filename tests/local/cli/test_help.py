@@ -28,7 +28,8 @@ def test_the_script_hands_on_the_verbs_there_are() -> None:
 
 def test_script_and_readme_show_every_verb() -> None:
     names = {verb.__name__ for verb in commands.VERBS}
-    assert set(re.findall(r"^#   \./deploy\.sh local (\w+)", SCRIPT, re.MULTILINE)) == names
+    shown = set(re.findall(r"^#   \./deploy\.sh local (\w+)", SCRIPT, re.MULTILINE))
+    assert shown - {"show"} == names  # with `show` begins the line of the operations
     assert set(re.findall(r"`… (\w+)", README)) == names
 
 

@@ -20,6 +20,7 @@ from local.testing import LocalCloud
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.slow
 def test_every_effect_happens_once() -> None:
     done = play()
     assert done.returncode == 0, done.stdout + done.stderr

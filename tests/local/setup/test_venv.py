@@ -75,6 +75,7 @@ def test_another_python_behind_the_link_is_a_change(requirements: Path, tmp_path
     assert setup.fingerprint(tmp_path / "venv", requirements) != before
 
 
+@pytest.mark.slow
 def test_an_environment_is_made_once_and_serves_what_it_includes(requirements: Path) -> None:
     folder = requirements.parent
     first = run(requirements, LOCAL_VENV="an environment")

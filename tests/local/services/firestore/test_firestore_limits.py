@@ -142,3 +142,53 @@ def test_sizes_are_counted_as_the_platform_documents_them() -> None:
     document.fields["priority"].CopyFrom(Value(integer_value=1))
     document.fields["description"].CopyFrom(Value(string_value="Learn Cloud Firestore"))
     assert limits.document_size(document.name, document.fields) == 147
+
+
+VECTOR = {"__type__": {"string_value": "__vector__"}}
+ONE = {"array_value": {"values": [{"double_value": 1.0}]}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        (VECTOR, "missing key 'value'"),
+        ({**VECTOR, "value": ONE, "x": ONE}, "extraneous entries"),
+        ({**VECTOR, "value": {"array_value": {}}}, "zero length"),
+        ({**VECTOR, "value": {"array_value": {"values": [{"integer_value": 1}]}}}, "'double'"),
+        (
+            {**VECTOR, "value": {"array_value": {"values": [{"double_value": 1.0}] * 2049}}},
+            "at most 2048",
+        ),
+        ({"__type__": {"string_value": "other"}}, "invalid nested entity"),
+        ({"__x__": {"integer_value": 1}}, "reserved"),
+    ],
+)
+def test_a_map_that_is_no_proper_vector_is_refused(
+    client: firestore.Client, fields: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(exceptions.InvalidArgument, match=text):
+        commit(client, write(client, {"v": {"map_value": {"fields": fields}}}))
+
+
+def test_a_vector_in_an_array_is_refused(client: firestore.Client) -> None:
+    vector = {"map_value": {"fields": {**VECTOR, "value": ONE}}}
+    with pytest.raises(exceptions.InvalidArgument, match="vector value in an array"):
+        commit(client, write(client, {"v": {"array_value": {"values": [vector]}}}))
+    within = {"map_value": {"fields": {"k": vector}}}
+    commit(client, write(client, {"v": {"array_value": {"values": [within]}}}))
+
+
+@pytest.mark.ours("it has no such limit")
+def test_a_document_has_at_most_40000_index_entries(client: firestore.Client) -> None:
+    """Two for a value, one for each different element of an array."""
+
+    def array(count: int) -> Any:
+        return {"array_value": {"values": [{"integer_value": n} for n in range(count)]}}
+
+    commit(client, write(client, {"x": array(39_998), "y": {"integer_value": 1}}))
+    for fields in (
+        {"x": array(39_999), "y": {"integer_value": 1}},
+        {"m": {"map_value": {"fields": {f"f{n}": {"integer_value": n} for n in range(20_001)}}}},
+    ):
+        with pytest.raises(exceptions.InvalidArgument, match="too many index entries"):
+            commit(client, write(client, fields))

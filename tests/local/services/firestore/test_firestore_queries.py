@@ -449,3 +449,72 @@ def test_bad_shapes_of_a_query_are_invalid(client: firestore.Client) -> None:
                     metadata=client._rpc_metadata, timeout=10, retry=None,
                 )
             )  # fmt: skip
+
+
+def refused(query: Any) -> str:
+    with pytest.raises(exceptions.InvalidArgument) as error:
+        query.get(retry=None, timeout=10)
+    return str(error.value)
+
+
+def test_names_do_not_order_what_an_inequality_orders(numbers: Any) -> None:
+    for operator, value in (("<", 3), ("!=", 3), ("not-in", [3])):
+        query = numbers.where(filter=FieldFilter("n", operator, value)).order_by("__name__")
+        assert "cannot contain more fields after the key" in refused(query)
+    first = numbers.where(filter=FieldFilter("n", "<", 3)).order_by("n").order_by("__name__")
+    assert len(ids(first)) == 3
+
+
+def test_one_key_is_not_asked_for_beside_an_inequality(numbers: Any) -> None:
+    key = numbers.document("d05")
+    for asked in (FieldFilter("__name__", "==", key), FieldFilter("__name__", "in", [key])):
+        for operator in ("!=", "<"):
+            other = FieldFilter("n", operator, 3)
+            assert "Equality on key is not allowed" in refused(
+                numbers.where(filter=asked).where(filter=other)
+            )
+            assert "Equality on key is not allowed" in refused(
+                numbers.where(filter=Or([asked, other]))
+            )
+    after = numbers.where(filter=FieldFilter("__name__", ">=", key))
+    assert ids(after.where(filter=FieldFilter("n", "==", 5))) == ["d05"]
+
+
+def test_no_array_contains_null_or_nan(client: firestore.Client) -> None:
+    fill(client, {"d": {"list": [None, NAN, 1]}})
+
+    def found(operator: str, value: Any) -> list[str]:
+        one = {"field_filter": {"field": {"field_path": "list"}, "op": operator, "value": value}}
+        request = {
+            "parent": f"{client._database_string}/documents",
+            "structured_query": {"from_": [{"collection_id": "c"}], "where": one},
+        }
+        answers = client._firestore_api.run_query(request=request, metadata=client._rpc_metadata)
+        return [answer.document.name for answer in answers if answer.document.name]
+
+    null, nan, one = {"null_value": 0}, {"double_value": NAN}, {"integer_value": 1}
+    for nothing in (null, nan):
+        assert found("ARRAY_CONTAINS", nothing) == []
+        assert found("ARRAY_CONTAINS_ANY", {"array_value": {"values": [nothing]}}) == []
+    assert len(found("ARRAY_CONTAINS_ANY", {"array_value": {"values": [nan, null, one]}})) == 1
+
+
+def test_a_group_below_a_document_is_without_that_document(client: firestore.Client) -> None:
+    for path in ("g/x", "g/x/g/y", "g/x/h/z/g/w", "g/v/g/u"):
+        client.document(path).set({})
+
+    def below(parent: str, group: str) -> list[str]:
+        request = {
+            "parent": f"{client._database_string}/documents/{parent}",
+            "structured_query": {"from_": [{"collection_id": group, "all_descendants": True}]},
+        }
+        answers = client._firestore_api.run_query(request=request, metadata=client._rpc_metadata)
+        return [a.document.name.split("/documents/")[1] for a in answers if a.document.name]
+
+    assert below("g/x", "g") == below("g/x", "") == ["g/x/g/y", "g/x/h/z/g/w"]
+    assert below("g/x/g/y", "g") == []
+
+
+def test_a_vector_has_no_fields_to_ask_for(client: firestore.Client) -> None:
+    fill(client, {"d": {"v": Vector([1.0])}})
+    assert ids(client.collection("c").order_by("v.value")) == []

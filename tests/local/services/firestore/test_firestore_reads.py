@@ -50,6 +50,13 @@ def test_get_all_answers_each_document_once_there_or_not(client: firestore.Clien
     assert found == {"a": True, "b": False}
 
 
+@pytest.mark.ours("it answers in the order of the request")
+def test_those_that_are_missing_come_last(client: firestore.Client) -> None:
+    client.document("c/b").set({})
+    wanted = [client.document(f"c/{letter}") for letter in "abc"]
+    assert [snapshot.id for snapshot in client.get_all(wanted)] == ["b", "a", "c"]
+
+
 def test_a_read_may_ask_for_some_fields_only(client: firestore.Client) -> None:
     client.document("c/d").set({"a": 1, "b": {"c": 2, "d": 3}, "e": 4})
     snapshot = client.document("c/d").get(["a", "b.d", "none"])

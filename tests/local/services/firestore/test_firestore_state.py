@@ -231,6 +231,13 @@ def test_an_explained_query_names_its_index_and_its_cost(own: Any) -> None:
     metrics = results.get_explain_metrics()
     assert len(results) == metrics.execution_stats.results_returned == 3
     assert metrics.plan_summary.indexes_used[0]["properties"] == "(a ASC, n ASC, __name__ ASC)"
+    assert metrics.execution_stats.debug_stats["billing_details"]["documents_billable"] == "3"
+
+
+def test_the_index_of_one_of_several_values_begins_with_their_field(own: Any) -> None:
+    query = own.collection("c").where(filter=FieldFilter("a", "in", [1, 2]))
+    plan = query.get(explain_options=ExplainOptions(analyze=False)).get_explain_metrics()
+    assert plan.plan_summary.indexes_used[0]["properties"] == "(a ASC, __name__ ASC)"
 
 
 def test_a_query_that_is_only_explained_is_not_run(own: Any) -> None:

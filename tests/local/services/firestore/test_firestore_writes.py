@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from google.api_core import exceptions
 from google.cloud import firestore
+from google.cloud.firestore_v1.vector import Vector
 
 
 def test_create_of_an_existing_document_is_refused(client: firestore.Client) -> None:
@@ -297,3 +298,20 @@ def test_named_databases_are_kept_apart(server: Any, client: firestore.Client) -
     assert client.document("c/d").get().get("x") == 1
     assert [s.get("x") for s in other.collection("c").stream()] == [2]
     other.close()
+
+
+def test_a_double_is_made_by_adding_one_even_if_it_is_zero(client: firestore.Client) -> None:
+    document = client.document("c/d")
+    document.set({"n": 5})
+    document.update({"n": firestore.Increment(0.0)})
+    found = document.get().get("n")
+    assert (found, type(found)) == (5.0, float)
+
+
+def test_what_is_written_below_a_vector_takes_its_place(client: firestore.Client) -> None:
+    document = client.document("c/d")
+    document.set({"v": Vector([1.0])})
+    document.update({"v.gone": firestore.DELETE_FIELD})
+    assert document.get().get("v") == Vector([1.0])
+    document.update({"v.x": 1})
+    assert document.get().get("v") == {"x": 1}

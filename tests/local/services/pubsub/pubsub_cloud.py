@@ -39,7 +39,7 @@ def eventually(condition: Callable[[], Any], what: str, seconds: float = 10) -> 
 def signing_key() -> str:
     """One key for all tests: making one takes longer than most of them."""
     database = Database(":memory:")
-    open_issuer(database, "http://issuer.test")
+    assert open_issuer(database, "http://issuer.test").key
     return str(database.get("identity.key"))
 
 

@@ -30,7 +30,7 @@ PARENT = "projects/shop/locations/europe-west1"
 def signing_key() -> str:
     """One key for all tests: making one takes longer than most of them."""
     database = Database(":memory:")
-    open_issuer(database, "http://issuer.test")
+    assert open_issuer(database, "http://issuer.test").key
     return str(database.get("identity.key"))
 
 
