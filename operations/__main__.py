@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import common.cloud.identity
 from common.errors import BundleError
 from operations import (
     campaigns,
@@ -47,6 +48,7 @@ def main(words: Sequence[str]) -> int:
         given = parser().parse_args(words)
         if given.access_token_file:
             identity.use_token_in(given.access_token_file)
+        common.cloud.identity.use(identity.credentials)
         status: int = given.run(place.find(given.env, given.project, given.region), given)
         return status
     except OperationsError as error:

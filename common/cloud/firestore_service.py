@@ -18,7 +18,7 @@ from google.api_core import exceptions as google
 from google.cloud import firestore
 from google.cloud.firestore_v1 import types
 
-from common.cloud import calls, encoding
+from common.cloud import calls, encoding, identity
 from common.cloud.calls import Metadata, Method, routing
 from common.cloud.reads import Filter, Query, Snapshot, is_by_id
 from common.cloud.writes import Write
@@ -161,7 +161,9 @@ class FirestoreService:
 def _connected() -> tuple[firestore.Client, FirestoreService]:
     config = settings.current()
     project, database = config.google_cloud_project, config.firestore_database
-    client = firestore.Client(project=project, database=database)
+    # With another server the client takes none.
+    given = None if config.firestore_emulator_host else identity.credentials()
+    client = firestore.Client(project=project, database=database, credentials=given)
     # The client knows credentials, emulator, keep-alive and headers, and has no public name for
     # its channel.
     return client, FirestoreService(

@@ -45,6 +45,7 @@ from google.longrunning import operations_pb2
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import status_pb2
 
+from common.cloud import identity
 from common.errors import PermanentError, TransientError
 from common.process import logs, settings
 
@@ -139,7 +140,7 @@ class Backend(Protocol):
 def _make_client() -> tasks_v2.CloudTasksClient:
     host = settings.current().cloud_tasks_emulator_host
     if host is None:
-        return tasks_v2.CloudTasksClient()
+        return tasks_v2.CloudTasksClient(credentials=identity.credentials())
     # The client library reads no emulator variable of its own.
     return tasks_v2.CloudTasksClient(
         transport=CloudTasksGrpcTransport(channel=grpc.insecure_channel(host))
