@@ -78,6 +78,8 @@ class Cloud:
         self._ended = asyncio.Event()
         """Set when the services and functions that run now end: with the cloud, or by a reset."""
         self.failure: BaseException | None = None
+        self._console: str | None = None
+        """Where a console shows this cloud."""
 
     async def start(self) -> None:
         """Open the ports and begin to start the functions deployed before; raises PortTaken."""
@@ -128,7 +130,12 @@ class Cloud:
     def env(self) -> dict[str, str]:
         """Return the environment variables with which another program uses this cloud."""
         address = f"{ports.HOST}:{self.grpc_port}"
-        return self.addresses.of_caller(address, self.functions.catalog.all())
+        env = self.addresses.of_caller(address, self.functions.catalog.all())
+        return {**env, "CONSOLE_URL": self._console} if self._console else env
+
+    def _announce(self, url: str) -> None:
+        self._console = url
+        self._write_env()
 
     def _write_env(self) -> None:
         self._folder.write_env(self.env())
@@ -226,6 +233,7 @@ class Cloud:
             stopping=self.stopping,
             ended=self._ended,
             forget=self.reset,
+            announce=self._announce,
         )
 
     def _router(self, report: Report) -> Router:

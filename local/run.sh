@@ -64,11 +64,25 @@ operate() {
 up() {
   start "$@"
   deploy >/dev/null
+  show_console
   printf 'ready\n'
   cat "$LOCAL_STATE/env"
   trap 'exit 0' INT TERM
   cat <&3 &
   wait "$cloud"
+}
+
+# Starts the console beside the cloud, which goes on without one, and waits until it answers.
+show_console() {
+  local tried
+  (operate console --announce >"$work/console.log" 2>&1) &
+  console=$!
+  for ((tried = 0; tried < 300; tried++)); do
+    if grep -q '^CONSOLE_URL=' "$LOCAL_STATE/env"; then return; fi
+    if ! kill -0 "$console" 2>/dev/null; then break; fi
+    sleep 0.1
+  done
+  printf 'there is no console: %s\n' "$(tail -n 1 "$work/console.log")" >&2
 }
 
 # start OPTIONS…: sets $cloud, its process, and $LOCAL_URL; what it prints is on file descriptor 3.
@@ -95,6 +109,7 @@ start() {
 
 # Ends the cloud, if it runs, and waits for it; the state stays.
 stop() {
+  if [ -n "${console-}" ]; then kill "$console" 2>/dev/null || true; fi
   if kill "$cloud" 2>/dev/null; then
     wait "$cloud" || fail 1 "the cloud ended with code $?"
   fi

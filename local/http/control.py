@@ -45,6 +45,8 @@ class Control:
     """Set to end the cloud; also set when a part of it failed."""
     ended: asyncio.Event
     """Set when what is here is no longer what runs: the cloud ends, or was reset."""
+    announce: Callable[[str], None]
+    """Takes the address of a console that shows this cloud."""
     forget: Callable[[], Awaitable[None]]
     """Begins anew with what is deployed."""
 
@@ -118,6 +120,11 @@ class Control:
         """Nothing → `{}`; the cloud ends after this answer."""
         self.stopping.set()
         self.ended.set()
+        return {}
+
+    async def console(self, body: JSON) -> JSON:
+        """`{"url"}` → `{}`: a console shows this cloud there; the state's `env` says so."""
+        self.announce(str(body["url"]))
         return {}
 
     async def reset(self, body: JSON) -> JSON:
@@ -197,5 +204,6 @@ def control_routes(control: Control) -> list[Route]:
         route("POST", "tick", control.tick),
         route("POST", "publish", control.publish),
         route("POST", "reset", control.reset),
+        route("POST", "console", control.console),
         route("POST", "down", control.down),
     ]

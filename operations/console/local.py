@@ -12,7 +12,7 @@ from operations.errors import OperationsError
 
 TIMEOUT = 3600
 """Seconds: moving the clock by a year takes minutes."""
-CHANGES = ("publish", "advance", "tick", "faults")
+CHANGES = ("publish", "advance", "tick", "faults", "crash")
 
 Answer = Callable[[Request], Any]
 
@@ -25,6 +25,11 @@ def views() -> Mapping[str, Answer]:
 def actions() -> Mapping[str, Answer]:
     """What is done for POST /api/local/NAME."""
     return {f"local/{name}": _posting(name) for name in CHANGES}
+
+
+def announce(url: str) -> None:
+    """Tell the local cloud where its console is. Raises OperationsError."""
+    _call("POST", "console", {"url": url})
 
 
 def _getting(name: str) -> Answer:
