@@ -10,12 +10,12 @@ IMPORT = "import main, functions.consumer, functions.reminder, functions.fanout"
 
 LOOK = """
 import threading
-from common.cloud import firestore_service, tasks
+from common.cloud import firestore_service, tasks_service
 
 print(
     threading.active_count(),
     firestore_service._connected.cache_info().currsize,
-    tasks._make_client.cache_info().currsize,
+    tasks_service._connected.cache_info().currsize,
 )
 """
 

@@ -140,7 +140,7 @@ def _stored_map(value: dict[Any, Any], depth: int) -> Fields:
     for name in value:
         if not isinstance(name, str):
             raise TypeError(f"{name!r:.100} is no name of a field")
-        _check_name(name)
+        _check_path((name,))
     return {str(name): _stored(item, depth) for name, item in value.items()}
 
 

@@ -91,7 +91,7 @@ def _contains(operand: Any) -> Test:
 
 
 def _contains_any(operand: Any) -> Test:
-    wanted = [_key(item) for item in _listed(operand) if item is not None]
+    wanted = [_key(item) for item in _listed(operand) if item is not None and not _is_nan(item)]
     return lambda value: isinstance(value, list) and any(_key(item) in wanted for item in value)
 
 

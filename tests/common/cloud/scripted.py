@@ -10,7 +10,8 @@ from typing import Any
 import grpc
 
 Answer = Any
-"""A message, a list of messages (a stream, which may end in a StatusCode), or a StatusCode."""
+"""A message, a list of messages (a stream, which may end in a StatusCode), or a StatusCode; or a
+function that makes one of these from the call."""
 
 
 @dataclass
@@ -43,9 +44,11 @@ class Scripted(grpc.GenericRpcHandler):  # type: ignore[misc]
         def answer(request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
             metadata = {it.key: it.value for it in context.invocation_metadata()}
             method = handler_call_details.method.rpartition("/")[2]
-            self.calls.append(Call(method, request, metadata, context.time_remaining()))
+            call = Call(method, request, metadata, context.time_remaining())
+            self.calls.append(call)
             self.during()
             chosen = self.answers.popleft() if len(self.answers) > 1 else self.answers[0]
+            chosen = chosen(call) if callable(chosen) else chosen
             for each in chosen if isinstance(chosen, list) else [chosen]:
                 if isinstance(each, grpc.StatusCode):
                     context.abort(each, "as the test says")

@@ -1,23 +1,27 @@
 """Tasks: what the service is asked for, and what its refusals mean."""
 
 import json
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
 import pytest
-from google.api_core import exceptions as google
-from google.api_core.operation import Operation
 from google.cloud import tasks_v2
 from google.longrunning import operations_pb2
 
 from common.cloud import tasks
 from common.cloud.tasks import MAX_BODY, PARALLEL, Task
+from common.cloud.tasks_service import TasksService
 from common.errors import PermanentError, TransientError
+from common.process import settings
+from tests.common.cloud.scripted import Call, Scripted, scripted
 from tests.common.logged import entries, entry
 
 Log = pytest.CaptureFixture[str]
+Code = grpc.StatusCode
 QUEUE = "projects/shop/locations/europe-west1/queues/reminders"
 TASK = Task(
     queue="reminders",
@@ -30,44 +34,92 @@ TASK = Task(
 
 @dataclass
 class Service:
-    """As much of Google's client as is used: it keeps what it is asked for, or refuses it."""
+    """The service, as a server that answers: it keeps what it is asked for, or refuses it."""
 
-    refusals: dict[str, Exception] = field(default_factory=dict)
+    server: Scripted
+    refusals: dict[str, grpc.StatusCode] = field(default_factory=dict)
     """By the name of the task that is refused."""
     made: list[tasks_v2.Task] = field(default_factory=list)
-    options: list[dict[str, Any]] = field(default_factory=list)
+    statuses: dict[int, grpc.StatusCode] = field(default_factory=dict)
+    """Of a batch: the code of each index that fails."""
+    pending: int = 0
+    """How often the operation of a batch is still under way when it is looked at."""
+    error: grpc.StatusCode | None = None
+    """What a batch is refused with."""
+    look: grpc.StatusCode | None = None
+    """What looking at the operation is refused with."""
 
-    queue_path = staticmethod(tasks_v2.CloudTasksClient.queue_path)
+    def __post_init__(self) -> None:
+        self.server.calls.clear()
+        self.server.answers = deque([lambda call: getattr(self, f"_{call.method}")(call)])
 
-    def create_task(self, *, parent: str, task: tasks_v2.Task, **options: Any) -> None:
-        self.options.append({"parent": parent, **options})
-        if error := self.refusals.get(task.name.rpartition("/")[2]):
-            raise error
-        self.made.append(task)
+    @property
+    def parents(self) -> list[str]:
+        """The queue of each creation."""
+        calls = [it for it in self.server.calls if it.method == "CreateTask"]
+        return [it.read(tasks_v2.CreateTaskRequest).parent for it in calls]
 
-    def get_task(self, *, name: str, **options: Any) -> None:
-        if error := self.refusals.get(name.rpartition("/")[2]):
-            raise error
-        if name not in {task.name for task in self.made}:
-            raise google.NotFound("Requested entity was not found.")
+    @property
+    def batches(self) -> list[Any]:
+        """The batches asked for."""
+        calls = [it for it in self.server.calls if it.method == "BatchCreateTasks"]
+        return [it.read(tasks_v2.BatchCreateTasksRequest) for it in calls]
+
+    def _CreateTask(self, call: Call) -> Any:
+        task = call.read(tasks_v2.CreateTaskRequest).task
+        if code := self.refusals.get(task.name.rpartition("/")[2]):
+            return code
+        self.made.append(tasks_v2.Task.wrap(task))
+        return task
+
+    def _GetTask(self, call: Call) -> Any:
+        name = call.read(tasks_v2.GetTaskRequest).name
+        found = [task for task in self.made if task.name == name]
+        missing = self.refusals.get(name.rpartition("/")[2], Code.NOT_FOUND)
+        return tasks_v2.Task.pb(found[0]) if found else missing
+
+    def _BatchCreateTasks(self, call: Call) -> Any:
+        return self.error or self._operation()
+
+    def _GetOperation(self, call: Call) -> Any:
+        self.pending -= 1
+        return self.look or self._operation()
+
+    def _operation(self) -> Any:
+        found = operations_pb2.Operation(name="o", done=self.pending <= 0)
+        metadata = tasks_v2.BatchCreateTasksMetadata.pb()()
+        for index, code in self.statuses.items() if found.done else ():
+            metadata.failed_requests[index].code = code.value[0]
+        if len(self.statuses) == 3:
+            found.error.code = Code.ABORTED.value[0]
+        found.metadata.Pack(metadata)
+        return found
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Scripted]:
+    with scripted() as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)
-def service(environment: pytest.MonkeyPatch) -> Service:
-    made = Service()
-    environment.setattr(tasks, "client", lambda: made)
-    return made
+def service(environment: pytest.MonkeyPatch, running: Scripted) -> Iterator[Service]:
+    service = TasksService(running.channel, settings.current(), pauses=(0, 0, 0))
+    with tasks.using(service):
+        yield Service(running)
 
 
 def test_a_queue_has_the_prefix_of_its_environment(
     service: Service, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("QUEUE_PREFIX", "staging-")
-    tasks.enqueue(TASK)
-    assert service.options[0]["parent"] == QUEUE.replace("reminders", "staging-reminders")
+    settings.current.cache_clear()
+    with tasks.using(TasksService(service.server.channel, settings.current())):
+        tasks.enqueue(TASK)
+    assert service.parents == [QUEUE.replace("reminders", "staging-reminders")]
 
 
-def refused(service: Service, error: Exception) -> str:
+def refused(service: Service, error: grpc.StatusCode) -> str:
     """Enqueue a task that the service refuses so; what that raises."""
     service.refusals[tasks.name(TASK.identity)] = error
     try:
@@ -96,7 +148,7 @@ def test_a_task_has_its_name_on_its_queue(service: Service) -> None:
     tasks.enqueue(TASK)
     (made,) = service.made
     assert made.name == f"{QUEUE}/tasks/{tasks.name(TASK.identity)}"
-    assert service.options[0]["parent"] == QUEUE
+    assert service.parents == [QUEUE]
 
 
 def test_a_task_is_called_with_a_token_of_the_tasks_account_for_its_audience(
@@ -123,14 +175,15 @@ def test_an_attempt_has_a_minute_unless_the_task_says_otherwise(service: Service
     assert [made.dispatch_deadline.total_seconds() for made in service.made] == [60, 600]
 
 
-def test_a_call_is_repeated_and_ends_within_its_time(service: Service) -> None:
+@pytest.mark.parametrize(
+    "code", [Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED, Code.DEADLINE_EXCEEDED]
+)
+def test_a_call_is_repeated(service: Service, code: grpc.StatusCode) -> None:
     """A named task can be created again: the second time it exists."""
-    tasks.enqueue(TASK)
-    (options,) = service.options
-    assert options["timeout"] == tasks.RPC_TIMEOUT
-    retried = [google.ServiceUnavailable, google.TooManyRequests, google.GatewayTimeout]
-    assert all(options["retry"]._predicate(error("x")) for error in retried)
-    assert not options["retry"]._predicate(google.InvalidArgument("x"))
+    service.server.answers.appendleft(code)
+    assert tasks.enqueue(TASK) == "created"
+    assert [call.method for call in service.server.calls] == ["CreateTask"] * 2
+    assert service.server.calls[0].metadata["x-goog-request-params"] == f"parent={QUEUE}"
 
 
 def test_a_body_of_the_largest_size_is_taken_and_a_larger_one_never(service: Service) -> None:
@@ -141,55 +194,41 @@ def test_a_body_of_the_largest_size_is_taken_and_a_larger_one_never(service: Ser
 
 
 def test_a_task_that_exists_is_there(service: Service) -> None:
-    assert refused(service, google.AlreadyExists("x")) == "existed"
+    assert refused(service, Code.ALREADY_EXISTS) == "existed"
 
 
 @pytest.mark.parametrize(
-    "error",
+    "code",
     [
-        google.NotFound,
-        google.FailedPrecondition,
-        google.Forbidden,
-        google.PermissionDenied,
-        google.ServiceUnavailable,
-        google.TooManyRequests,
-        google.DeadlineExceeded,
-        google.InternalServerError,
-        google.Unknown,
+        *(Code.NOT_FOUND, Code.FAILED_PRECONDITION, Code.PERMISSION_DENIED),
+        *(Code.INTERNAL, Code.UNKNOWN, Code.UNAUTHENTICATED),
     ],
 )
-def test_what_may_pass_is_worth_another_try(service: Service, error: type[Exception]) -> None:
+def test_what_may_pass_is_worth_another_try(service: Service, code: grpc.StatusCode) -> None:
     """A queue is missing for a while after it was made, and rights take time to spread."""
-
-    assert refused(service, error("away")).startswith(
-        "TransientError: cannot enqueue on reminders: "
-    )
-
-
-def test_retries_that_have_used_up_their_time_are_worth_another_try(service: Service) -> None:
-    said = refused(service, google.RetryError("timeout", cause=google.ServiceUnavailable("away")))
-    assert said.startswith("TransientError: cannot enqueue on reminders: timeout")
+    said = refused(service, code)
+    assert said.startswith("TransientError: cannot enqueue on reminders: ")
 
 
 def test_only_a_task_that_is_wrong_in_itself_is_refused_for_good(service: Service) -> None:
-    said = refused(service, google.InvalidArgument("no such scheme"))
-    assert said == "PermanentError: cannot enqueue on reminders: 400 no such scheme"
+    said = refused(service, Code.INVALID_ARGUMENT)
+    assert said == "PermanentError: cannot enqueue on reminders: 400 as the test says"
 
 
 def test_several_are_all_tried_and_the_first_error_is_raised(service: Service) -> None:
     several = [replace(TASK, identity=(str(number),)) for number in range(2 * PARALLEL)]
     service.refusals = {
-        tasks.name(("3",)): google.ServiceUnavailable("third"),
-        tasks.name(("5",)): google.InvalidArgument("fifth"),
+        tasks.name(("3",)): Code.NOT_FOUND,
+        tasks.name(("5",)): Code.INVALID_ARGUMENT,
     }
-    with pytest.raises(TransientError, match="third"):
+    with pytest.raises(TransientError, match="404"):
         tasks.enqueue_all(several)
     assert len(service.made) == 2 * PARALLEL - 2
 
 
 def test_of_several_it_is_told_in_their_order_which_existed(service: Service) -> None:
     several = [replace(TASK, identity=(str(number),)) for number in range(3)]
-    service.refusals = {tasks.name(("1",)): google.AlreadyExists("x")}
+    service.refusals = {tasks.name(("1",)): Code.ALREADY_EXISTS}
     assert tasks.enqueue_all(several) == ["created", "existed", "created"]
 
 
@@ -199,7 +238,7 @@ def test_the_log_says_whether_a_task_waits_and_whether_it_was_there(
     tasks.enqueue(TASK)
     found = entry(capfd)
     assert (found["action"], found["queue"], found["existed"]) == ("enqueued", "reminders", False)
-    service.refusals = {tasks.name(TASK.identity): google.AlreadyExists("x")}
+    service.refusals = {tasks.name(TASK.identity): Code.ALREADY_EXISTS}
     tasks.enqueue(replace(TASK, at=datetime(2030, 1, 1, tzinfo=UTC)))
     assert [(it["action"], it["existed"]) for it in entries(capfd)] == [("scheduled", True)]
 
@@ -214,11 +253,11 @@ def test_a_task_is_there_until_the_service_knows_it_no_more(service: Service) ->
     assert tasks.exists("reminders", name)
 
 
-@pytest.mark.parametrize("error", [google.ServiceUnavailable("down"), google.Forbidden("no")])
+@pytest.mark.parametrize("code", [Code.INTERNAL, Code.PERMISSION_DENIED])
 def test_a_task_that_cannot_be_looked_at_is_not_called_gone(
-    service: Service, error: Exception
+    service: Service, code: grpc.StatusCode
 ) -> None:
-    service.refusals["x"] = error
+    service.refusals["x"] = code
     with pytest.raises(TransientError, match="cannot look at reminders"):
         tasks.exists("reminders", "x")
 
@@ -226,53 +265,7 @@ def test_a_task_that_cannot_be_looked_at_is_not_called_gone(
 # Many by one call
 
 
-@dataclass
-class BatchService(Service):
-    """A client that has batches: what it is asked for, and how that ends."""
-
-    statuses: dict[int, Any] = field(default_factory=dict)
-    """The code of each index that fails."""
-    pending: int = 0
-    """How often the operation is still under way when it is looked at."""
-    error: Exception | None = None
-    look: Exception | None = None
-    """What looking at the operation raises."""
-    batches: list[Any] = field(default_factory=list)
-
-    def batch_create_tasks(self, request: Any, **options: Any) -> Operation:
-        if self.error:
-            raise self.error
-        self.batches.append(request)
-        self.options.append(options)
-        return Operation(self._operation(), self._refreshed, lambda: None, None)
-
-    def _refreshed(self, **_: Any) -> operations_pb2.Operation:
-        if self.look:
-            raise self.look
-        self.pending -= 1
-        return self._operation()
-
-    def _operation(self) -> operations_pb2.Operation:
-        found = operations_pb2.Operation(name="o", done=self.pending <= 0)
-        metadata = tasks_v2.BatchCreateTasksMetadata.pb()()
-        for index, code in self.statuses.items() if found.done else ():
-            metadata.failed_requests[index].code = code.value[0]
-        if len(self.statuses) == 3:
-            found.error.code = grpc.StatusCode.ABORTED.value[0]
-        found.metadata.Pack(metadata)
-        return found
-
-
 THREE = [replace(TASK, identity=(str(number),)) for number in range(3)]
-
-
-@pytest.fixture
-def batch(environment: pytest.MonkeyPatch) -> BatchService:
-    made = BatchService()
-    environment.setattr(tasks, "client", lambda: made)
-    environment.setattr(tasks, "_backend", tasks._Google())
-    environment.setattr(tasks, "_PAUSES", (0, 0, 0))
-    return made
 
 
 def create(*wanted: Task) -> list[str]:
@@ -281,82 +274,72 @@ def create(*wanted: Task) -> list[str]:
     return [type(it.error).__name__ if isinstance(it, tasks.Failed) else it for it in made]
 
 
-def test_many_are_one_call_under_its_id(batch: BatchService) -> None:
+def test_many_are_one_call_under_its_id(service: Service) -> None:
     assert create() == ["created"] * 3
-    (asked,) = batch.batches
-    assert (asked["parent"], asked["request_id"]) == (QUEUE, "id")
-    names = [it["task"].name.rpartition("/")[2] for it in asked["requests"]]
+    (asked,) = service.batches
+    assert (asked.parent, asked.request_id) == (QUEUE, "id")
+    names = [it.task.name.rpartition("/")[2] for it in asked.requests]
     assert names == [tasks.name(it.identity) for it in THREE]
-    assert batch.options[0]["timeout"] == tasks.RPC_TIMEOUT
+    assert {it.parent for it in asked.requests} == {QUEUE}
 
 
-def test_each_of_many_has_its_own_result(batch: BatchService) -> None:
-    code = grpc.StatusCode
-    batch.statuses = {0: code.ALREADY_EXISTS, 2: code.INVALID_ARGUMENT}
+def test_each_of_many_has_its_own_result(service: Service) -> None:
+    service.statuses = {0: Code.ALREADY_EXISTS, 2: Code.INVALID_ARGUMENT}
     assert create() == ["existed", "created", "PermanentError"]
 
 
-def test_many_that_all_failed_have_their_own_results_too(batch: BatchService) -> None:
-    code = grpc.StatusCode
-    batch.statuses = {0: code.ALREADY_EXISTS, 1: code.RESOURCE_EXHAUSTED, 2: code.NOT_FOUND}
+def test_many_that_all_failed_have_their_own_results_too(service: Service) -> None:
+    service.statuses = {0: Code.ALREADY_EXISTS, 1: Code.RESOURCE_EXHAUSTED, 2: Code.NOT_FOUND}
     assert create() == ["existed", "TransientError", "TransientError"]
 
 
-def test_one_that_is_too_large_stops_none_of_its_neighbours(batch: BatchService) -> None:
+def test_one_that_is_too_large_stops_none_of_its_neighbours(service: Service) -> None:
     large = replace(TASK, body={"x": "x" * MAX_BODY})
     assert create(THREE[0], large, THREE[1]) == ["created", "PermanentError", "created"]
-    assert len(batch.batches[0]["requests"]) == 2
+    assert len(service.batches[0].requests) == 2
 
 
-def test_a_call_under_way_is_waited_for(batch: BatchService) -> None:
-    batch.pending = 2
-    batch.statuses = {1: grpc.StatusCode.ALREADY_EXISTS}
+def test_a_call_under_way_is_waited_for(service: Service) -> None:
+    service.pending = 2
+    service.statuses = {1: Code.ALREADY_EXISTS}
     assert create() == ["created", "existed", "created"]
 
 
-def test_a_call_that_takes_too_long_is_worth_another_try(batch: BatchService) -> None:
-    batch.pending = 100
+def test_a_call_that_takes_too_long_is_worth_another_try(service: Service) -> None:
+    service.pending = 100
     with pytest.raises(TransientError, match="longer than it may"):
         create()
 
 
-@pytest.mark.parametrize("error", [google.ServiceUnavailable("x"), google.TooManyRequests("x")])
+@pytest.mark.parametrize("code", [Code.INTERNAL, Code.ABORTED])
 def test_a_call_that_is_refused_for_now_is_worth_another_try(
-    batch: BatchService, error: Exception
+    service: Service, code: grpc.StatusCode
 ) -> None:
-    batch.error = error
+    service.error = code
     with pytest.raises(TransientError, match="cannot enqueue on reminders"):
         create()
 
 
-def test_without_the_call_tasks_are_created_one_by_one_from_then_on(batch: BatchService) -> None:
-    batch.error = google.MethodNotImplemented("x")
+def test_without_the_call_tasks_are_created_one_by_one_from_then_on(service: Service) -> None:
+    service.error = Code.UNIMPLEMENTED
     assert create() == ["created"] * 3
-    batch.error = None
-    batch.refusals = {tasks.name(("1",)): google.AlreadyExists("x")}
+    service.error = None
+    service.refusals = {tasks.name(("1",)): Code.ALREADY_EXISTS}
     assert create() == ["created", "existed", "created"]
-    assert (len(batch.made), batch.batches) == (5, [])
+    assert (len(service.made), len(service.batches)) == (5, 1)
 
 
-def test_an_operation_that_must_not_be_looked_at_is_as_none(batch: BatchService) -> None:
-    batch.pending, batch.look = 1, google.PermissionDenied("x")
+def test_an_operation_that_must_not_be_looked_at_is_as_none(service: Service) -> None:
+    service.pending, service.look = 1, Code.PERMISSION_DENIED
     assert create() == ["created"] * 3
     create()
-    assert (len(batch.made), len(batch.batches)) == (6, 1)
+    assert (len(service.made), len(service.batches)) == (6, 1)
 
 
-def test_an_older_client_creates_one_by_one(
-    service: Service, environment: pytest.MonkeyPatch
-) -> None:
-    environment.setattr(tasks, "_backend", tasks._Google())
-    assert create() == ["created"] * 3
-    assert len(service.made) == 3
-
-
-def test_a_call_that_is_wrong_as_a_whole_says_which_task_is(batch: BatchService) -> None:
-    batch.error = google.InvalidArgument("x")
-    batch.refusals = {tasks.name(("1",)): google.InvalidArgument("x")}
+def test_a_call_that_is_wrong_as_a_whole_says_which_task_is(service: Service) -> None:
+    service.error = Code.INVALID_ARGUMENT
+    service.refusals = {tasks.name(("1",)): Code.INVALID_ARGUMENT}
     assert create() == ["created", "PermanentError", "created"]
-    batch.error = None
+    service.error = None
     create()
-    assert len(batch.batches) == 1
+    assert len(service.batches) == 2
