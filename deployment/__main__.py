@@ -202,22 +202,24 @@ def _apply(work: Work, given: argparse.Namespace) -> int:
     for note in found.notes:
         print(f"! {note}")
     print(f"{work.changed} changed")
-    if not work.changed or given.no_proof or work.target.environment.is_local:
+    if not work.changed or given.no_proof:
         return FINE
     return _prove(work)
 
 
 def _prove(work: Work) -> int:
-    """A no-op reaches each function, or does not."""
-    _progress(f"… proof: a task, a tick and an event are sent, for {proof.PATIENCE} s at most")
+    """A no-op reaches each function; one that does not is told, and the command has failed."""
+    _progress(f"… proof: tasks, a tick and events are sent; waiting {proof.PATIENCE} s at most")
     found = proof.prove(work)
     for what in found.seen:
         print(f"proved: {what}")
+    if found.is_paused:
+        print("! not proved: it is paused, so nothing was sent")
     for what in found.unseen:
-        print(f"! not seen within {proof.PATIENCE} s: {what}")
+        print(f"deploy.sh: not seen within {proof.PATIENCE} s: {what}", file=sys.stderr)
     for what in found.refused:
         print(f"deploy.sh: refused: {what}", file=sys.stderr)
-    return FAILED if found.refused else FINE
+    return FAILED if found.refused or found.unseen else FINE
 
 
 def _destroy(work: Work, given: argparse.Namespace) -> int:

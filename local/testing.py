@@ -48,7 +48,7 @@ from local.kernel.state import Folder
 __all__ = ["LocalCloud", "Refused", "cloud", "local_cloud"]
 REGION = "local"
 UNASKED = ("--adopt", "database/(default)", "--no-proof")
-"""The local cloud has its database from the start, and no logs in which a proof could be seen."""
+"""The local cloud has its database from the start, and a proof takes some seconds."""
 REGION_OF_BUNDLE = "europe-west1"
 """That of the environment `local` in functions/bundle.toml."""
 DEPLOYED = "buildConfig,serviceConfig,eventTrigger"

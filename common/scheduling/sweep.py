@@ -31,5 +31,6 @@ def _ring_overdue(work: Work, tick: str, limit: int) -> Outcome:
         for found in overdue
     ]
     tasks.enqueue_all(alarms)
-    logs.info("enqueued", f"{len(alarms)} overdue reminders are rung again")
+    count = len(alarms)
+    logs.info("enqueued", f"{count} overdue reminders are rung again", rung=count)
     return Outcome(result="enqueued")

@@ -87,7 +87,7 @@ class Keys:
             self._keys = self._fetch() or self._keys
             self._fetched = self._clock()
         except (requests.RequestException, ValueError) as error:
-            logs.warning("refused", f"Fetching the token issuer's keys failed: {error}")
+            logs.warning("failed", f"Fetching the token issuer's keys failed: {error}")
         finally:
             self._tried = self._clock()
 

@@ -31,7 +31,8 @@ OPERATION = re.compile(r"OperationError: code=(\d+)")
 NAMED = re.compile(r"(?:^|\) |: )([A-Z_]{7,}): ", re.MULTILINE)
 REASON = re.compile(r"^\s*reason: ([A-Z_]+)\s*$", re.MULTILINE)
 
-GRANT, ACCOUNT, SERVICE, DATABASE, NOTHING = "grant", "account", "service", "database", ""
+GRANT, ACCOUNT, SERVICE, DATABASE, METRIC = "grant", "account", "service", "database", "metric"
+NOTHING = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,10 +156,14 @@ PASSING = (
         waits_for="the database that is being made",
         source="gcloud firestore databases create does not wait for its operation",
     ),
+    Known(
+        text="Cannot find metric(s) that match",
+        needs=METRIC,
+        waits_for="a metric that was just made",
+        source="cloud.google.com/logging/docs/logs-based-metrics: it could take up to 10 minutes",
+    ),
 )
 
-EXISTS = ("Resource already exists in the project", "already exists within project")
-"""gcloud pubsub prints no status when it could not create something (gcloud 528 and 578)."""
 NOT_THERE = ("Policy binding with the specified", "Resource not found (resource=")
 """gcloud's own sentence for a binding that is not there, and that of `gcloud pubsub`."""
 NO_COMMAND = (
@@ -193,13 +198,6 @@ class Failure:
     def is_denied(self) -> bool:
         """Whether whoever runs this may not do it."""
         return self.status in ("PERMISSION_DENIED", "UNAUTHENTICATED") and not self.is_disabled
-
-    @property
-    def may_exist(self) -> bool:
-        """Whether a create was refused because the thing is there: perhaps our own, twice sent."""
-        return self.status in ("ALREADY_EXISTS", "CONFLICT") or any(
-            it in self.text for it in EXISTS
-        )
 
     @property
     def has_no_command(self) -> bool:

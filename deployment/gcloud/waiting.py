@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from deployment.gcloud.failures import NOTHING, Failure
+from deployment.gcloud.failures import ACCOUNT, DATABASE, GRANT, METRIC, NOTHING, SERVICE, Failure
 
 FRESH = 20 * 60
 """Seconds after a change of ours in which what depends on it may be refused."""
@@ -44,7 +44,7 @@ class Patience:
         self._sleep(seconds)
 
     def changed(self, what: str) -> None:
-        """A grant, an account, a service or a database was just made."""
+        """A grant, an account, a service, a database or a metric was just made."""
         if what:
             self._changed[what] = time.monotonic()
 
@@ -57,7 +57,7 @@ class Patience:
         except ValueError:
             return
         if age < FRESH:
-            for what in ("grant", "account", "service", "database"):
+            for what in (GRANT, ACCOUNT, SERVICE, DATABASE, METRIC):
                 self._changed.setdefault(what, time.monotonic() - age)
 
     def again(self, failure: Failure, tries: int, began: float, about: str) -> bool:

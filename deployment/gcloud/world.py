@@ -19,10 +19,12 @@ R = TypeVar("R")
 
 LASTING = (("projects", "describe"), ("version",))
 """What nothing here can change."""
+TRACKS = ("alpha", "beta")
 TOUCHED = {
     "functions": {"run", "eventarc", "pubsub"},
     "services": {
-        *("artifacts", "eventarc", "firestore", "functions", "iam", "monitoring", "projects"),
+        *("artifacts", "eventarc", "firestore", "functions", "iam", "logging"),
+        *("monitoring", "projects", "quotas"),
         *("pubsub", "run", "scheduler", "secrets", "tasks"),
     },
 }
@@ -52,7 +54,7 @@ class World:
             self._answers = {
                 words: answer
                 for words, answer in answers
-                if words in LASTING or (groups and words[words[0] == "alpha"] not in groups)
+                if words in LASTING or (groups and words[words[0] in TRACKS] not in groups)
             }
 
     def listed(self, *words: str) -> list[Json]:

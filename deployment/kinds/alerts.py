@@ -1,4 +1,5 @@
-"""Who is told: alert policies of Cloud Monitoring, each on lines of the functions' logs.
+"""Who is told: alert policies of Cloud Monitoring, each on lines of the functions' logs, or on
+there being none: then a metric counts them (`deployment.kinds.metrics`).
 
 The commands are in gcloud since 2026, and in its alpha component before that. Where there is
 neither, nothing is watched, and that is said.
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 
 from deployment.gcloud.calls import Failed, command
 from deployment.gcloud.world import Json
+from deployment.kinds import metrics
 from deployment.plan.changes import CHANGE, CREATE, REMOVE, Change, differences
 from deployment.plan.deployment import Deployment
 from deployment.table import ownership
@@ -91,32 +93,41 @@ def _create(it: Deployment, row: Alert, group: tuple[str, ...]) -> Change:
 
 
 def _policy(it: Deployment, row: Alert) -> Json:
-    services = " OR ".join(f'"{it.target.name(name)}"' for name in it.target.bundle.functions)
-    where = f'resource.type="cloud_run_revision" AND resource.labels.service_name=({services})'
+    limit = {"notificationRateLimit": {"period": f"{row.at_most_every}s"}}
     return {
         "displayName": f"{it.target.bundle.head.name} {it.target.environment.name}: {row.name}",
         "combiner": "OR",
         "userLabels": {**it.target.mark.labels, ROW: row.name},
-        "conditions": [
-            {
-                "displayName": row.name,
-                "conditionMatchedLog": {"filter": f"{where} AND ({row.finds})"},
-            }
-        ],
-        "alertStrategy": {
-            "notificationRateLimit": {"period": f"{row.at_most_every}s"},
-            "autoClose": OPEN_FOR,
-        },
+        "conditions": [{"displayName": row.name, **_condition(it, row)}],
+        "alertStrategy": {**({} if row.missing_for else limit), "autoClose": OPEN_FOR},
         "notificationChannels": list(it.target.environment.channels),
         "documentation": {"content": row.do, "mimeType": "text/markdown"},
     }
 
 
+def _condition(it: Deployment, row: Alert) -> Json:
+    if not row.missing_for:
+        return {"conditionMatchedLog": {"filter": metrics.query(it, row)}}
+    # All revisions are one series: else each new one would leave an old one without a line.
+    together = {"perSeriesAligner": "ALIGN_DELTA", "crossSeriesReducer": "REDUCE_SUM"}
+    metric = f'metric.type="logging.googleapis.com/user/{metrics.name(it, row)}"'
+    return {
+        "conditionAbsent": {
+            "filter": f'{metric} AND resource.type="cloud_run_revision"',
+            "duration": f"{row.missing_for}s",
+            "aggregations": [{"alignmentPeriod": "60s", **together}],
+            "trigger": {"count": 1},
+        }
+    }
+
+
 def _shown(policy: Json) -> dict[str, object]:
-    conditions = policy.get("conditions") or [{}]
+    condition = (policy.get("conditions") or [{}])[0]
     strategy = policy.get("alertStrategy") or {}
     return {
-        "finds": conditions[0].get("conditionMatchedLog", {}).get("filter"),
+        "finds": condition.get("conditionMatchedLog", {}).get("filter"),
+        "misses": condition.get("conditionAbsent", {}).get("filter"),
+        "missing for": condition.get("conditionAbsent", {}).get("duration"),
         "at most every": (strategy.get("notificationRateLimit") or {}).get("period"),
         "channels": sorted(policy.get("notificationChannels") or []),
         "what to do": (policy.get("documentation") or {}).get("content"),

@@ -73,6 +73,12 @@ def service(it: Deployment, name: str) -> Place:
     return Place(kind="function", name=name, words=("run", "services"), flags=flags)
 
 
+def repository(it: Deployment, name: str) -> Place:
+    """An artifact repository."""
+    flags = (f"--location={it.target.region}",)
+    return Place(kind="repository", name=name, words=("artifacts", "repositories"), flags=flags)
+
+
 def secret(name: str) -> Place:
     """A secret."""
     return Place(kind="secret", name=name, words=("secrets",), conditions=True)

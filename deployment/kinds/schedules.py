@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from deployment.gcloud.calls import command
 from deployment.gcloud.world import Json
 from deployment.kinds import accounts, addresses
-from deployment.plan.changes import CHANGE, CREATE, REMOVE, Change, Difference, differences
+from deployment.plan.changes import CHANGE, CREATE, REMOVE, Change, Difference, differences, maps
 from deployment.plan.deployment import Deployment
 from deployment.table import ownership
 from deployment.table.bundle import Schedule
@@ -18,7 +18,10 @@ MARGIN = 20
 """Seconds that Cloud Scheduler waits longer than the function may work."""
 LONGEST = 1800
 """Seconds that Cloud Scheduler waits at most."""
-HEADERS = "Content-Type=application/json"
+CONTENT_TYPE = "Content-Type"
+JSON_TYPE = "application/json"
+GOOGLES = ("User-Agent", "X-")
+"""Headers that Cloud Scheduler adds itself begin so."""
 
 
 def plan(it: Deployment) -> list[Change]:
@@ -106,13 +109,19 @@ def _found(job: Json) -> dict[str, str]:
     }
 
 
+def _headers(job: Json) -> dict[str, str]:
+    """Those that somebody asked for; `update` only adds to them, so each is named to remove it."""
+    found: dict[str, str] = job.get("httpTarget", {}).get("headers") or {}
+    return {name: value for name, value in found.items() if not name.startswith(GOOGLES)}
+
+
 def _flags(it: Deployment, row: Schedule) -> list[str]:
     named = [f"--{key}={value}" for key, value in _wanted(it, row).items()]
     return [f"--location={it.target.region}", *named]
 
 
 def _create(it: Deployment, row: Schedule, name: str) -> Change:
-    flags = (*_flags(it, row), f"--headers={HEADERS}")
+    flags = (*_flags(it, row), f"--headers={CONTENT_TYPE}={JSON_TYPE}")
     make = command("scheduler", "jobs", "create", "http", name, *flags)
     return Change(
         sign=CREATE, kind="schedule", name=name, commands=(make,), after=f"schedule {name}"
@@ -120,11 +129,13 @@ def _create(it: Deployment, row: Schedule, name: str) -> Change:
 
 
 def _change(it: Deployment, row: Schedule, name: str, found: Json) -> Iterator[Change]:
+    headers = _headers(found)
     changed = differences(_found(found), _wanted(it, row))
-    kind = found.get("httpTarget", {}).get("headers", {}).get("Content-Type", "")
-    changed += differences({"content type": kind}, {"content type": HEADERS.partition("=")[2]})
+    changed += maps("headers", headers, {CONTENT_TYPE: JSON_TYPE})
     if changed:
-        flags = (*_flags(it, row), f"--update-headers={HEADERS}")
+        foreign = ",".join(sorted(headers.keys() - {CONTENT_TYPE}))
+        removed = (f"--remove-headers={foreign}",) if foreign else ()
+        flags = (*_flags(it, row), f"--update-headers={CONTENT_TYPE}={JSON_TYPE}", *removed)
         yield Change(
             sign=CHANGE,
             kind="schedule",

@@ -3,10 +3,12 @@
 `apply` makes none and removes none; a secret without a value is refused before the first change.
 """
 
+from collections.abc import Mapping
+
 from deployment.gcloud.calls import Command, command
 from deployment.gcloud.world import labels_of
 from deployment.kinds import bindings
-from deployment.plan.changes import REMOVE, Change
+from deployment.plan.changes import CHANGE, REMOVE, Change, differences
 from deployment.plan.deployment import Deployment
 from deployment.table import ownership
 
@@ -55,13 +57,28 @@ def put(it: Deployment, setting: str, value: str) -> Command:
 
 def _plan(it: Deployment, setting: str) -> list[Change]:
     name = it.target.name(setting)
-    found = it.world.secrets.get(name)
-    if found is not None:
-        it.may_change("secret", name, ownership.of_labels(labels_of(found)))
+    found = labels_of(it.world.secrets.get(name, {}))
+    if name in it.world.secrets and not it.may_change("secret", name, ownership.of_labels(found)):
+        return []
     if not version(it, setting):
         environment = it.target.environment.name
         it.refuse(f"secret {name} has no value: ./deploy.sh secret {environment} {setting} <FILE")
         return []
     readers = [it.target.runs_as(function) for function in it.target.bundle.functions]
     grants = [bindings.ours(it, account, ACCESSOR) for account in readers]
-    return bindings.plan(it, bindings.secret(name), grants)
+    return [*_adopted(it, name, found), *bindings.plan(it, bindings.secret(name), grants)]
+
+
+def _adopted(it: Deployment, name: str, found: Mapping[str, str]) -> list[Change]:
+    """The labels that say that it is ours."""
+    missing = it.labels(found)
+    update = command("secrets", "update", name, f"--update-labels={it.target.mark.flag}")
+    label = Change(
+        sign=CHANGE,
+        kind="secret",
+        name=name,
+        commands=(update,),
+        differences=differences(found, missing),
+        after=f"secret {name}",
+    )
+    return [label] if missing else []

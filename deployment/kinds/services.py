@@ -8,6 +8,7 @@ NEEDED = (
     "artifactregistry",
     "cloudbuild",
     "cloudfunctions",
+    "cloudquotas",
     "cloudresourcemanager",
     "cloudscheduler",
     "cloudtasks",

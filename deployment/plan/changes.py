@@ -35,7 +35,7 @@ class Change:
     after: str = ""
     """What it waits for; changes that name the same run one after the other."""
     grants: str = ""
-    """What gcloud may refuse for a while after it: `grant`, `account`, `service`, `database`."""
+    """What gcloud may refuse for a while after it: see `deployment.gcloud.failures.Known.needs`."""
 
     @property
     def what(self) -> str:

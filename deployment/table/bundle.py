@@ -121,8 +121,12 @@ class Alert:
 
     name: str
     finds: str
-    at_most_every: int
+    """What a line of a function's log says."""
     do: str
+    at_most_every: int = 0
+    """Told when there is such a line, once in so many seconds."""
+    missing_for: int = 0
+    """Told when there has been no such line for so long."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +156,9 @@ class Builder:
     """The account that builds."""
 
     roles: tuple[str, ...]
+    """On the project."""
+    repository_roles: tuple[str, ...]
+    """On the repository of the images."""
 
 
 @dataclass(frozen=True, kw_only=True)

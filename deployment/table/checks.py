@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from deployment.errors import TableError
 from deployment.table import pauses
-from deployment.table.bundle import Bundle, Environment, Function, Queue, Subscription
+from deployment.table.bundle import Alert, Bundle, Environment, Function, Queue, Subscription
 from deployment.table.target import DAY, KEPT, Target
 
 EVENT_TIMEOUT = 540
@@ -16,6 +16,8 @@ TASK_TIMEOUT = 1800
 """Seconds that the platform allows: where Pub/Sub calls, and where Cloud Tasks does."""
 DELIVERIES = range(5, 101)
 LONGEST_PAUSE = 600
+ABSENCES = range(120, 84_601)
+"""Seconds of which Cloud Monitoring can say that nothing was seen in them."""
 LONGEST_ACCOUNT, SHORTEST_ACCOUNT = 30, 6
 SHARE = 0.8
 """Of the CPU quota: new revisions start beside the old ones."""
@@ -28,8 +30,13 @@ def check(target: Target) -> None:
         raise TableError("\n".join(problems))
 
 
-def cpu(bundle: Bundle) -> int:
-    """vCPU that the functions use at most."""
+def asked(target: Target) -> int:
+    """vCPU that the functions of all environments in this project and region use at most."""
+    others = (target.bundle.with_overrides(row) for row in _neighbours(target))
+    return _cpu_of(target.bundle) + sum(map(_cpu_of, others))
+
+
+def _cpu_of(bundle: Bundle) -> int:
     return sum(row.cpu * row.max_instances for row in bundle.functions.values())
 
 
@@ -48,6 +55,8 @@ def _problems(target: Target) -> Iterator[str]:
                 f"schedules.{schedule.name}: is retried for {schedule.retried_for} s, but must be "
                 f"for a day, {DAY} s"
             )
+    for alert in bundle.alerts.values():
+        yield from _alert(alert)
     yield from _cpu(target)
     yield from _names(target)
     yield from _settings(target)
@@ -133,22 +142,37 @@ def _deliveries(bundle: Bundle, row: Subscription, path: str) -> Iterator[str]:
         )
 
 
+def _alert(row: Alert) -> Iterator[str]:
+    path = f"alerts.{row.name}"
+    if bool(row.at_most_every) == bool(row.missing_for):
+        yield f"{path}: must have either at_most_every or missing_for"
+    if row.missing_for and (row.missing_for not in ABSENCES or row.missing_for % 60):
+        yield (
+            f"{path}.missing_for: is {row.missing_for}, but must be whole minutes, from "
+            f"{ABSENCES.start} s to {ABSENCES.stop - 1} s"
+        )
+
+
 def _cpu(target: Target) -> Iterator[str]:
     """All environments of one project and region share its quota."""
+    here, total = target.environment, asked(target)
+    most = here.cpu_quota * SHARE
+    if total > most and not here.is_local:
+        names = ", ".join(sorted([here.name, *(row.name for row in _neighbours(target))]))
+        yield (
+            f"functions: {names} ask for {total} vCPU together, but must for {most:g} at most, "
+            f"80 % of cpu_quota, {here.cpu_quota}"
+        )
+
+
+def _neighbours(target: Target) -> list[Environment]:
+    """The other environments in the same project and region."""
     here = target.environment
-    others: list[Environment] = [
+    return [
         row
         for row in target.bundle.environments.values()
         if (row.project, row.region) == (here.project, here.region) and row.name != here.name
     ]
-    asked = cpu(target.bundle) + sum(cpu(target.bundle.with_overrides(row)) for row in others)
-    most = here.cpu_quota * SHARE
-    if asked > most and not here.is_local:
-        names = ", ".join(sorted([here.name, *(row.name for row in others)]))
-        yield (
-            f"functions: {names} ask for {asked} vCPU together, but must for {most:g} at most, "
-            f"80 % of cpu_quota, {here.cpu_quota}"
-        )
 
 
 def _names(target: Target) -> Iterator[str]:

@@ -6,6 +6,7 @@ is free.
 
 from collections.abc import Iterator
 
+from deployment.table.checks import asked
 from deployment.table.target import Target
 
 MONTH = 30.4 * 86_400
@@ -22,6 +23,7 @@ def lines(target: Target) -> Iterator[str]:
     parts = list(_idle(target))
     total = sum(price for _, price in parts)
     shown = ", ".join(f"{what} ${price:.2f}" for what, price in parts if price)
+    yield f"functions: at most {asked(target)} vCPU of the region's quota"
     yield f"idle: about ${total:.2f} a month ({shown or 'nothing runs'})"
     for row in target.bundle.queues.values():
         rate = f"{row.a_second:g} a second, {row.at_once} at once"

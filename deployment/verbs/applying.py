@@ -26,13 +26,16 @@ from deployment.kinds import (
     expiry,
     functions,
     grants,
+    metrics,
     queues,
+    quota,
     regions,
     repository,
     schedules,
     secrets,
     services,
     subscriptions,
+    tooling,
     topics,
 )
 from deployment.plan.changes import REMOVE, Change, Plan
@@ -43,19 +46,20 @@ from deployment.table.target import BUILDS, Target
 Planner = Callable[[Deployment], list[Change]]
 
 STAGES: Sequence[Sequence[Planner]] = (
-    (services.plan,),
-    (regions.plan,),
+    (tooling.plan, services.plan),
+    (regions.plan, quota.plan),
     (accounts.plan,),
     (grants.plan, repository.plan, database.plan, topics.plan, secrets.plan),
     (queues.plan, expiry.plan),
     (functions.plan,),
-    (callers.plan, subscriptions.plan, schedules.plan, alerts.plan),
+    (callers.plan, subscriptions.plan, schedules.plan, metrics.plan),
+    (alerts.plan,),
 )
 """What a stage makes is there before the next one is planned."""
 GOING: Sequence[Sequence[Planner]] = (
     (schedules.plan, alerts.plan, functions.plan),
     (subscriptions.plan, queues.plan),
-    (topics.plan, queues.forgotten),
+    (topics.plan, queues.forgotten, metrics.plan),
     (accounts.plan,),
 )
 """In this order what no row names is removed."""

@@ -12,6 +12,7 @@ from deployment.kinds import (
     database,
     functions,
     grants,
+    metrics,
     queues,
     repository,
     schedules,
@@ -27,6 +28,7 @@ from deployment.verbs.applying import Planner, Work
 STAGES: Sequence[Planner] = (
     schedules.leave,
     alerts.leave,
+    metrics.leave,
     functions.leave,
     subscriptions.leave,
     queues.leave,

@@ -1,20 +1,14 @@
 """`doctor`, the deployed side: what is not as the table says, and what would not work, each with
 the command that mends it."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from deployment.gcloud.calls import Failed
-from deployment.gcloud.failures import NO_COMMAND
 from deployment.kinds import accounts, functions, queues
 from deployment.plan.changes import Plan
 from deployment.table.target import BUILDS
 from deployment.verbs import applying
 from deployment.verbs.applying import Work
-
-OLDEST = 528
-"""The gcloud that this was tried with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,20 +30,7 @@ def examine(work: Work) -> list[Finding]:
     if not accounts.notes(it, BUILDS):
         mend = f"./deploy.sh apply {environment}"
         return [Finding(id=f"environment/{environment}", state="is not deployed", mend=mend)]
-    return [*_gcloud(work), *_differences(found, environment), *_working(work)]
-
-
-def _gcloud(work: Work) -> Iterator[Finding]:
-    try:
-        version = str((work.world.one("version") or {}).get("Google Cloud SDK", ""))
-    except Failed as failed:
-        if not any(text in failed.failure.text for text in NO_COMMAND):
-            raise
-        return
-    number = re.match(r"\d+", version)
-    if number and int(number[0]) < OLDEST:
-        state = f"is {version}, older than {OLDEST}"
-        yield Finding(id="gcloud", state=state, mend="gcloud components update")
+    return [*_differences(found, environment), *_working(work)]
 
 
 def _differences(found: Plan, environment: str) -> Iterator[Finding]:

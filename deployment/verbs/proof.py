@@ -9,7 +9,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from deployment.gcloud.calls import Failed
 from deployment.kinds import accounts, addresses
@@ -18,14 +18,15 @@ from deployment.table.bundle import Schedule, Subscription
 from deployment.table.target import CALLS_TASKS
 from deployment.verbs.applying import Work
 
-PATIENCE = 60
-"""Seconds until something counts as not seen."""
-PAUSE = 6
+PATIENCE = 300
+"""Seconds until something counts as not seen: grants that are new may take some minutes."""
+PAUSE = 5
 """Seconds between two looks."""
 EVENT_TYPE = "deployment.proof"
 
+ARRIVED = ""
 Look = Callable[[], str | None]
-"""Whether it has arrived: empty; or why it was refused; None: nothing is seen yet."""
+"""Whether it has arrived: empty; or why it was refused so far; None: nothing is seen yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +37,15 @@ class Probe:
     look: Look
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Proof:
     """What became of all of it."""
 
-    seen: tuple[str, ...]
-    refused: tuple[str, ...]
-    unseen: tuple[str, ...]
+    seen: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
+    is_paused: bool = False
+    """Nothing was sent."""
 
 
 def prove(
@@ -51,27 +54,21 @@ def prove(
     clock: Callable[[], float] = time.monotonic,
 ) -> Proof:
     """Send everything, and look until it has arrived. Raises Failed for what cannot be sent."""
-    it = work.deployment()
+    it, found = work.deployment(), Proof()
     if accounts.is_paused(it):
-        return Proof(seen=(), refused=(), unseen=("nothing was sent: it is paused",))
+        return Proof(is_paused=True)
     waiting = list(_probes(work, it))
-    seen: list[str] = []
-    refused: list[str] = []
+    answers: dict[str, str | None] = {}
     ends = clock() + PATIENCE
     while waiting and clock() < ends and not work.patience.stopped:
         sleep(PAUSE)
-        for probe, answer in zip(
-            list(waiting), it.world.each(lambda probe: probe.look(), list(waiting)), strict=True
-        ):
-            if answer is None:
-                continue
-            waiting.remove(probe)
-            if answer:
-                refused.append(f"{probe.what}: {answer}")
-            else:
-                seen.append(probe.what)
-    unseen = tuple(probe.what for probe in waiting)
-    return Proof(seen=tuple(seen), refused=tuple(refused), unseen=unseen)
+        looks = it.world.each(lambda probe: probe.look(), waiting)
+        answers.update(zip((probe.what for probe in waiting), looks, strict=True))
+        waiting = [probe for probe in waiting if answers[probe.what] != ARRIVED]
+    found.seen += [what for what, answer in answers.items() if answer == ARRIVED]
+    found.refused += [f"{what}: {answer}" for what, answer in answers.items() if answer]
+    found.unseen += [probe.what for probe in waiting if answers.get(probe.what) is None]
+    return found
 
 
 def _probes(work: Work, it: Deployment) -> Iterator[Probe]:
@@ -100,7 +97,7 @@ def _task(work: Work, it: Deployment, function: str, queue: str) -> Probe:
             found = work.gcloud.run("tasks", "describe", name, *where) or {}
         except Failed as failed:
             if failed.failure.is_not_there:
-                return ""
+                return ARRIVED
             raise
         status = found.get("lastAttempt", {}).get("responseStatus", {})
         return str(status.get("message") or status["code"]) if status.get("code") else None
@@ -110,15 +107,19 @@ def _task(work: Work, it: Deployment, function: str, queue: str) -> Probe:
 
 def _tick(work: Work, it: Deployment, row: Schedule) -> Probe:
     name, where = it.target.name(row.name), f"--location={it.target.region}"
-    before = it.world.jobs.get(name, {}).get("lastAttemptTime", "")
+    seen = [it.world.jobs.get(name, {}).get("lastAttemptTime", "")]
     work.gcloud.run("scheduler", "jobs", "run", name, where)
 
     def look() -> str | None:
         found = work.gcloud.run("scheduler", "jobs", "describe", name, where) or {}
-        if found.get("lastAttemptTime", "") <= before:
+        if found.get("lastAttemptTime", "") <= seen[-1]:
             return None
         status = found.get("status", {})
-        return str(status.get("message") or status["code"]) if status.get("code") else ""
+        if not status.get("code"):
+            return ARRIVED
+        seen.append(found["lastAttemptTime"])
+        work.gcloud.run("scheduler", "jobs", "run", name, where)  # nobody else tries it again soon
+        return str(status.get("message") or status["code"])
 
     return Probe(what=f"a tick of {name} reaches {row.calls}", look=look)
 
@@ -132,6 +133,6 @@ def _event(work: Work, it: Deployment, row: Subscription) -> Probe:
 
     def look() -> str | None:
         found = work.gcloud.run("logging", "read", query, "--freshness=10m", "--limit=1")
-        return "" if found else None
+        return ARRIVED if found else None
 
     return Probe(what=f"an event on {topic} reaches {row.calls}", look=look)

@@ -50,6 +50,20 @@ def list_repositories(call: Call) -> Any:
     return call.limited(list(found))
 
 
+@command(
+    *("artifacts repositories update", "--location", "--description"),
+    *("--update-labels", "--remove-labels", "--clear-labels"),
+)
+def update(call: Call) -> Any:
+    """Change its labels and what it says of itself."""
+    body, mask = call.body({"--description": ("description", str)})
+    old = call.cloud.get(path_of(call)).get("labels", {})
+    changed = {**body, "labels": call.labels(old)}
+    made = call.cloud.patch(path_of(call), changed, updateMask=",".join([*mask, "labels"]))
+    say(f"Updated repository [{call.id}].")
+    return made
+
+
 @command("artifacts repositories delete", "--location", "--async", is_quiet=True)
 def delete(call: Call) -> Any:
     """Remove a repository."""

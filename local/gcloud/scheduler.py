@@ -57,14 +57,25 @@ def create(call: Call) -> Any:
     return call.cloud.post(f"/v1/{call.parent()}/jobs", body)
 
 
-@command("scheduler jobs update http", "--location", "--update-headers", *FIELDS)
+@command(
+    *("scheduler jobs update http", "--location"),
+    *("--update-headers", "--remove-headers", "--clear-headers"),
+    *FIELDS,
+)
 def update(call: Call) -> Any:
-    """Change what the flags name, nothing else."""
+    """Change what the flags name, nothing else: also of the headers."""
     body, mask = call.body(FIELDS)
-    if call.given("--update-headers"):
-        put(body, "httpTarget.headers", call.read("--update-headers", pairs))
+    if any(call.given(f"--{verb}-headers") for verb in ("update", "remove", "clear")):
+        put(body, "httpTarget.headers", _headers(call))
         mask.append("httpTarget.headers")
     return call.cloud.patch(path_of(call), body, updateMask=",".join(mask))
+
+
+def _headers(call: Call) -> dict[str, str]:
+    held = call.cloud.get(path_of(call)).get("httpTarget", {}).get("headers", {})
+    removed = held if call.switch("--clear-headers") else call.flag("--remove-headers").split(",")
+    kept = {name: value for name, value in held.items() if name not in removed}
+    return {**kept, **call.read("--update-headers", pairs)}
 
 
 @command("scheduler jobs describe", "--location")

@@ -1,11 +1,13 @@
-"""`gcloud logging metrics …` and `gcloud monitoring …`: kept and shown; nobody is alerted."""
+"""`gcloud logging …` and `gcloud monitoring …`: what functions printed is found; metrics, policies
+and channels are kept and shown, and nobody is alerted."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from local.gcloud.command import Call, Field, command, say
 from local.gcloud.errors import GcloudError
-from local.gcloud.values import labels, pairs
+from local.gcloud.values import labels, pairs, seconds
 
 METRIC: dict[str, Field] = {"--description": ("description", str), "--log-filter": ("filter", str)}
 CHANNEL: dict[str, Field] = {
@@ -17,6 +19,26 @@ CHANNEL: dict[str, Field] = {
 }
 PLACES = {"policies": "alertPolicies", "channels": "notificationChannels"}
 NOUNS = {"policies": "alert policy", "channels": "notification channel"}
+
+
+@command("logging read", "--freshness", "--limit", "--order")
+def read(call: Call) -> Any:
+    """List what functions printed lately and a filter finds, the newest first."""
+    order = call.flag("--order", "desc")
+    given = call.arguments[0] if call.arguments else ""
+    asked = {
+        "resourceNames": [f"projects/{call.project}"],
+        "filter": given if "timestamp" in given else _fresh(call, given),
+        "orderBy": f"timestamp {order}",
+    }
+    return call.limited(call.cloud.post("/v2/entries:list", asked).get("entries", []))
+
+
+def _fresh(call: Call, given: str) -> str:
+    """The filter with the end of what is too old."""
+    age = timedelta(seconds=call.read("--freshness", seconds, "1d"))
+    since = f'timestamp>="{(datetime.now(UTC) - age).isoformat()}"'
+    return f"{since} AND ({given})" if given else since
 
 
 def metric_of(call: Call) -> str:

@@ -28,6 +28,7 @@ SERVICES = {
     "iam": "iam",
     "monitoring": "monitoring",
     "pubsub": "pubsub",
+    "quotas": "cloudquotas",
     "run": "run",
     "scheduler": "cloudscheduler",
     "secrets": "secretmanager",
@@ -55,6 +56,10 @@ class Project:
             self.services |= set(SERVICES.values())
         self.missing: set[str] = set()
         """Groups of commands whose service does not exist in the region."""
+        self.cpu_quota = 20_000
+        """Thousandths of a vCPU in the region."""
+        self.version = "528.0.0"
+        """Of gcloud."""
         self.outcomes: dict[str, Json] = {}
         """What becomes of the `task`, `tick` and `event` of a proof, if it is not well."""
         self.calls: list[tuple[str, ...]] = []
@@ -131,7 +136,7 @@ class Project:
     # --- Commands ---
 
     def _is_disabled(self, words: tuple[str, ...]) -> str | None:
-        group = words[1] if words[0] == "alpha" else words[0]
+        group = words[words[0] in ("alpha", "beta")]
         service = SERVICES.get(group)
         if service is None or service in self.services:
             return None
@@ -156,6 +161,7 @@ class Project:
             "queues": "queue",
             "services": "service",
             "secrets": "secret",
+            "repositories": "repository",
         }[words[-2]]
         place = f"{kind} {names[0]}"
         there = {"project": {PROJECT}, "service": self.of("function")}.get(kind, self.of(kind))
@@ -201,7 +207,7 @@ class Project:
         return list(self.of(kind).values())
 
     def _version(self, *_: Any) -> Json:
-        return {"Google Cloud SDK": "528.0.0"}
+        return {"Google Cloud SDK": self.version}
 
     def _config_get(self, *_: Any) -> str:
         return "deployer@example.com"
@@ -404,7 +410,7 @@ class Project:
 
     def _scheduler_jobs_run(self, names: Names, *_: Any) -> None:
         job = self._get("job", names[0])
-        job["lastAttemptTime"] = "2026-01-01T00:00:00Z"
+        job["lastAttemptTime"] = f"2026-01-01T00:00:{len(self.changes):03}Z"
         job["status"] = self.outcomes.get("tick", {})
 
     def _scheduler_jobs_describe(self, names: Names, *_: Any) -> Json:
@@ -417,6 +423,36 @@ class Project:
     def _logging_read(self, names: Names, *_: Any) -> list[Json]:
         told = [{"id": it} for it in self.of("message") if it in names[0]]
         return [] if "event" in self.outcomes else told
+
+    def _logging_metrics_list(self, *_: Any) -> list[Json]:
+        return self._list("metric")
+
+    def _logging_metrics_create(self, names: Names, flags: Flags, *_: Any) -> Json:
+        return self._make("metric", names[0], _metric(names[0], flags))
+
+    def _logging_metrics_update(self, names: Names, flags: Flags, *_: Any) -> Json:
+        self._get("metric", names[0]).update(_metric(names[0], flags))
+        return self._get("metric", names[0])
+
+    def _logging_metrics_delete(self, names: Names, *_: Any) -> None:
+        del self.of("metric")[names[0]]
+
+    def _quotas_info_describe(self, *_: Any) -> Json:
+        if "beta" in self.missing:
+            _fail("Invalid choice: 'quotas'.")
+        elsewhere = {"applicableLocations": ["us-east1"], "details": {"value": "1000"}}
+        here = {"applicableLocations": [REGION], "details": {"value": str(self.cpu_quota)}}
+        return {"dimensionsInfos": [elsewhere, here]}
+
+    def _secrets_update(self, names: Names, flags: Flags, *_: Any) -> Json:
+        secret = self._get("secret", names[0])
+        secret.setdefault("labels", {}).update(_pairs(flags["update-labels"]))
+        return secret
+
+    def _artifacts_repositories_update(self, names: Names, flags: Flags, *_: Any) -> Json:
+        repository = self._get("repository", names[0])
+        repository.setdefault("labels", {}).update(_pairs(flags["update-labels"]))
+        return repository
 
     def _secrets_list(self, *_: Any) -> list[Json]:
         return self._list("secret")
@@ -623,12 +659,16 @@ def _subscribed(found: Json, flags: dict[str, str]) -> Json:
     )
 
 
+def _metric(name: str, flags: dict[str, str]) -> Json:
+    return {"name": name, "description": flags["description"], "filter": flags["log-filter"]}
+
+
 def _job(name: str, found: Json, flags: dict[str, str]) -> Json:
     http: Json = {
         "uri": flags["uri"],
         "httpMethod": flags["http-method"].upper(),
         "body": base64.b64encode(flags["message-body"].encode()).decode(),
-        "headers": {"Content-Type": "application/json"},
+        "headers": _headers(found, flags),
         "oidcToken": {
             "serviceAccountEmail": flags["oidc-service-account-email"],
             "audience": flags["oidc-token-audience"],
@@ -651,6 +691,16 @@ def _job(name: str, found: Json, flags: dict[str, str]) -> Json:
         "httpTarget": http,
         "retryConfig": retry,
     }
+
+
+def _headers(found: Json, flags: dict[str, str]) -> Json:
+    """`--update-headers` adds to those that are there."""
+    if "headers" in flags:
+        return _pairs(flags["headers"])
+    held = found.get("httpTarget", {}).get("headers", {})
+    removed = flags.get("remove-headers", "").split(",")
+    kept = {name: value for name, value in held.items() if name not in removed}
+    return {**kept, **_pairs(flags["update-headers"])}
 
 
 def _function(name: str, made: Json, flags: dict[str, str], variables: Json) -> Json:

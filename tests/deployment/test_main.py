@@ -24,6 +24,7 @@ def run(shell: Shell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     monkeypatch.setattr(signal, "signal", lambda number, handler: None)
     monkeypatch.setattr(program, "TABLE", shell.file)
     monkeypatch.setattr(proof, "PAUSE", 0)
+    monkeypatch.setattr(proof, "PATIENCE", 0.1)
     return Run(shell, capsys)
 
 

@@ -79,7 +79,7 @@ def routes(platform: Platform) -> list[Route]:
         *behind.routes(),
         *SchedulerApi(services.scheduler).routes(),
         *FirestoreAdmin(resources, services.firestore.set_ttl, now).routes(),
-        *WatchingApi(resources).routes(),
+        *WatchingApi(resources, platform.functions.entries).routes(),
         *ProjectsApi(resources, now).routes(),
         *resources_routes(resources),
     ]

@@ -1,4 +1,6 @@
-"""Cloud Logging's metrics v2 and Cloud Monitoring v3, REST: kept and shown; nobody is alerted."""
+"""Cloud Logging v2 and Cloud Monitoring v3, REST: what functions printed is found by a filter;
+metrics, policies and channels are kept and shown, and nobody is alerted.
+"""
 
 import re
 import zlib
@@ -10,8 +12,12 @@ from local.http.rest.collection import Collection
 from local.http.rest.routes import Call, Route
 from local.kernel import merging
 from local.kernel.refusals import already_exists, invalid, not_found
+from local.services.functions import log_filter
 from local.services.resources import Resources
 
+ENTRIES = "/v2/entries:list"
+MOST_ENTRIES = 1000
+NEWEST_FIRST = "timestamp desc"
 METRICS = "/v2/{parent=projects/*}/metrics"
 METRIC = "/v2/{name=projects/*/metrics/*}"
 POLICIES = "/v3/{parent=projects/*}/alertPolicies"
@@ -27,12 +33,14 @@ USER = "logging.googleapis.com/user"
 JSON = dict[str, Any]
 
 Check = Callable[[JSON], None]
+Entries = Callable[[], list[JSON]]
 
 
 class WatchingApi:
     """Its methods."""
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, entries: Entries) -> None:
+        self._entries = entries
         self._metrics = _collection(resources, "metrics", "Metric")
         self._policies = _collection(resources, "alert_policies", "The alert policy")
         self._channels = _collection(resources, "channels", "The notification channel")
@@ -40,6 +48,7 @@ class WatchingApi:
     def routes(self) -> list[Route]:
         """Return what it answers."""
         return [
+            Route("POST", ENTRIES, self._list_entries),
             Route("POST", METRICS, self._create_metric),
             Route("PUT", METRIC, self._put_metric),
             *_reading(self._metrics, METRICS, METRIC, "metrics"),
@@ -48,6 +57,19 @@ class WatchingApi:
             *_reading(self._channels, CHANNELS, CHANNEL, "notificationChannels"),
             *_writing(self._channels, CHANNELS, CHANNEL, check_channel),
         ]
+
+    async def _list_entries(self, call: Call) -> JSON:
+        wanted = log_filter.matching(call.body.get("filter", ""))
+        projects = {f"{name}/" for name in call.body.get("resourceNames", [])}
+        found = [
+            entry
+            for entry in self._entries()
+            if wanted(entry) and any(entry["logName"].startswith(project) for project in projects)
+        ]
+        if call.body.get("orderBy") == NEWEST_FIRST:
+            found.reverse()
+        size = int(call.body.get("pageSize", MOST_ENTRIES))
+        return {"entries": found[:size]} if found else {}
 
     async def _create_metric(self, call: Call) -> JSON:
         id_ = call.body.get("name", "")

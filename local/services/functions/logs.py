@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -21,18 +22,22 @@ class Log:
         if path.exists() and path.stat().st_size > ROTATE_BYTES:
             path.replace(path.with_name(path.name + ".1"))
         self._file: IO[str] = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
-        self._recent: deque[str] = deque(maxlen=KEPT_LINES)
+        self._recent: deque[tuple[datetime, str]] = deque(maxlen=KEPT_LINES)
         self.ignored = Ignored()
 
     def write(self, line: str) -> None:
         """Add a line, given without its line end."""
-        self._recent.append(line)
+        self._recent.append((datetime.now(UTC), line))
         self.ignored.read(line)
         self._file.write(line + "\n")
 
     def recent(self, count: int) -> list[str]:
         """Return the last `count` lines, oldest first."""
-        return list(self._recent)[-count:]
+        return [line for _, line in list(self._recent)[-count:]]
+
+    def timed(self) -> list[tuple[datetime, str]]:
+        """Return the last lines with this machine's time of each, oldest first."""
+        return list(self._recent)
 
     async def follow(self, stream: asyncio.StreamReader) -> None:
         """Write what a process prints, until it closes the stream; lines of any length."""

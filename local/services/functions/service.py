@@ -17,7 +17,7 @@ from local.kernel.clock import Clock
 from local.kernel.merging import merged
 from local.kernel.state import Folder
 from local.kernel.status import Status
-from local.services.functions import process, runtime
+from local.services.functions import log_entries, process, runtime
 from local.services.functions.catalog import Catalog, Entry
 from local.services.functions.groups import Groups
 from local.services.functions.logs import Log
@@ -124,6 +124,15 @@ class Functions:
     def log(self, name: str, lines: int) -> list[str]:
         """Return the last lines that a function printed, oldest first."""
         return self._logs[name].recent(lines) if name in self._logs else []
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Return what all functions printed lately as Cloud Logging has it, oldest first."""
+        found = [
+            log_entries.entry(name, time, line)
+            for name, log in self._logs.items()
+            for time, line in log.timed()
+        ]
+        return sorted(found, key=lambda entry: str(entry["timestamp"]))
 
     def ignored(self) -> dict[str, int]:
         """Return how many deliveries the functions ignored, by event type, the commonest first."""

@@ -1,63 +1,156 @@
 """Alerts: each row finds a line that the functions really write, and only such."""
 
-import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from deployment.kinds import alerts
-from tests.common.logged import entries
+from common.idempotency.origin import Received
+from common.triggers import boundary, oidc
+from deployment.errors import RefusedError
+from deployment.kinds import alerts, metrics
+from local.services.functions import log_entries, log_filter
 from tests.common.surroundings import documents, environment, queues
 from tests.deployment.conftest import Shell
+from tests.deployment.project import LOCATION
 from tests.functions.in_memory import Bundle, bundle
 
 __all__ = ["bundle", "documents", "environment", "queues"]
-SEVERITIES = ["DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL"]
-TERM = re.compile(r'(jsonPayload\.(\w+)="([^"]*)"|severity>=(\w+))')
-
-
-def finds(query: str, line: dict[str, Any]) -> bool:
-    """Whether a query of the little that the table uses finds a line of the log."""
-    term = TERM.fullmatch(query)
-    assert term, f"the test cannot read {query}"
-    if term[4]:
-        severity = line.get("severity", "DEFAULT")
-        return SEVERITIES.index(severity) >= SEVERITIES.index(term[4])
-    return str(line.get(term[2])) == term[3]
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def queries(shell: Shell) -> dict[str, str]:
-    """What the rows of the table find."""
-    rows = shell.work().target.bundle.alerts
-    return {name: row.finds for name, row in rows.items()}
+def found(shell: Shell, capfd: pytest.CaptureFixture[str]) -> "Finder":
+    """Which alerts find what the functions have printed, as Cloud Logging would."""
+    work = shell.work()
+    rows = work.target.bundle.alerts.values()
+    queries = {row.name: metrics.query(work.deployment(), row) for row in rows}
+    return Finder(queries, capfd)
 
 
-def test_a_dead_letter_is_found_by_its_alert(
-    bundle: Bundle, queries: dict[str, str], capfd: pytest.CaptureFixture[str]
+class Finder:
+    """Reads what was printed, and asks each alert."""
+
+    def __init__(self, queries: dict[str, str], capfd: pytest.CaptureFixture[str]) -> None:
+        self._queries, self._capfd = queries, capfd
+
+    def __call__(self, function: str = "consumer") -> set[str]:
+        """The alerts that find a line; there must be some lines."""
+        lines = self._capfd.readouterr().out.splitlines()
+        assert lines
+        name = f"{LOCATION}/functions/{function}"
+        entries = [log_entries.entry(name, NOW, line) for line in lines]
+        asked = {name: log_filter.matching(query) for name, query in self._queries.items()}
+        return {name for name, finds in asked.items() if any(map(finds, entries))}
+
+
+def test_a_dead_letter_is_found_by_its_alert(bundle: Bundle, found: Finder) -> None:
+    bundle.publish("order.placed", "ada", order_id="o-1")
+    assert "dead-letter" in found()
+
+
+def test_work_that_is_done_is_found_by_no_alert(bundle: Bundle, found: Finder) -> None:
+    bundle.publish("user.signed_up", "ada", email="ada@example.com")
+    assert found() == set()
+
+
+def test_what_other_services_of_the_project_print_is_not_found(
+    bundle: Bundle, found: Finder
 ) -> None:
     bundle.publish("order.placed", "ada", order_id="o-1")
-    found = [line for line in entries(capfd) if finds(queries["dead-letter"], line)]
-    assert len(found) == 1
+    assert found("theirs") == set()
 
 
-def test_work_that_is_done_is_found_by_no_alert(
-    bundle: Bundle, queries: dict[str, str], capfd: pytest.CaptureFixture[str]
+def test_a_sweep_that_finds_nothing_is_what_the_missing_sweep_waits_for(
+    bundle: Bundle, found: Finder
 ) -> None:
+    assert bundle.tick("reminder_sweep") == 200
+    assert found("fanout") == {"missing-sweep"}
+
+
+def test_a_reminder_whose_alarm_was_lost_is_found(bundle: Bundle, found: Finder) -> None:
     bundle.publish("user.signed_up", "ada", email="ada@example.com")
-    lines = entries(capfd)
-    assert lines
-    assert not [line for line in lines if any(finds(query, line) for query in queries.values())]
+    bundle.tasks.take()
+    bundle.firestore.advance(timedelta(days=9).total_seconds())
+    found()
+    bundle.tick("reminder_sweep")
+    assert "overdue-reminders" in found("fanout")
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_call_that_google_should_have_stopped_is_found(found: Finder) -> None:
+    def call() -> Any:
+        return oidc.check(None, audience="https://reminder.test", emails=["tasks@example.com"])
+
+    ending = boundary.attend("reminder", lambda: Received(payload=b""), call)
+    assert ending.code == 401
+    assert found("reminder") == {"open-to-everybody"}
+
+
+def test_a_mistake_of_ours_is_found(found: Finder) -> None:
+    def fail() -> Any:
+        raise ZeroDivisionError
+
+    boundary.attend("consumer", lambda: Received(payload=b""), fail)
+    assert found() == {"errors"}
 
 
 def test_a_policy_is_of_our_functions_alone_and_says_what_to_do(deployed: Shell) -> None:
     policies = deployed.project.of("alert").values()
     for policy in policies:
         [condition] = policy["conditions"]
-        query = condition["conditionMatchedLog"]["filter"]
-        assert 'service_name=("consumer" OR "reminder" OR "fanout")' in query
         assert policy["documentation"]["content"]
-        assert policy["alertStrategy"]["notificationRateLimit"]
+        if "conditionMatchedLog" in condition:
+            query = condition["conditionMatchedLog"]["filter"]
+            assert 'service_name=("consumer" OR "reminder" OR "fanout")' in query
+            assert policy["alertStrategy"]["notificationRateLimit"]
+
+
+def test_what_is_missed_is_counted_by_a_metric_that_is_there_before(deployed: Shell) -> None:
+    [metric] = deployed.project.of("metric").values()
+    [absent] = [
+        condition["conditionAbsent"]
+        for policy in deployed.project.of("alert").values()
+        for condition in policy["conditions"]
+        if "conditionAbsent" in condition
+    ]
+    assert f'"logging.googleapis.com/user/{metric["name"]}"' in absent["filter"]
+    assert absent["duration"] == "3600s"
+    assert 'jsonPayload.campaign="reminder_sweep"' in metric["filter"]
+
+
+def test_a_policy_waits_for_its_metric(shell: Shell) -> None:
+    """Cloud Monitoring knows a metric some minutes after Cloud Logging."""
+    left = [2]
+
+    def late(words: tuple[str, ...]) -> str | None:
+        if words[:3] == ("monitoring", "policies", "create") and left[0]:
+            left[0] -= 1
+            return (
+                "ERROR: (gcloud.monitoring.policies.create) Projects instance [p] not found: "
+                "Cannot find metric(s) that match type"
+            )
+        return None
+
+    shell.project.refuse = late
+    shell.apply()
+    assert shell.slept
+    assert shell.lines() == []
+
+
+def test_a_row_that_is_gone_takes_its_metric_with_it(deployed: Shell) -> None:
+    before, _, after = deployed.table.partition("[alerts.missing-sweep]")
+    deployed.table = before + after[after.index("[alerts.open") :]
+    deployed.apply()
+    assert deployed.project.of("metric") == {}
+    assert len(deployed.project.of("alert")) == len(deployed.work().target.bundle.alerts)
+
+
+def test_a_metric_of_somebody_elses_is_refused(shell: Shell) -> None:
+    shell.project.of("metric")["pulsecart-missing-sweep"] = {"name": "pulsecart-missing-sweep"}
+    with pytest.raises(RefusedError, match="--adopt metric/pulsecart-missing-sweep"):
+        shell.apply()
+    assert shell.project.changes == []
 
 
 def test_where_gcloud_has_no_command_that_is_said(
@@ -78,5 +171,5 @@ def test_the_alpha_component_is_used_where_the_command_is_only_there(shell: Shel
         else None
     )
     shell.apply()
-    assert len(shell.project.of("alert")) == 2
+    assert len(shell.project.of("alert")) == len(shell.work().target.bundle.alerts)
     assert alerts.GROUPS[1][0] == "alpha"

@@ -66,6 +66,11 @@ DRIFT: dict[str, tuple[Edit, str, str]] = {
         "~ schedule weekly-digest",
         "schedule: is 0 9 * * 1, will be 0 8 * * 1",
     ),
+    "a header": (
+        lambda p: p.of("job")["weekly-digest"]["httpTarget"]["headers"].update(Extra="1"),
+        "~ schedule weekly-digest",
+        "headers.Extra: is 1, will be not set",
+    ),
     "a paused schedule": (
         lambda p: p.of("job")["weekly-digest"].update(state="PAUSED"),
         "~ schedule weekly-digest",

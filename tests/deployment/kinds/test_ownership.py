@@ -87,7 +87,8 @@ def test_a_thing_of_somebody_elses_is_refused_by_name_before_the_first_change(
 def test_an_adopted_thing_is_ours_from_then_on(shell: Shell, key: str) -> None:
     _seeded(shell, key)
     shell.apply(adopt=frozenset({key}))
-    assert shell.lines() == []
+    found = shell.plan()
+    assert (found.changes, found.refusals) == ([], [])
 
 
 def test_a_run_service_that_is_no_function_is_refused(shell: Shell) -> None:

@@ -27,7 +27,7 @@ def test_a_task_a_tick_and_an_event_in_each_lane_reach_each_function(deployed: S
         "an event on commerce-events reaches consumer",
         "an event on commerce-events-dead reaches consumer",
     }
-    assert found.unseen == found.refused == ()
+    assert found.unseen == found.refused == []
 
 
 @pytest.mark.parametrize("what", ["task", "tick"])
@@ -40,15 +40,15 @@ def test_a_refusal_is_told_with_its_words(deployed: Shell, what: str) -> None:
 
 def test_what_does_not_arrive_is_not_seen(deployed: Shell) -> None:
     deployed.project.outcomes["event"] = {}
-    assert prove(deployed).unseen == (
+    assert prove(deployed).unseen == [
         "an event on commerce-events reaches consumer",
         "an event on commerce-events-dead reaches consumer",
-    )
+    ]
 
 
 def test_nothing_is_sent_through_what_is_paused(deployed: Shell) -> None:
     deployed.pause()
-    assert prove(deployed).unseen == ("nothing was sent: it is paused",)
+    assert prove(deployed) == Proof(is_paused=True)
     assert not deployed.project.of("message")
 
 
@@ -70,7 +70,56 @@ def test_a_region_without_a_service_is_refused_before_the_first_resource(
     assert all("services" in call[:2] for call in shell.project.changes)
 
 
+def test_a_region_with_too_little_cpu_is_refused_before_the_first_resource(shell: Shell) -> None:
+    shell.project.cpu_quota = 19_000
+    with pytest.raises(RefusedError, match=r"gives this project 19 vCPU, and .* ask for 16, more"):
+        shell.apply()
+    assert all("services" in call[:2] for call in shell.project.changes)
+
+
+def test_a_quota_that_is_just_enough_is_enough(shell: Shell) -> None:
+    shell.project.cpu_quota = 20_000
+    shell.apply()
+    assert shell.lines() == []
+
+
+def test_a_quota_that_gcloud_does_not_say_is_that_of_the_table(shell: Shell) -> None:
+    shell.project.refuse = lambda words: (
+        "ERROR: (gcloud.beta.quotas.info.describe) PERMISSION_DENIED: you may not"
+        if "quotas" in words
+        else None
+    )
+    shell.apply()
+    assert shell.lines() == []
+
+
+def test_an_old_gcloud_is_refused_before_the_first_change(shell: Shell) -> None:
+    shell.project.version = "527.0.1"
+    with pytest.raises(RefusedError, match=r"gcloud is 527.0.1, older than 528"):
+        shell.apply()
+    assert shell.project.changes == []
+
+
+def test_a_refusal_that_passes_in_time_is_none(deployed: Shell) -> None:
+    """A grant that is seconds old: the first answers are 403, then the task is gone."""
+    deployed.project.outcomes["task"] = {"code": 7, "message": "HTTP 403"}
+    deployed.project.outcomes["tick"] = {"code": 7, "message": "HTTP 403"}
+    naps = itertools.count()
+
+    def sleep(seconds: float) -> None:
+        if next(naps) == 3:
+            deployed.project.outcomes.clear()
+
+    ticks = itertools.count(step=20)
+    found = proof.prove(deployed.work(), sleep, lambda: float(next(ticks)))
+    assert found.refused == found.unseen == []
+    runs = [call for call in deployed.project.changes if call[:3] == ("scheduler", "jobs", "run")]
+    assert len(runs) > 1
+
+
 def test_what_idling_costs_follows_from_the_table(shell: Shell) -> None:
     target = shell.work().target
     assert costs.idle(target) == pytest.approx(9.85 + 0.20, abs=0.05)
-    assert next(costs.lines(target)).startswith("idle: about $10.0")
+    quota, idle, *_ = costs.lines(target)
+    assert quota == "functions: at most 16 vCPU of the region's quota"
+    assert idle.startswith("idle: about $10.0")

@@ -1,12 +1,15 @@
 """Metrics, alert policies and notification channels; and where images go."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
+from local.testing import LocalCloud
 from tests.local.gcloud.gcloud_command import Gcloud
 
 Act = Callable[..., Any]
@@ -111,3 +114,40 @@ def test_a_repository_is_made_listed_and_deleted(gcloud: Gcloud) -> None:
     )
     gcloud.run(*words, "delete", "images", HERE)
     assert "NOT_FOUND: Repository" in gcloud.fail(*words, "describe", "images", HERE, code=1)
+
+
+PRINTS = """
+import functions_framework
+
+@functions_framework.http
+def prints(request):
+    print('{"severity": "ERROR", "action": "failed", "id": "%s"}' % request.args["id"], flush=True)
+    return "ok"
+"""
+
+
+def test_what_a_function_printed_is_read_by_a_filter(
+    cloud: LocalCloud, gcloud: Gcloud, tmp_path: Path
+) -> None:
+    (tmp_path / "main.py").write_text(PRINTS)
+    url = cloud.deploy(tmp_path, "prints")
+    for id_ in ("a", "b"):
+        requests.get(url, params={"id": id_}, timeout=60)
+    mine = 'resource.labels.service_name="prints" AND severity>=ERROR'
+    newest, oldest = poll(lambda: gcloud.read("logging", "read", mine, "--freshness=10m"), 2)
+    assert (newest["jsonPayload"]["id"], oldest["jsonPayload"]["id"]) == ("b", "a")
+    [one] = gcloud.read("logging", "read", f'{mine} AND jsonPayload.id="a"', "--limit=1")
+    assert one["resource"]["type"] == "cloud_run_revision"
+    assert gcloud.read("logging", "read", f"{mine} AND severity>ERROR") == []
+
+
+def test_a_filter_that_cannot_be_read_is_refused(gcloud: Gcloud) -> None:
+    assert "INVALID_ARGUMENT: Unparseable filter" in gcloud.fail("logging", "read", "severity>=")
+
+
+def poll(read: Callable[[], list[Any]], count: int) -> list[Any]:
+    """What is read once there are so many."""
+    deadline = time.monotonic() + 20
+    while len(found := read()) < count:
+        assert time.monotonic() < deadline, f"only {found}"
+    return found
