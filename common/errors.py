@@ -10,9 +10,12 @@
     │   ├── StepChangedError
     │   ├── ResultNotStorableError
     │   ├── UnknownOutcomeError
+    │   ├── KeyKnownError          they know this key with other content: an earlier one arrived
     │   └── CorruptRecordError
     ├── TransientError            tried again, counts as an attempt
     │   ├── UnavailableError      tried again, counts as none: it is not this work's fault
+    │   │   ├── AmbiguousRefusalError   it may be this work's fault all the same
+    │   │   └── DeferredError           others are taken meanwhile
     │   ├── NotYetError           tried again, counts as none
     │   ├── RefusedError          a write's precondition did not hold
     │   └── EffectConflictError   a document read for an effect has changed since
@@ -75,6 +78,10 @@ class UnknownOutcomeError(PermanentError):
     """An attempt vanished midway; whether its effect happened is not known."""
 
 
+class KeyKnownError(PermanentError):
+    """The other side knows this key with other content."""
+
+
 class CorruptRecordError(PermanentError):
     """The record of this work cannot be read; whether it was done is not known."""
 
@@ -98,6 +105,14 @@ class UnavailableError(TransientError):
         """Seconds after which they ask us to come again, where they say so."""
         self.outcome_unknown = outcome_unknown
         """Whether they may have done it all the same: the request was sent, its answer is lost."""
+
+
+class AmbiguousRefusalError(UnavailableError):
+    """The other side refused; whether it refuses this or all of ours, its answer does not say."""
+
+
+class DeferredError(UnavailableError):
+    """The other side is well, but takes this one only later."""
 
 
 class NotYetError(TransientError):

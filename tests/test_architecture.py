@@ -21,7 +21,8 @@ FLOORS = [
     {"scheduling"},
     {"messaging"},
     {"idempotency"},
-    {"cloud", "outside"},
+    {"outside"},
+    {"cloud"},
     {"process"},
     {"errors"},
 ]

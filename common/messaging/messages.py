@@ -9,16 +9,15 @@ neither MESSAGING_URL nor SMTP_URL                          ─▶ recorded, tra
 else                                                        ─▶ delivered, transport `http` or `smtp`
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 from common.errors import PermanentError
-from common.messaging import transports
+from common.messaging import addresses, transports
 from common.messaging.recipients import Recipient, Recipients
-from common.messaging.rendering import Templates
+from common.messaging.rendering import Templates, person_name
 from common.messaging.transports import Outgoing, Transport
 from common.messaging.unsubscribing import headers_of, link_for
 from common.process import logs, settings
@@ -26,8 +25,6 @@ from common.process.settings import Settings
 
 TEXT_LIMIT = 20_000
 """Characters of the text kept in the record."""
-ADDRESS_LIMIT = 254
-"""Characters, RFC 5321."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -99,19 +96,37 @@ def send(
 
     The template sees the `name` of the recipient, `context`, and the link `unsubscribe`. `to` is an
     address that wins over the recipient's own. `key` is the idempotency key of the message, `now`
-    the aware time that it is dated with. Raises PermanentError or TransientError; after the latter
-    it may have arrived all the same.
+    the aware time that it is dated with. Raises PermanentError, KeyKnownError or UnavailableError;
+    after one of the last with `outcome_unknown` it may have arrived all the same.
     """
-    if now.tzinfo is None:
-        raise ValueError("now must be aware")
-    config = config or settings.current()
     if reason := reason_to_skip(message, recipient, to):
         return _skipped(message, recipient.user_id, reason, key=key, now=now)
+    config = config or settings.current()
+    outgoing = compose(message, recipient, context, key=key, now=now, to=to, config=config)
+    return deliver(outgoing, config=config, transport=transport)
+
+
+def compose(
+    message: Message,
+    recipient: Recipient,
+    context: Mapping[str, Any],
+    *,
+    key: str,
+    now: datetime,
+    to: str | None = None,
+    config: Settings | None = None,
+) -> Outgoing:
+    """The message as it goes out, see `send`. Raises PermanentError."""
+    if now.tzinfo is None:
+        raise ValueError("now must be aware")
     address = _address(to or recipient.address)
-    link = None if message.transactional else link_for(config, recipient.user_id)
-    known = {"name": recipient.name, **context, "unsubscribe": link}
+    link = None
+    if not message.transactional:
+        link = link_for(config or settings.current(), recipient.user_id)
+    named = {"name": recipient.name, **context}
+    known = {**named, "name": person_name(named["name"]), "unsubscribe": link}
     rendered = message.mailing.templates.message(message.template, known)
-    outgoing = Outgoing(
+    return Outgoing(
         to=address,
         subject=rendered.subject,
         text=rendered.text,
@@ -122,7 +137,25 @@ def send(
         sent_at=now,
         headers=headers_of(link),
     )
-    return _deliver(outgoing, config, transport or transports.transport(config))
+
+
+def deliver(
+    message: Outgoing, *, config: Settings | None = None, transport: Transport | None = None
+) -> Sent:
+    """Hand the message over to the provider, if it may be written to at all. Raises what `send`
+    raises."""
+    config = config or settings.current()
+    transport = transport or transports.transport(config)
+    if not _allowed(message.to, config.message_allow):
+        return _sent(message, "withheld")
+    transport.deliver(message)
+    return _sent(message, transport.name)
+
+
+def accepted(message: Outgoing, *, transport: Transport | None = None) -> Sent:
+    """What became of a message of which the provider says that it has accepted it earlier."""
+    transport = transport or transports.transport(settings.current())
+    return _sent(message, transport.name)
 
 
 def reason_to_skip(message: Message, recipient: Recipient, to: str | None = None) -> str | None:
@@ -139,11 +172,7 @@ def reason_to_skip(message: Message, recipient: Recipient, to: str | None = None
     return None if to or recipient.address else "there is no address"
 
 
-def _deliver(message: Outgoing, config: Settings, transport: Transport) -> Sent:
-    used = "withheld"
-    if _allowed(message.to, config.message_allow):
-        transport.deliver(message)
-        used = transport.name
+def _sent(message: Outgoing, used: str) -> Sent:
     logs.info(
         "message",
         f"Message {message.template} {'withheld' if used == 'withheld' else 'sent'}.",
@@ -187,15 +216,9 @@ def _skipped(message: Message, user_id: str, reason: str, *, key: str, now: date
 def _address(address: object) -> str:
     if not address:
         raise PermanentError("There is no address to write to.")
-    if not isinstance(address, str) or not _is_address(address.strip()):
+    if not isinstance(address, str) or addresses.parse(address) is None:
         raise PermanentError("The email is not an address that can be written to.")
     return address.strip()
-
-
-def _is_address(text: str) -> bool:
-    """One plain address. Anything that could end a header or add a recipient is none."""
-    plain = re.fullmatch(r"[^\s@<>()\[\],;:\\\"]+@[^\s@<>()\[\],;:\\\"]+", text)
-    return bool(plain) and text.isprintable() and len(text) <= ADDRESS_LIMIT
 
 
 def _allowed(to: str, allow: tuple[str, ...]) -> bool:

@@ -20,6 +20,14 @@ from common.errors import ConfigurationError, PermanentError
 SUFFIXES = (".subject.txt", ".txt", ".html")
 SUBJECT_LIMIT = 200
 """Characters of a subject line."""
+NAME_LIMIT = 60
+"""Characters of a person's name."""
+JOINERS = "\u200c\u200d"
+"""Invisible, but parts of words in Persian and Indic scripts, and of emoji."""
+DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Marks that turn the direction of whatever follows them."""
+_NO_NAME = re.compile(r"www\.|[@<>#{}\[\]|/\\]|\d{3}|[€$£¥]|\w{2}\.[^\W\d_]{2}")
+"""What no name has: an address of a page or of a person, markup, money, a number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +94,26 @@ class Templates:
 
 
 def one_line(value: object) -> str:
-    """The text on one line: control and separator characters become single spaces."""
+    """The text on one line: control and separator characters become single spaces, and marks that
+    turn the direction of what follows are left out."""
     spaced = "".join(" " if _breaks(character) else character for character in str(value))
-    return " ".join(spaced.split())
+    return " ".join("".join(it for it in spaced if it not in DIRECTION).split())
+
+
+def person_name(value: object) -> str | None:
+    """The name of a person as a greeting may show it; None for what is rather something else.
+
+    Whoever signs somebody else up chooses the name in their mail: an advertisement, a link, a
+    number to call. A greeting without a name is better than those.
+    """
+    if not isinstance(value, str):
+        return None
+    name = unicodedata.normalize("NFC", one_line(value[: 10 * NAME_LIMIT]))
+    name = "".join(it for it in name if it in JOINERS or unicodedata.category(it) != "Cf")
+    # Full-width letters and the like read as what they look like.
+    if not name or len(name) > NAME_LIMIT or _NO_NAME.search(unicodedata.normalize("NFKC", name)):
+        return None
+    return name
 
 
 def _breaks(character: str) -> bool:

@@ -1,14 +1,26 @@
-"""A message as the effect of a step: sent outside, recorded with the step's mark."""
+"""A message as the effect of a step: sent outside, recorded with the step's mark.
+
+                       the answer is lost
+    composed ──sent──▶ ──────────────────▶ kept ──sent again, unchanged──▶ recorded, forgotten
+                │                           │
+                └─ a yes ─▶ recorded        └─ the provider knows the key ─▶ recorded, forgotten
+
+Before each try the reader is looked up again: who has left meanwhile is skipped.
+"""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from common.cloud.firestore import Merge
-from common.errors import NotYetError
+from common.cloud.firestore import Merge, Write
+from common.errors import KeyKnownError, NotYetError, UnavailableError
 from common.idempotency import Outcome, Work
-from common.messaging import messages
-from common.messaging.messages import Message
+from common.messaging import kept, messages
+from common.messaging.kept import Kept
+from common.messaging.messages import Message, Sent
+from common.messaging.recipients import Recipient
+from common.messaging.transports import Outgoing
+from common.outside import destinations
 
 COLLECTION = "messages"
 RETENTION = timedelta(days=90)
@@ -32,14 +44,53 @@ def sending(
     """
 
     def effect(key: str) -> Outcome:
+        earlier = kept.read(key) if work.attempt > 1 else None
         recipient = message.mailing.recipients(user_id)
-        is_sent = messages.reason_to_skip(message, recipient, to) is None
-        if is_sent and not (to or recipient.address):
-            raise NotYetError(f"no address of user {user_id} is known yet")
-        sent = messages.send(message, recipient, context, key=key, now=work.now, to=to)
-        if sent.state != "sent":
-            return Outcome(result="skipped")
+        if messages.reason_to_skip(message, recipient, to) is not None:
+            messages.send(message, recipient, context, key=key, now=work.now, to=to)
+            return Outcome(result="skipped", writes=_forgotten(key, earlier))
+        outgoing = earlier.message if earlier else None
+        if outgoing is None:
+            outgoing = _composed(message, recipient, context, key, work, to)
+        sent = _sent(outgoing, work)
         record = {**sent.document(), "expire_at": work.now + RETENTION}
-        return Outcome(result="sent", writes=[Merge(path=f"{COLLECTION}/{key}", fields=record)])
+        return Outcome(
+            result="sent",
+            writes=[
+                Merge(path=f"{COLLECTION}/{key}", fields=record),
+                *_forgotten(key, earlier),
+                *destinations.acceptances(work.now),
+            ],
+        )
 
     return effect
+
+
+def _composed(
+    message: Message,
+    recipient: Recipient,
+    context: Mapping[str, Any],
+    key: str,
+    work: Work,
+    to: str | None,
+) -> Outgoing:
+    if not (to or recipient.address):
+        raise NotYetError(f"no address of user {recipient.user_id} is known yet")
+    return messages.compose(message, recipient, context, key=key, now=work.now, to=to)
+
+
+def _sent(outgoing: Outgoing, work: Work) -> Sent:
+    try:
+        return messages.deliver(outgoing)
+    except KeyKnownError:
+        if work.attempt == 1:
+            raise  # not ours: nothing of this work was sent before
+        return messages.accepted(outgoing)
+    except UnavailableError as error:
+        if error.outcome_unknown:
+            kept.keep(outgoing, work.now)
+        raise
+
+
+def _forgotten(key: str, earlier: Kept | None) -> tuple[Write, ...]:
+    return (kept.forget(key),) if earlier else ()

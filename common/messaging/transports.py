@@ -2,19 +2,18 @@
 
 import contextlib
 import functools
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from email.errors import HeaderParseError
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime, parseaddr
+from datetime import datetime, timedelta
+from email.utils import parseaddr
 from typing import Protocol
 
-from common.errors import PermanentError
+from common.errors import ConfigurationError, PermanentError
+from common.messaging import addresses, mail
+from common.messaging.addresses import Address
 from common.outside import http, smtp
+from common.outside.destinations import Destination
+from common.outside.smtp import Mail
 from common.process.parsers import Smtp
 from common.process.settings import Settings
 
@@ -22,9 +21,6 @@ Post = Callable[..., None]
 """Posts JSON, as `http.post_json` does."""
 Send = Callable[..., None]
 """Sends a mail, as `smtp.send` does."""
-
-# Unfolded: folding would turn a long unsubscribe link into an encoded word.
-POLICY = SMTP.clone(max_line_length=990)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +49,8 @@ class Transport(Protocol):
     def deliver(self, message: Outgoing) -> None:
         """Hand the message over; return once the other side has taken responsibility for it.
 
-        Raises PermanentError or TransientError; after the latter it may have arrived all the same.
+        Raises PermanentError, KeyKnownError or UnavailableError; after one of the last with
+        `outcome_unknown` it may have arrived all the same.
         """
 
 
@@ -76,22 +73,35 @@ class HttpTransport:
     name = "http"
 
     def __init__(
-        self, url: str, *, timeout: float = http.READ_TIMEOUT, post: Post = http.post_json
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        timeout: float = http.READ_TIMEOUT,
+        post: Post = http.post_json,
     ) -> None:
         self.timeout = timeout
         """Seconds that the provider may take."""
+        self.destination = http.destination(url, token)
         self._url = url
+        self._token = token
         self._post = post
 
     def deliver(self, message: Outgoing) -> None:
         """Post the message, with its key as `Idempotency-Key`."""
-        names = ("to", "subject", "text", "html", "template", "user_id")
-        body = {name: getattr(message, name) for name in names}
-        self._post(self._url, body, key=message.key, headers=message.headers, timeout=self.timeout)
+        names = ("subject", "text", "html", "template", "user_id")
+        self._post(
+            self._url,
+            {"to": str(_address(message.to)), **{name: getattr(message, name) for name in names}},
+            key=message.key,
+            headers=message.headers,
+            token=self._token,
+            timeout=self.timeout,
+        )
 
 
 class SmtpTransport:
-    """Sends messages as mail. A repeat has the same `Message-ID`, by which it can be recognised."""
+    """Sends messages as mail. A repeat is the same bytes, with the same `Message-ID`."""
 
     name = "smtp"
 
@@ -106,43 +116,52 @@ class SmtpTransport:
         self.timeout = timeout
         """Seconds that each turn of the dialogue may take."""
         self._server = server
-        self._sender = sender
+        self._sender_name, address = parseaddr(sender)
+        self._sender = _sender(address)
+        self.destination = smtp.destination(server, str(self._sender))
         self._send = send
 
     def deliver(self, message: Outgoing) -> None:
         """Compose the mail and send it."""
-        mail = self._mail(message)
-        sender = parseaddr(self._sender)[1]
-        self._send(self._server, mail, sender=sender, recipient=message.to, timeout=self.timeout)
+        to = _address(message.to)
+        sent = Mail(
+            sender=str(self._sender),
+            recipient=str(to),
+            content=self._content(message, to),
+            is_recipient_international=to.is_international,
+            is_sender_international=self._sender.is_international,
+        )
+        self._send(self._server, sent, timeout=self.timeout)
 
-    def _mail(self, message: Outgoing) -> EmailMessage:
-        try:
-            return self._composed(message)
-        except (ValueError, IndexError, HeaderParseError) as error:  # a header refused a value
-            raise PermanentError(f"This cannot be written as a mail: {error}.") from error
-
-    def _composed(self, message: Outgoing) -> EmailMessage:
-        mail = EmailMessage(policy=POLICY)
-        mail["From"] = self._sender
-        mail["To"] = _address(message.to)
-        mail["Subject"] = message.subject
-        mail["Date"] = format_datetime(message.sent_at)
-        mail["Message-ID"] = self._message_id(message)
-        mail["Auto-Submitted"] = "auto-generated"
-        for name, value in message.headers.items():
-            mail[name] = value
-        mail.set_content(message.text, cte="quoted-printable")
-        mail.add_alternative(message.html, subtype="html", cte="quoted-printable")
-        return mail
-
-    def _message_id(self, message: Outgoing) -> str:
-        digest = hashlib.sha256(message.key.encode("utf-8", "surrogatepass")).hexdigest()[:40]
-        return f"<{digest}@{parseaddr(self._sender)[1].rpartition('@')[2]}>"
+    def _content(self, message: Outgoing, to: Address) -> bytes:
+        return mail.compose(
+            sender=self._sender,
+            sender_name=self._sender_name,
+            to=to,
+            subject=message.subject,
+            text=message.text,
+            html=message.html,
+            key=message.key,
+            sent_at=message.sent_at,
+            headers=message.headers,
+        )
 
 
 def transport(config: Settings) -> Transport:
     """The transport that these settings choose, or that a test uses instead."""
     return _used or _chosen(config)
+
+
+def destination(config: Settings) -> Destination | None:
+    """Who is called to send a message; None: nobody is."""
+    chosen = transport(config)
+    return chosen.destination if isinstance(chosen, HttpTransport | SmtpTransport) else None
+
+
+def key_memory(config: Settings) -> timedelta:
+    """For how long whoever sends our messages knows a key, from the first attempt on; a mail server
+    knows none."""
+    return config.provider_key_memory if config.messaging_url else timedelta(0)
 
 
 @contextlib.contextmanager
@@ -168,7 +187,11 @@ def _chosen(config: Settings) -> Transport:
     """
     if config.messaging_url:
         timeout = min(http.READ_TIMEOUT, config.handler_budget / 2)
-        return HttpTransport(config.messaging_url, timeout=timeout)
+        return HttpTransport(
+            config.messaging_url,
+            token=config.messaging_token,
+            timeout=timeout,
+        )
     if config.smtp_url and config.message_from:
         timeout = min(smtp.TIMEOUT, config.handler_budget / 8)
         return SmtpTransport(config.smtp_url, config.message_from, timeout=timeout)
@@ -176,8 +199,14 @@ def _chosen(config: Settings) -> Transport:
 
 
 def _address(text: str) -> Address:
-    """The address as a header takes it; only an ASCII one can be parsed by the standard library."""
-    if text.isascii():
-        return Address(addr_spec=text)
-    user, _, domain = text.rpartition("@")
-    return Address(username=user, domain=domain)
+    found = addresses.parse(text)
+    if found is None:
+        raise PermanentError("The email is not an address that can be written to.")
+    return found
+
+
+def _sender(text: str) -> Address:
+    found = addresses.parse(text)
+    if found is None:
+        raise ConfigurationError("MESSAGE_FROM is no address that mail can be sent from.")
+    return found

@@ -173,6 +173,13 @@ def count(text: str) -> int:
     return int(text)
 
 
+def token(text: str) -> str:
+    """A key as a header can carry it: printable ASCII without blank space."""
+    if not re.fullmatch(r"[!-~]+", text):
+        raise ValueError("printable ASCII characters without blank space")
+    return text
+
+
 def secret(text: str) -> str:
     """A text of at least 16 characters."""
     if len(text) < 16:

@@ -29,6 +29,7 @@ import os
 import sys
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
 from common.errors import ConfigurationError
@@ -62,6 +63,9 @@ class Settings:
     oidc_issuer: str
     platform_checks_callers: bool
     messaging_url: str | None = field(repr=False)
+    messaging_token: str | None = field(repr=False)
+    provider_key_memory: timedelta
+    """Zero with SMTP: a mail server knows no keys."""
     smtp_url: Smtp | None
     message_from: str | None
     message_allow: tuple[str, ...]
@@ -71,6 +75,7 @@ class Settings:
     handler_budget: float
     function_timeout: float
     lease_seconds: float
+    threads: int
     max_attempts: int
     redelivery_attempts: int | None
     redelivery_seconds: float | None
@@ -184,6 +189,8 @@ def _check_redelivery(settings: Settings) -> None:
 def _check_messages(settings: Settings) -> None:
     if settings.messaging_url and settings.smtp_url:
         raise ConfigurationError("MESSAGING_URL and SMTP_URL are both set, but one must be chosen.")
+    if settings.messaging_token and not settings.messaging_url:
+        raise ConfigurationError("MESSAGING_TOKEN is set, but MESSAGING_URL is not.")
     if settings.smtp_url and not settings.message_from:
         raise ConfigurationError("MESSAGE_FROM is not set, and SMTP_URL needs it.")
     unsubscribe = settings.unsubscribe_url or ""

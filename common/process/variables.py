@@ -80,6 +80,17 @@ VARIABLES: Mapping[str, Variable] = {
         parse=parsers.url,
         show=parsers.hidden,
     ),
+    "MESSAGING_TOKEN": Variable(
+        meaning="the provider's key, sent with every message as a bearer token",
+        parse=parsers.token,
+        show=parsers.hidden,
+    ),
+    "PROVIDER_KEY_MEMORY": Variable(
+        meaning="seconds for which the messaging provider remembers a key: in that time a "
+        "message whose outcome is unknown is sent again unchanged. 0: it honours none",
+        parse=parsers.delay,
+        default="86400",
+    ),
     "SMTP_URL": Variable(
         meaning="the mail server instead: smtp://user:password@host:port or smtps://…; "
         "?starttls=yes or no (default: yes with a password)",
@@ -109,6 +120,9 @@ VARIABLES: Mapping[str, Variable] = {
     ),
     "FUNCTION_TIMEOUT": Variable(
         meaning="seconds after which the platform ends a call", parse=parsers.seconds, default="60"
+    ),
+    "THREADS": Variable(
+        meaning="requests that this process serves at once", parse=parsers.count, default="8"
     ),
     "LEASE_SECONDS": Variable(
         meaning="seconds after which a silent claim may be taken over",

@@ -6,6 +6,7 @@ import pytest
 
 from common.cloud import firestore, tasks
 from common.cloud.memory import MemoryFirestore, MemoryTasks
+from common.outside import destinations
 from common.process import logs, settings
 from tests.common.process.test_settings import ENVIRON
 
@@ -23,7 +24,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
     for name, value in ENVIRON.items():
         monkeypatch.setenv(name, value)
     settings.current.cache_clear()
-    yield monkeypatch
+    with destinations.fresh():
+        yield monkeypatch
     settings.current.cache_clear()
 
 

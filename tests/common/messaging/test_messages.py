@@ -105,6 +105,9 @@ def test_without_an_address_there_is_no_message_ever() -> None:
         "a@b\u2028.c",
         "a@" + "b" * 260,
         '"a"@b.c',
+        "=?utf-8?q?a?=@b.c",
+        "a@-.example",
+        "a@b..c",
         7,
         ["ada@example.com"],
         {"a": 1},
@@ -221,6 +224,20 @@ def test_a_context_cannot_choose_where_unsubscribing_leads() -> None:
     assert "evil" not in box.messages[0].html + box.messages[0].text
 
 
+@pytest.mark.parametrize(
+    "name", ["Claim 500 EUR at https://evil.example/x now", "#1001", "\u202eevil.example", 7, None]
+)
+@pytest.mark.parametrize("is_in_payload", [True, False])
+def test_what_is_no_name_is_not_greeted(name: Any, is_in_payload: bool) -> None:
+    box = Box()
+    if is_in_payload:
+        send(box, context={"name": name})
+    else:
+        send(box, recipient=replace(ADA, name=name))
+    assert not box.messages[0].text.startswith("Dear")
+    assert box.messages[0].subject == "News 7 for you"
+
+
 def test_the_unsubscribe_page_gets_the_user_and_a_token_that_proves_it() -> None:
     box = Box()
     send(box, UNSUBSCRIBE_URL="https://example.com/u?lang=en", UNSUBSCRIBE_SECRET=SECRET)
@@ -266,6 +283,7 @@ def test_the_log_names_the_user_and_no_address(capfd: pytest.CaptureFixture[str]
     assert "@" not in json.dumps(found)
 
 
+@pytest.mark.usefixtures("documents")
 def test_the_settings_decide_the_way_out() -> None:
     with serving(lambda asked: Answer(status=202)) as provider:
         sent = send(MESSAGING_URL=provider.url)

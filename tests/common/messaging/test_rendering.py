@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from common.errors import ConfigurationError, PermanentError
-from common.messaging.rendering import Rendering, Templates, one_line
+from common.messaging.rendering import Rendering, Templates, one_line, person_name
 
 FOLDER = Path(__file__).with_name("templates")
 TEMPLATES = Templates(folder=FOLDER, filters={"shout": str.upper})
@@ -93,3 +93,57 @@ def test_one_file_can_be_rendered_alone() -> None:
 
 def test_one_line_folds_control_characters_and_space() -> None:
     assert one_line(" a\r\n\tb \u2029 c\ud800 ") == "a b c"
+
+
+def test_marks_of_direction_are_left_out_everywhere() -> None:
+    assert one_line("a\u202eb \u2066c\u2069\u200f") == "ab c"
+    assert news(number="7\u202e").subject.startswith("News 7")
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("Ada", "Ada"),
+        ("  Ada\r\nLovelace ", "Ada Lovelace"),
+        ("José María Ñúñez-O’Neill, Jr.", "José María Ñúñez-O’Neill, Jr."),
+        ("J.R.R. Tolkien", "J.R.R. Tolkien"),
+        ("Tom & Anna", "Tom & Anna"),
+        ("山田太郎", "山田太郎"),
+        ("مریم", "مریم"),
+        ("نیما\u200cجان", "نیما\u200cجان"),
+        ("Jose\u0301", "José"),
+        ("\u202eevil", "evil"),
+        ("A\u00adda\u200b\ufeff", "Ada"),
+        ("a" * 60, "a" * 60),
+    ],
+)
+def test_a_name_is_greeted_as_it_is(given: str, name: str) -> None:
+    assert person_name(given) == name
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "Claim 500 EUR at https://evil.example/x now",
+        "Win at evil.example",
+        "www.evil",
+        "evil。example".replace("。", "．"),
+        "mail me@evil",
+        "<b>Ada</b>",
+        "#1001",
+        "call 0800123",
+        "５００",
+        "€5 for you",
+        "evil/x",
+        "{{ secret }}",
+        "a" * 61,
+        "",
+        " \u202e ",
+        None,
+        7,
+        ["Ada"],
+        {"en": "Ada"},
+    ],
+)
+def test_what_is_no_name_is_none(given: object) -> None:
+    assert person_name(given) is None

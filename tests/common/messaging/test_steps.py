@@ -7,10 +7,18 @@ from typing import Any
 
 import pytest
 
-from common.cloud.firestore import Merge
-from common.errors import NotYetError, PermanentError, TransientError
+from common.cloud import firestore
+from common.cloud.firestore import Delete, Merge
+from common.cloud.memory import MemoryFirestore
+from common.errors import (
+    KeyKnownError,
+    NotYetError,
+    PermanentError,
+    TransientError,
+    UnavailableError,
+)
 from common.idempotency import Outcome
-from common.messaging import transports
+from common.messaging import kept, transports
 from common.messaging.messages import Mailing, Message
 from common.messaging.recipients import Recipient
 from common.messaging.steps import RETENTION, sending
@@ -22,21 +30,25 @@ class Work:
     """As much of the work as a message needs to know."""
 
     now: datetime = NOW
+    attempt: int = 1
 
 
 @pytest.fixture
 def box(environment: object) -> Iterator[Box]:
     """The only way out."""
     made = Box()
-    with transports.using(made):
+    with transports.using(made), firestore.using(MemoryFirestore()):
         yield made
 
 
-def effect(message: Message, recipient: Recipient, **options: Any) -> Outcome:
+def effect(
+    message: Message, recipient: Recipient, *, number: int = 7, attempt: int = 1, **options: Any
+) -> Outcome:
     """What a step does that sends this message to this recipient."""
     mailing = replace(message.mailing, recipients=lambda user_id: recipient)
-    work: Any = Work()
-    return sending(replace(message, mailing=mailing), work, "u-1", {"number": 7}, **options)("k-1")
+    work: Any = Work(attempt=attempt)
+    context = {"number": number}
+    return sending(replace(message, mailing=mailing), work, "u-1", context, **options)("k-1")
 
 
 def test_the_message_is_sent_with_the_key_of_the_step(box: Box) -> None:
@@ -107,3 +119,88 @@ def test_nobody_is_looked_up_before_the_step_is_due() -> None:
     mailing = Mailing(templates=NEWS.mailing.templates, recipients=looked_up)
     work: Any = Work(datetime(2030, 1, 1, tzinfo=UTC))
     assert callable(sending(replace(NEWS, mailing=mailing), work, "u-1", {}))
+
+
+LOST = UnavailableError("the answer was lost", outcome_unknown=True)
+
+
+def lose_the_answer(box: Box) -> None:
+    """The first attempt at message 7 is sent, and its answer lost."""
+    box.error = LOST
+    with pytest.raises(UnavailableError, match="lost"):
+        effect(NEWS, ADA)
+    box.error = None
+
+
+def test_when_the_answer_is_lost_the_same_content_is_sent_again(box: Box) -> None:
+    lose_the_answer(box)
+    changed = replace(ADA, address="new@example.com", name="Ada King")
+    outcome = effect(NEWS, changed, number=8, attempt=2)
+    (message,) = box.messages
+    assert (message.subject, message.to) == ("News 7 for Ada", "ada@example.com")
+    assert (message.key, message.sent_at) == ("k-1", NOW)
+    record, forget = outcome.writes
+    assert isinstance(record, Merge)
+    assert (record.path, record.fields["subject"]) == ("messages/k-1", "News 7 for Ada")
+    assert forget == Delete(path="sends/k-1")
+
+
+def test_what_did_not_arrive_is_made_anew(box: Box) -> None:
+    box.error = UnavailableError("down")
+    with pytest.raises(UnavailableError):
+        effect(NEWS, ADA)
+    assert kept.read("k-1") is None
+    box.error = None
+    (record,) = effect(NEWS, ADA, number=8, attempt=2).writes
+    assert box.messages[0].subject == "News 8 for Ada"
+    assert isinstance(record, Merge)
+
+
+def test_before_the_same_is_sent_again_the_reader_is_looked_up(box: Box) -> None:
+    lose_the_answer(box)
+    outcome = effect(NEWS, replace(ADA, is_unsubscribed=True), attempt=2)
+    assert (outcome.result, box.messages) == ("skipped", [])
+    assert list(outcome.writes) == [Delete(path="sends/k-1")]
+
+
+def test_a_key_that_the_provider_knows_means_that_it_was_sent(box: Box) -> None:
+    lose_the_answer(box)
+    box.error = KeyKnownError("409")
+    outcome = effect(NEWS, ADA, number=8, attempt=2)
+    record, forget = outcome.writes
+    assert isinstance(record, Merge)
+    assert outcome.result == "sent"
+    assert (record.fields["subject"], record.fields["transport"]) == ("News 7 for Ada", "box")
+    assert forget == Delete(path="sends/k-1")
+
+
+def test_so_it_does_where_the_first_attempt_vanished(box: Box) -> None:
+    box.error = KeyKnownError("409")
+    (record,) = effect(NEWS, ADA, attempt=2).writes
+    assert isinstance(record, Merge)
+    assert record.fields["state"] == "sent"
+
+
+def test_a_key_that_is_known_at_the_first_attempt_is_somebody_elses(box: Box) -> None:
+    box.error = KeyKnownError("409")
+    with pytest.raises(KeyKnownError):
+        effect(NEWS, ADA)
+
+
+def test_what_cannot_be_kept_is_raised_as_it_was(box: Box) -> None:
+    class Down(MemoryFirestore):
+        def commit(self, writes: object) -> Any:
+            raise TransientError("down")
+
+    box.error = LOST
+    with firestore.using(Down()), pytest.raises(UnavailableError, match="lost"):
+        effect(NEWS, ADA)
+
+
+def test_a_first_attempt_reads_nothing_that_was_kept(box: Box) -> None:
+    class Down(MemoryFirestore):
+        def read_all(self, paths: object) -> Any:
+            raise TransientError("down")
+
+    with firestore.using(Down()):
+        assert effect(NEWS, ADA).result == "sent"

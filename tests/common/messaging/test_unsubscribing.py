@@ -69,3 +69,28 @@ def test_with_neither_there_is_no_link() -> None:
 )
 def test_one_click_is_offered_for_a_page_only(link: str | None, headers: dict[str, str]) -> None:
     assert headers_of(link) == headers
+
+
+@pytest.mark.parametrize(
+    ("sender", "mailbox"),
+    [
+        ("Bücher <shop@bücher.example>", "shop@xn--bcher-kva.example"),
+        ("läden@x.example", "l%C3%A4den@x.example"),
+    ],
+)
+def test_a_mailbox_in_other_letters_is_written_in_ascii(sender: str, mailbox: str) -> None:
+    assert (
+        link_for(load(MESSAGE_FROM=sender), "u-1") == f"mailto:{mailbox}?subject=unsubscribe%20u-1"
+    )
+
+
+def test_a_page_in_other_letters_is_written_in_ascii() -> None:
+    page = {**PAGE, "UNSUBSCRIBE_URL": "https://bücher.example/abbestellen/größe?a=%20ü"}
+    link = link_for(load(**page), "u-1") or ""
+    assert link.startswith(
+        "https://xn--bcher-kva.example/abbestellen/gr%C3%B6%C3%9Fe?a=%20%C3%BC&user=u-1&token="
+    )
+
+
+def test_a_user_id_of_any_characters_makes_a_link() -> None:
+    assert "user=%3F&" in (link_for(load(**PAGE), "\ud800") or "")

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from common.errors import PermanentError, TransientError
+from common.errors import AmbiguousRefusalError, PermanentError, UnavailableError
 from common.outside import http
 from tests.common.web_server import Answer, Asked, serving
 
@@ -58,7 +59,13 @@ def test_a_short_key_of_ascii_stays_readable(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [(400, PermanentError), (429, TransientError), (503, TransientError)]
+    ("status", "error"),
+    [
+        (413, PermanentError),
+        (400, AmbiguousRefusalError),
+        (401, UnavailableError),
+        (503, UnavailableError),
+    ],
 )
 def test_a_refusal_says_what_the_other_side_said(status: int, error: type[Exception]) -> None:
     with pytest.raises(error, match=rf"answered {status}: no such user$"):
@@ -67,35 +74,109 @@ def test_a_refusal_says_what_the_other_side_said(status: int, error: type[Except
 
 def test_of_a_long_refusal_only_the_beginning_is_kept() -> None:
     with pytest.raises(PermanentError) as refused:
-        post(Answer(status=400, body=b"x" * 1_000_000))
-    assert str(refused.value).endswith(": " + "x" * 500)
+        post(Answer(status=413, body=b"x" * 1_000_000))
+    assert str(refused.value).endswith(": " + "x" * 300)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_is_not_followed(status: int) -> None:
     with serving(lambda asked: Answer()) as elsewhere:
-        with pytest.raises(PermanentError, match=str(status)):
+        with pytest.raises(UnavailableError, match=str(status)):
             post(Answer(status=status, headers={"Location": elsewhere.url}))
         assert elsewhere.asked == []
 
 
-def test_a_connection_closed_without_an_answer_is_worth_another_try() -> None:
-    with pytest.raises(TransientError):
+def test_when_the_answer_is_lost_it_may_have_arrived() -> None:
+    with pytest.raises(UnavailableError) as lost:
         post(Answer(status=0))
+    assert lost.value.outcome_unknown
 
 
-def test_whoever_is_down_is_worth_another_try() -> None:
+def test_whoever_is_down_was_told_nothing() -> None:
     with serving(lambda asked: Answer()) as gone:
         url = gone.url
-    with pytest.raises(TransientError, match="ConnectionError"):
+    with pytest.raises(UnavailableError, match="ConnectionError") as down:
         http.post_json(url, BODY, key="k-1")
+    assert not down.value.outcome_unknown
+
+
+@pytest.mark.parametrize(
+    "url", ["http://nowhere.invalid/", "https://127.0.0.1:{port}/", "http://a b/"]
+)
+def test_an_address_that_leads_nowhere_waits_for_whoever_mends_it(url: str) -> None:
+    with serving(lambda asked: Answer()) as plain:
+        url = url.replace("{port}", plain.url.rpartition(":")[2])
+        with pytest.raises(UnavailableError) as refused:
+            http.post_json(url, BODY, key="k-1")
+    assert not refused.value.outcome_unknown
+    assert plain.asked == []
+
+
+def test_what_json_cannot_carry_is_given_up() -> None:
+    with serving(lambda asked: Answer()) as other, pytest.raises(PermanentError):
+        http.post_json(other.url, {"n": float("nan")}, key="k-1")
+    assert other.asked == []
+
+
+@pytest.mark.parametrize("value", ["\u4f60", "a\r\nX-Evil: 1"])
+def test_what_a_header_cannot_carry_is_not_sent(value: str) -> None:
+    with (
+        serving(lambda asked: Answer()) as other,
+        pytest.raises((PermanentError, UnavailableError)),
+    ):
+        http.post_json(other.url, BODY, key="k-1", headers={"X-More": value})
+    assert other.asked == []
+
+
+def test_the_token_is_a_bearer_token() -> None:
+    with serving(lambda asked: Answer()) as other:
+        http.post_json(other.url, BODY, key="k-1", token="rose")
+    assert other.asked[0].headers["authorization"] == "Bearer rose"
+
+
+def test_an_agent_is_named() -> None:
+    assert post(Answer()).headers["user-agent"] == http.AGENT
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(status=0), Answer(status=401, body=b"bad key rose, path thornbush, to ada")]
+)
+def test_no_error_shows_what_is_secret(answer: Answer) -> None:
+    with serving(lambda asked: answer) as other:
+        url = f"{other.url}/thornbush/send?key=rosehip"
+        with pytest.raises(UnavailableError) as refused:
+            http.post_json(url, {"to": "ada"}, key="k-1", token="rose")
+    text = "".join(traceback.format_exception(refused.value, chain=True))
+    shown = f"{refused.value!r} {text} {refused.value.__context__!r}"
+    for secret in ("rose,", "rosehip", "to ada", "path thorn", "MaxRetryError"):
+        assert secret not in shown.replace('key="k-1", token="rose"', "").replace(url, "")
+    assert refused.value.__context__ is None
+
+
+def test_a_name_that_the_other_side_has_moved_to_does_not_get_the_token() -> None:
+    with serving(lambda asked: Answer()) as elsewhere:
+        moved = Answer(status=308, headers={"Location": elsewhere.url})
+        with serving(lambda asked: moved) as other, pytest.raises(UnavailableError, match="308"):
+            http.post_json(other.url, BODY, key="k-1", token="rose")
+        assert elsewhere.asked == []
+
+
+def test_another_token_is_another_destination() -> None:
+    url = "https://mail.example"
+    assert http.destination(url, "a") == http.destination(url, "a") != http.destination(url, "b")
+
+
+def test_a_destination_shows_no_key() -> None:
+    made = http.destination("https://u:p@mail.example:8443/send?key=rose", "token")
+    assert made.name == "https://mail.example"
 
 
 def test_whoever_is_silent_is_given_up_in_time() -> None:
     done = threading.Event()
     with serving(lambda asked: Answer(status=200 if done.wait(10) else 0)) as silent:
-        with pytest.raises(TransientError, match="ReadTimeout"):
+        with pytest.raises(UnavailableError, match="ReadTimeout") as lost:
             http.post_json(silent.url, BODY, key="k-1", timeout=0.1)
+        assert lost.value.outcome_unknown
         done.set()
 
 
@@ -110,7 +191,7 @@ def test_connecting_takes_no_longer_than_the_call(
         raise requests.ConnectTimeout
 
     monkeypatch.setattr(http._session(), "post", keep)
-    with pytest.raises(TransientError, match="ConnectTimeout"):
+    with pytest.raises(UnavailableError, match="ConnectTimeout"):
         http.post_json("http://example.com", BODY, key="k-1", timeout=timeout)
     assert asked == [both]
 

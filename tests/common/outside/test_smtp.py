@@ -4,8 +4,7 @@ import datetime
 import ipaddress
 import smtplib
 import ssl
-from email.message import EmailMessage
-from email.policy import SMTP
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,37 +13,47 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from common.errors import PermanentError, TransientError
+from common.errors import DeferredError, PermanentError, UnavailableError
 from common.outside import smtp
+from common.outside.smtp import Mail
 from common.process.parsers import Smtp
 from tests.common.mail_server import MailServer, serving
 
 SENDER, ADA = "shop@pulsecart.example", "ada@example.com"
-MAIL = EmailMessage(policy=SMTP)
-MAIL["From"], MAIL["To"], MAIL["Subject"] = SENDER, ADA, "Your order is confirmed"
-MAIL.set_content("Hi,\n.\nBye\n")
+CONTENT = b"Subject: Your order is confirmed\r\n\r\nHi,\r\n.\r\n..\r\nBye\r\n"
+MAIL = Mail(sender=SENDER, recipient=ADA, content=CONTENT)
 
 
-def take(server: MailServer, recipient: str = ADA, **options: Any) -> MailServer:
+def take(server: MailServer, mail: Mail = MAIL, **options: Any) -> MailServer:
     """Send the mail through this server."""
     with serving(server):
-        host = Smtp(**{"host": "127.0.0.1", "port": server.port, **options})
-        smtp.send(host, MAIL, sender=SENDER, recipient=recipient)
+        smtp.send(Smtp(**{"host": "127.0.0.1", "port": server.port, **options}), mail)
     return server
 
 
 def test_the_envelope_names_the_recipient_and_the_mail_arrives_whole() -> None:
-    server = take(MailServer(), "other@example.com")
+    server = take(MailServer(), replace(MAIL, recipient="other@example.com"))
     assert server.recipients == ["other@example.com"]
     (sent,) = server.mails
-    assert sent.get_content().replace("\r\n", "\n") == "Hi,\n.\nBye\n"
+    assert sent.get_content().replace("\r\n", "\n") == "Hi,\n.\n..\nBye\n"
 
 
-def test_an_international_address_needs_a_server_that_knows_them() -> None:
+def test_an_international_recipient_needs_a_server_that_knows_them() -> None:
+    mail = replace(MAIL, recipient="jörg@example.com", is_recipient_international=True)
     with pytest.raises(PermanentError, match="SMTPUTF8"):
-        take(MailServer(), "jörg@example.com")
-    server = take(MailServer(extensions=("SMTPUTF8", "8BITMIME")), "jörg@example.com")
+        take(MailServer(), mail)
+    server = take(MailServer(extensions=("SMTPUTF8", "8BITMIME")), mail)
     assert server.recipients == ["jörg@example.com"]
+
+
+def test_an_international_sender_is_our_configuration() -> None:
+    with pytest.raises(UnavailableError, match="SMTPUTF8"):
+        take(MailServer(), replace(MAIL, sender="läden@x.example", is_sender_international=True))
+
+
+def test_a_server_with_a_limit_is_told_the_size() -> None:
+    lines = take(MailServer(extensions=("SIZE 1000",))).lines
+    assert any(line.lower().endswith(f" size={len(CONTENT)}") for line in lines)
 
 
 def test_every_turn_of_the_dialogue_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,37 +65,59 @@ def test_every_turn_of_the_dialogue_has_its_time(monkeypatch: pytest.MonkeyPatch
             raise TimeoutError
 
     monkeypatch.setattr(smtplib, "SMTP", Slow)
-    with pytest.raises(TransientError, match="TimeoutError"):
-        smtp.send(Smtp(host="mail", port=25), MAIL, sender=SENDER, recipient=ADA, timeout=2.5)
+    with pytest.raises(UnavailableError, match="TimeoutError"):
+        smtp.send(Smtp(host="mail", port=25), MAIL, timeout=2.5)
     assert given == [2.5]
 
 
-@pytest.mark.parametrize("verb", ["CONNECT", "MAIL", "RCPT", "."])
+@pytest.mark.parametrize("verb", ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "."])
+@pytest.mark.parametrize("reply", [b"421 closing", b"554 rejected by policy", b""])
+def test_what_is_not_about_this_mail_waits(verb: str, reply: bytes) -> None:
+    with pytest.raises(UnavailableError) as refused:
+        take(MailServer(answers={verb: reply, "HELO": reply}))
+    assert refused.value.outcome_unknown is (verb == "." and reply == b"")
+
+
 @pytest.mark.parametrize(
-    ("reply", "error"),
+    ("verb", "reply", "error"),
     [
-        (b"451 try later", TransientError),
-        (b"421 closing", TransientError),
-        (b"", TransientError),
-        (b"550 no", PermanentError),
+        ("RCPT", b"550 5.1.1 no such mailbox", PermanentError),
+        ("RCPT", b"550 5.4.5 daily quota", UnavailableError),
+        ("RCPT", b"450 4.7.1 greylisted", DeferredError),
+        (".", b"554 5.6.0 malformed", PermanentError),
+        (".", b"250", None),
+        ("RCPT", b"251 forwarded", None),
+        ("AUTH", b"535 5.7.8 bad credentials", UnavailableError),
+        ("AUTH", b"454 4.7.0 later", UnavailableError),
     ],
 )
-def test_4xx_and_silence_pass_and_5xx_is_final(
-    verb: str, reply: bytes, error: type[Exception]
+def test_the_turn_and_the_code_say_whose_fault_it_is(
+    verb: str, reply: bytes, error: type[Exception] | None
 ) -> None:
+    server = MailServer(answers={verb: reply}, extensions=("AUTH PLAIN",))
+    if error is None:
+        assert len(take(server, user="shop", password="p").mails) == 1
+        return
     with pytest.raises(error):
-        take(MailServer(answers={verb: reply}))
+        take(server, user="shop", password="p")
 
 
-def test_a_refusal_says_what_the_server_said() -> None:
-    with pytest.raises(PermanentError, match=r"550: 5\.1\.1 no such mailbox"):
-        take(MailServer(answers={"RCPT": b"550 5.1.1 no such mailbox"}))
+def test_an_answer_that_is_none_may_have_been_a_yes() -> None:
+    with pytest.raises(UnavailableError) as lost:
+        take(MailServer(answers={".": b"399 what"}))
+    assert lost.value.outcome_unknown
+
+
+def test_a_refusal_says_what_the_server_said_and_shows_no_address() -> None:
+    with pytest.raises(PermanentError, match=r"550: 5\.1\.1 <…> has no mailbox") as refused:
+        take(MailServer(answers={"RCPT": b"550 5.1.1 <ada@example.com> has no mailbox"}))
+    assert refused.value.__context__ is None
 
 
 def test_what_a_mail_server_says_at_length_is_cut() -> None:
-    with pytest.raises(PermanentError) as refused:
-        take(MailServer(answers={"RCPT": b"550 " + b"x" * 5000}))
-    assert len(str(refused.value)) < 600
+    with pytest.raises(UnavailableError) as refused:
+        take(MailServer(answers={"MAIL": b"550 " + b"x" * 400}))
+    assert len(str(refused.value)) < 400
 
 
 @pytest.mark.parametrize("reply", [b"", b"421 too late", b"550 never"])
@@ -98,8 +129,9 @@ def test_what_follows_the_servers_yes_does_not_matter(reply: bytes) -> None:
 def test_a_mail_server_that_is_down_is_worth_another_try() -> None:
     with serving(MailServer()) as server:
         pass
-    with pytest.raises(TransientError):
-        smtp.send(Smtp(host="127.0.0.1", port=server.port), MAIL, sender=SENDER, recipient=ADA)
+    with pytest.raises(UnavailableError) as down:
+        smtp.send(Smtp(host="127.0.0.1", port=server.port), MAIL)
+    assert not down.value.outcome_unknown
 
 
 def test_user_and_password_are_used() -> None:
@@ -109,7 +141,7 @@ def test_user_and_password_are_used() -> None:
 
 def test_no_password_is_sent_to_a_server_without_the_encryption_asked_for() -> None:
     server = MailServer(extensions=("AUTH PLAIN",))
-    with pytest.raises(PermanentError, match="STARTTLS"):
+    with pytest.raises(UnavailableError, match="STARTTLS"):
         take(server, user="shop", password="secret", starttls=True)
     assert server.logins == []
 
@@ -131,7 +163,7 @@ def test_smtps_encrypts_from_the_first_byte(trusted: ssl.SSLContext) -> None:
 def test_a_server_with_a_foreign_certificate_gets_nothing(certificate: Path) -> None:
     """Nobody told the system to trust this certificate."""
     server = MailServer(tls=_context(certificate), implicit_tls=True)
-    with pytest.raises(TransientError, match="SSL"):
+    with pytest.raises(UnavailableError, match="SSL"):
         take(server, tls=True)
     assert server.lines == []
 
@@ -139,9 +171,17 @@ def test_a_server_with_a_foreign_certificate_gets_nothing(certificate: Path) -> 
 def test_starttls_with_a_foreign_certificate_gets_no_password(certificate: Path) -> None:
     """Nobody told the system to trust this certificate."""
     server = MailServer(extensions=("STARTTLS", "AUTH PLAIN"), tls=_context(certificate))
-    with pytest.raises(TransientError, match="SSL"):
+    with pytest.raises(UnavailableError, match="SSL"):
         take(server, user="shop", password="secret", starttls=True)
     assert (server.logins, server.mails) == ([], [])
+
+
+def test_another_password_or_sender_is_another_destination() -> None:
+    server = Smtp(host="mail", port=25, user="shop", password="rose")
+    made = smtp.destination(server, SENDER)
+    assert made.name == "smtp://mail:25"
+    assert made != smtp.destination(replace(server, password="tulip"), SENDER)
+    assert made != smtp.destination(server, "other@pulsecart.example")
 
 
 @pytest.fixture
