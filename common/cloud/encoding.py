@@ -22,6 +22,7 @@ from google.cloud.firestore_v1 import types
 from common.cloud.reads import Filter, Query, Snapshot, is_by_id
 from common.cloud.writes import (
     SERVER_TIMESTAMP,
+    Absent,
     Change,
     Create,
     Delete,
@@ -137,14 +138,22 @@ def decode_time(time: Message) -> datetime:
 def encode_write(write: Write, root: str, into: Message) -> None:
     """Fill a Write; `root` is the name of the database's documents. Raises as `encode` does."""
     name = document_name(root, write.path)
-    if isinstance(write, Delete):
+    if isinstance(write, Delete | Absent):
         into.delete = name
+        _encode_deletion(write, into)
         return
     into.update.name = name
     _encode_change(change(write), into)
     if isinstance(write, Create):
         into.current_document.exists = False
     elif isinstance(write, Update):
+        encode_time(write.update_time, into.current_document.update_time)
+
+
+def _encode_deletion(write: Delete | Absent, into: Message) -> None:
+    if isinstance(write, Absent):
+        into.current_document.exists = False
+    elif write.update_time is not None:
         encode_time(write.update_time, into.current_document.update_time)
 
 

@@ -28,6 +28,7 @@ from common.cloud.reads import Filter, Query, Snapshot, is_by_id
 from common.cloud.writes import (
     DELETE_FIELD,
     SERVER_TIMESTAMP,
+    Absent,
     Create,
     Delete,
     Increment,
@@ -40,6 +41,7 @@ __all__ = [
     "DELETE_FIELD",
     "MAX_ID_BYTES",
     "SERVER_TIMESTAMP",
+    "Absent",
     "AnyBackend",
     "Backend",
     "Create",

@@ -65,12 +65,24 @@ class Merge:
 
 @dataclass(frozen=True, kw_only=True)
 class Delete:
-    """Delete the document if it exists."""
+    """Delete the document if it exists; with `update_time` refused unless last written then."""
+
+    path: str
+    update_time: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Absent:
+    """Write nothing; refused if the document exists.
+
+    A delete with the precondition that there is nothing to delete, as Google's own client for
+    Node.js has one (`WriteBatch.delete`, `{exists: false}`).
+    """
 
     path: str
 
 
-Write = Create | Update | Merge | Delete
+Write = Create | Update | Merge | Delete | Absent
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from common.cloud.firestore import Create, Update, Write
+from common.cloud.firestore import Absent, Create, Delete, Update, Write
 from common.idempotency.record import Record
 
 
@@ -88,7 +88,13 @@ def applied(change: Change, record: Record) -> tuple[Record, list[Write]]:
 
 def has_preconditions(writes: Sequence[Write]) -> bool:
     """Whether one of the writes can be refused, because a document is not as it was read."""
-    return any(isinstance(write, Create | Update) for write in writes)
+    return any(_has_precondition(write) for write in writes)
+
+
+def _has_precondition(write: Write) -> bool:
+    if isinstance(write, Delete):
+        return write.update_time is not None
+    return isinstance(write, Create | Update | Absent)
 
 
 def _ended(ending: Ending | None, record: Record) -> Record:

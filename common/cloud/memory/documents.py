@@ -17,6 +17,7 @@ from typing import Any
 
 from common.cloud.firestore import (
     MAX_ID_BYTES,
+    Absent,
     Create,
     Delete,
     Filter,
@@ -165,7 +166,7 @@ class MemoryFirestore:
 
     def _apply(self, writes: Sequence[Write]) -> datetime:
         _check_together(writes)
-        changes = [None if isinstance(it, Delete) else fields.stored(it) for it in writes]
+        changes = [None if isinstance(it, Delete | Absent) else fields.stored(it) for it in writes]
         time = fields.timestamp(self.now + MICROSECOND)
         after: dict[str, Fields | None] = {}
         for write, change in zip(writes, changes, strict=True):
@@ -178,7 +179,7 @@ class MemoryFirestore:
                 fields.check_size(path, present)
         for path, present in after.items():
             self._store(path, present, time)
-        self.written += [write.path for write in writes]
+        self.written += [it.path for it in writes if not isinstance(it, Absent)]
         self.now += MICROSECOND
         return time
 
@@ -205,14 +206,18 @@ def _selected(found: Snapshot, names: Sequence[str] | None) -> Snapshot:
 
 def _check_precondition(write: Write, present: Fields | None, before: _Document | None) -> None:
     """What the write requires of the document, the earlier writes of the commit included."""
-    if isinstance(write, Create) and present is not None:
+    if isinstance(write, Create | Absent) and present is not None:
         raise RefusedError(f"{write.path} exists already")
-    if not isinstance(write, Update):
-        return
-    if before is None or before.update_time != write.update_time:
-        if before is not None and write.update_time > before.update_time:
-            raise PermanentError(f"{write.path} was never written at {write.update_time}")
-        raise RefusedError(f"{write.path} was not last written at {write.update_time}")
+    version = _version(write)
+    if version is not None and (before is None or before.update_time != version):
+        if before is not None and version > before.update_time:
+            raise PermanentError(f"{write.path} was never written at {version}")
+        raise RefusedError(f"{write.path} was not last written at {version}")
+
+
+def _version(write: Write) -> datetime | None:
+    """When the document of a write must have been written last."""
+    return write.update_time if isinstance(write, Update | Delete) else None
 
 
 def _check_together(writes: Sequence[Write]) -> None:
@@ -228,12 +233,13 @@ def _check_together(writes: Sequence[Write]) -> None:
 
 
 def _check_pair(first: Write, earlier: Write, later: Write) -> None:
-    if isinstance(later, Create) and not isinstance(earlier, Delete):
+    is_gone = isinstance(earlier, Delete | Absent)
+    if isinstance(later, Create | Absent) and not is_gone:
         raise PermanentError(f"{later.path} is written, then created, in one commit")
-    if not isinstance(later, Update):
+    version = _version(later)
+    if version is None:
         return
-    required = first.update_time if isinstance(first, Update) else None
-    if isinstance(earlier, Delete) or required != later.update_time:
+    if (is_gone and not isinstance(later, Delete)) or version != _version(first):
         raise PermanentError(f"{later.path} is written by two writes that exclude each other")
 
 

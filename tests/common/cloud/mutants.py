@@ -649,4 +649,18 @@ MUTANTS = [
         "    pass\n",
         ("test_memory.py::TestTasks::test_what_the_service_never_takes_is_refused",),
     ),
+    Noticed(
+        "what must be absent may be there",
+        documents, "_check_precondition",
+        "isinstance(write, Create | Absent) and present is not None",
+        "isinstance(write, Create) and present is not None",
+        ("test_memory.py::test_what_must_be_absent_is_not_written_and_refuses_what_is_there",),
+    ),
+    Noticed(
+        "any version is deleted",
+        documents, "_version",
+        "isinstance(write, Update | Delete)",
+        "isinstance(write, Update)",
+        ("test_memory.py::test_a_delete_of_this_version_leaves_any_other",),
+    ),
 ]  # fmt: skip

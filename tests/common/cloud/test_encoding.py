@@ -23,6 +23,7 @@ from common.cloud.reads import Filter, Query, is_by_id
 from common.cloud.writes import (
     DELETE_FIELD,
     SERVER_TIMESTAMP,
+    Absent,
     Create,
     Delete,
     Increment,
@@ -199,6 +200,10 @@ def test_a_merge_is_that_of_googles_client(given: dict[str, Any]) -> None:
 
 def test_a_deletion_is_that_of_googles_client() -> None:
     assert written(Delete(path="a/1/b/2")) == _helpers.pb_for_delete(f"{ROOT}/a/1/b/2", None)._pb
+    absent = _helpers.pb_for_delete(f"{ROOT}/a/1", _helpers.ExistsOption(False))._pb
+    assert written(Absent(path="a/1")) == absent
+    this = _helpers.pb_for_delete(f"{ROOT}/a/1", _helpers.LastUpdateOption(NOW))._pb
+    assert written(Delete(path="a/1", update_time=NOW)) == this
 
 
 @pytest.mark.parametrize("path", ["", "a", "a/1/b"])

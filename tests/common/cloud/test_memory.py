@@ -17,6 +17,7 @@ from common.cloud import firestore, tasks
 from common.cloud.firestore import (
     DELETE_FIELD,
     SERVER_TIMESTAMP,
+    Absent,
     Create,
     Delete,
     Filter,
@@ -365,7 +366,9 @@ PLAIN = st.recursive(
 )
 ORDINARY = st.dictionaries(st.sampled_from(["a", "b", "a.b", "a.c"]), PLAIN, min_size=1, max_size=2)
 FIELDS = ORDINARY | ORDINARY | ORDINARY | st.dictionaries(NAMES, VALUES, max_size=2)
-KINDS = st.sampled_from(["create", "merge", "merge", "update", "update", "update", "delete"])
+KINDS = st.sampled_from(
+    ["create", *["merge"] * 2, *["update"] * 3, "delete", "delete this", "absent"]
+)
 VERSIONS = st.sampled_from(["last", "last", "last", "last", "first", "never", "later"])
 STEPS = st.tuples(KINDS, st.sampled_from([0, 0, 1]), FIELDS, VERSIONS)
 COMMITS = st.lists(st.lists(STEPS, min_size=1, max_size=2), min_size=1, max_size=8)
@@ -408,6 +411,10 @@ class _Side:
                 return Merge(path=path, fields=fields)
             case "delete":
                 return Delete(path=path)
+            case "delete this":
+                return Delete(path=path, update_time=self._version(path, version))
+            case "absent":
+                return Absent(path=path)
         return Update(path=path, fields=fields, update_time=self._version(path, version))
 
     def _version(self, path: str, version: str) -> datetime:
@@ -570,3 +577,24 @@ class TestDifferential:
         real = ask()
         with firestore.using(MemoryFirestore()):
             assert ask() == real
+
+
+def test_what_must_be_absent_is_not_written_and_refuses_what_is_there() -> None:
+    memory = MemoryFirestore()
+    memory.commit([Absent(path="erased/a"), Absent(path="erased/a"), Merge(path="users/u")])
+    assert (list(memory.documents()), memory.written) == (["users/u"], ["users/u"])
+    with pytest.raises(RefusedError):
+        memory.commit([Merge(path="users/v"), Absent(path="users/u")])
+    assert list(memory.documents()) == ["users/u"]
+
+
+def test_a_delete_of_this_version_leaves_any_other() -> None:
+    memory = MemoryFirestore()
+    first = memory.commit([Merge(path="erased/a", fields={"n": 1})])
+    memory.commit([Merge(path="erased/a", fields={"n": 2})])
+    with pytest.raises(RefusedError):
+        memory.commit([Delete(path="erased/a", update_time=first)])
+    memory.commit(
+        [Delete(path="erased/a", update_time=memory.read_all(["erased/a"])[0].update_time)]
+    )
+    assert memory.documents() == {}

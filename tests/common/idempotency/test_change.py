@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from common.cloud.firestore import Create, Delete, Merge, Update, Write
+from common.cloud.firestore import Absent, Create, Delete, Merge, Update, Write
 from common.idempotency.change import (
     Change,
     Completed,
@@ -78,6 +78,8 @@ def test_an_ending_takes_the_marks_along(ending: Ending, expected: dict[str, obj
         (Update(path="a/b", fields={}, update_time=NOW), True),
         (Merge(path="a/b"), False),
         (Delete(path="a/b"), False),
+        (Delete(path="a/b", update_time=NOW), True),
+        (Absent(path="a/b"), True),
     ],
     ids=lambda value: type(value).__name__,
 )

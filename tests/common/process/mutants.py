@@ -24,15 +24,15 @@ MUTANTS = [
     Noticed(
         "a declaration passes by its name",
         tables, "check_listed",
-        "declaration not in listed",
-        "declaration.name not in {each.name for each in listed}",
+        "declaration not in known",
+        "declaration.name not in {each.name for each in known}",
         ("test_tables.py::test_another_declaration_of_a_name_that_is_listed_is_not_that_one",),
     ),
     Noticed(
         "a process without a table refuses everything",
         tables, "check_listed",
-        "if listed and declaration not in listed:",
-        "if declaration not in listed:",
+        "if known and declaration not in known:",
+        "if declaration not in known:",
         ("test_tables.py::test_a_process_without_a_table_of_the_sort_knows_nothing_of_it",),
     ),
     Noticed(
