@@ -18,6 +18,8 @@ from local.kernel.clock import Clock
 from local.services.functions.groups import Groups
 from local.services.functions.logs import Log
 
+GUARDED = Path(__file__).with_name("guarded.py")
+"""Runs the real functions-framework, which no web page reaches there."""
 START_TIMEOUT = 60.0
 """Seconds until a process that answers nothing has failed."""
 GRACE = 10.0
@@ -150,8 +152,7 @@ class Process:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # as in production, the current directory is not importable by itself
-            "-m",
-            "functions_framework",
+            str(GUARDED),
             f"--target={spec.target}",
             f"--source={spec.source / 'main.py'}",
             "--host=127.0.0.1",

@@ -526,14 +526,14 @@ MUTANTS = [
     Noticed(
         "memory: a document is created twice",
         documents, "_check_precondition",
-        "isinstance(write, Create) and present is not None",
+        "isinstance(write, Create | Absent) and present is not None",
         "False",
         (RULE, "test_memory.py::TestPreconditions::test_what_exists_is_not_created",),
     ),
     Noticed(
         "memory: an update asks nothing",
         documents, "_check_precondition",
-        "if before is None or before.update_time != write.update_time:",
+        "if version is not None and (before is None or before.update_time != version):",
         "if before is None:",
         ("test_memory.py::TestPreconditions::test_only_what_is_still_as_it_was_read_is_updated",),
     ),

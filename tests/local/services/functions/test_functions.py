@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from local.cli.client import Refused as Answered
+from local.services.functions.process import GUARDED
 from local.testing import LocalCloud, Refused, cloud, local_cloud
 
 __all__ = ["cloud"]
@@ -22,7 +23,7 @@ def running(cloud: LocalCloud, name: Any) -> Any:
     for process in psutil.process_iter(["cmdline"]):
         if f"--port={port}" in (process.info["cmdline"] or ()):
             parent = psutil.Process(process.pid).parent()
-            return parent if "functions_framework" in parent.cmdline() else process
+            return parent if str(GUARDED) in parent.cmdline() else process
     raise AssertionError(f"nothing serves {name}")
 
 
