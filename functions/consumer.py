@@ -57,7 +57,7 @@ def cart_abandoned(abandoned: Event, work: Work) -> Outcome:
     write = carts.abandon(cart, abandoned, work)
     if carts.is_purchased(cart):
         return Outcome(result="skipped", writes=[write])
-    return Outcome(result="scheduled", writes=[write, schedule_cart(abandoned, work)])
+    return Outcome(result="scheduled", writes=[write, *schedule_cart(abandoned, work)])
 
 
 @event("payment.failed", fields={**ORDER, "reason?": str})
@@ -103,7 +103,7 @@ def _sign_up(signed_up: Event, work: Work) -> list[Write]:
     record = users.sign_up(user, signed_up, work)
     if not users.is_first_sign_up(user, signed_up):
         return [record]
-    return [record, schedule_onboarding(signed_up, work, ONBOARDING_DAY_1, days=1)]
+    return [record, *schedule_onboarding(signed_up, work, ONBOARDING_DAY_1, days=1)]
 
 
 def _purchase(placed: Event, work: Work) -> list[Write]:
@@ -111,7 +111,8 @@ def _purchase(placed: Event, work: Work) -> list[Write]:
     cart_id = placed.payload.get("cart_id")
     if not cart_id:
         return []
-    return [carts.purchase(placed, work), *reminders.cancel(CART_ABANDONMENT, cart_id)]
+    cancelled = reminders.within(work).cancel(CART_ABANDONMENT, cart_id)
+    return [carts.purchase(placed, work), *cancelled]
 
 
 def _first(seen: Event, work: Work, mark: Mark, kind: ReminderKind, *, days: int) -> Outcome:
@@ -119,7 +120,7 @@ def _first(seen: Event, work: Work, mark: Mark, kind: ReminderKind, *, days: int
     if first is None:
         return Outcome(result="skipped")
     return Outcome(
-        result="scheduled", writes=[first, schedule_onboarding(seen, work, kind, days=days)]
+        result="scheduled", writes=[first, *schedule_onboarding(seen, work, kind, days=days)]
     )
 
 

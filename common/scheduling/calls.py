@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from common.idempotency import Answer, Call
-from common.scheduling import campaigns, reminders, sweep
+from common.scheduling import campaigns, ringing, sweep
 from common.scheduling.campaigns import Campaign
-from common.scheduling.reminders import ReminderKind
+from common.scheduling.kinds import ReminderKind
 
 
 def due(
@@ -13,12 +13,12 @@ def due(
 ) -> Answer:
     """Do what is due: a reminder whose alarm rang, or a campaign's message to one user.
 
-    The task of a campaign names its campaign, an alarm its reminder. Raises what `reminders.ring`
+    The task of a campaign names its campaign, an alarm its reminder. Raises what `ringing.ring`
     and `campaigns.send_to_user` raise.
     """
     if "campaign" in call.body:
         return campaigns.send_to_user(call, campaigns_)
-    return reminders.ring(call, kinds)
+    return ringing.ring(call, kinds)
 
 
 def tick(call: Call, campaigns_: Mapping[str, Campaign]) -> Answer:

@@ -40,25 +40,22 @@ ONBOARDING_MESSAGES = {
 }
 
 
-def schedule_cart(event: Event, work: Work) -> Write:
+def schedule_cart(event: Event, work: Work) -> list[Write]:
     """Remind of an abandoned cart after CART_REMINDER_DELAY."""
-    return reminders.schedule(
-        work,
+    return reminders.within(work).schedule(
         CART_ABANDONMENT,
         event.payload["cart_id"],
         user_id=event.user_id,
         payload=event.payload,
-        at=work.now + settings.current().cart_reminder_delay,
+        at=work.now + settings.current().cart_reminder_delay,  # anew, for each abandonment
     )
 
 
-def schedule_onboarding(event: Event, work: Work, kind: ReminderKind, *, days: int) -> Write:
+def schedule_onboarding(event: Event, work: Work, kind: ReminderKind, *, days: int) -> list[Write]:
     """Look in on a user after so many days."""
-    return reminders.schedule(
-        work,
+    return reminders.within(work).schedule(
         kind,
         event.user_id,
         user_id=event.user_id,
-        payload={},
-        at=work.now + timedelta(days=days),
+        after=timedelta(days=days),
     )

@@ -4,7 +4,7 @@ import pytest
 
 from common.idempotency import dead_letters, job
 from common.process.variables import VARIABLES
-from common.scheduling import reminders
+from common.scheduling import alarms
 from tests.docs.scratch import ROOT
 
 
@@ -20,7 +20,7 @@ def text(name: str) -> str:
         ("concepts.md", f"after the retention of {job.RETENTION.days} days"),
         ("concepts.md", f"lease ({VARIABLES['LEASE_SECONDS'].default} s)"),
         ("concepts.md", f"in `dead_letters` for {dead_letters.RETENTION.days} days"),
-        ("concepts.md", f"further ahead than {reminders.HOP.days} days"),
+        ("concepts.md", f"further ahead than {alarms.HOP.days} days"),
         ("decisions.md", f"remembered for {job.RETENTION.days} days"),
         ("decisions.md", f"a dead letter for {dead_letters.RETENTION.days} days"),
     ],

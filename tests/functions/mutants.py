@@ -311,8 +311,8 @@ HANDLERS = [
     Noticed(
         "the reminder of a bought cart stays",
         consumer, "_purchase",
-        ", *reminders.cancel(CART_ABANDONMENT, cart_id)",
-        "",
+        ", *cancelled]",
+        "]",
         ("test_handlers.py::TestOrderPlaced::test_its_cart_is_purchased_and_the_reminder_of_it_cancelled",),
     ),
     Noticed(
@@ -354,15 +354,15 @@ HANDLERS = [
     Noticed(
         "a first login is marked and not followed up",
         consumer, "_first",
-        "writes=[first, schedule_onboarding(seen, work, kind, days=days)]",
+        "writes=[first, *schedule_onboarding(seen, work, kind, days=days)]",
         "writes=[first]",
         ("test_handlers.py::TestFirst::test_the_first_is_marked_and_followed_up",),
     ),
     Noticed(
         "a first login is followed up and not marked",
         consumer, "_first",
-        "writes=[first, schedule_onboarding(seen, work, kind, days=days)]",
-        "writes=[schedule_onboarding(seen, work, kind, days=days)]",
+        "writes=[first, *schedule_onboarding(seen, work, kind, days=days)]",
+        "writes=schedule_onboarding(seen, work, kind, days=days)",
         ("test_handlers.py::TestFirst::test_the_first_is_marked_and_followed_up",
          "test_handlers.py::TestFirst::test_it_is_marked_before_the_sign_up_too"),
     ),

@@ -3,7 +3,7 @@
 import base64
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -143,6 +143,12 @@ class Work:
 
     now: datetime
     token: str = "attempt-1"
+    scope: str = "consumer"
+    key: str = "e-1"
+
+    def before_done(self, name: str, action: Callable[[], None]) -> None:
+        """The writes are committed at once."""
+        action()
 
     def later(self, **duration: float) -> datetime:
         """A time after the claim's."""

@@ -22,7 +22,9 @@ def work(shop_in_memory: ShopInMemory) -> Any:
 
 
 def due(**payload: Any) -> Reminder:
-    return Reminder(kind="cart_abandonment", subject="c-1", user_id="u-1", payload=payload)
+    return Reminder(
+        kind="cart_abandonment", subject="c-1", user_id="u-1", payload=payload, due_at=NOW
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,8 @@ def test_a_cart_is_reminded_of_while_it_is_abandoned(
 
 def test_a_cart_is_reminded_of_after_the_delay(shop_in_memory: ShopInMemory, work: Any) -> None:
     shop_in_memory.set(CART_REMINDER_DELAY="60")
-    write: Any = reminders.schedule_cart(event(cart_id="a/b", total=3), work)
+    write: Any
+    (write,) = reminders.schedule_cart(event(cart_id="a/b", total=3), work)
     assert write.path == "reminders/cart_abandonment:a%2Fb"
     assert write.fields["due_at"] == work.now + timedelta(seconds=60)
     assert (write.fields["user_id"], write.fields["payload"]["cart_id"]) == ("u-1", "a/b")
@@ -53,7 +56,8 @@ def test_a_cart_is_reminded_of_after_the_delay(shop_in_memory: ShopInMemory, wor
     ids=lambda it: getattr(it, "name", str(it)),
 )
 def test_a_user_is_looked_in_on_after_some_days(work: Any, kind: Any, days: int) -> None:
-    write: Any = reminders.schedule_onboarding(event("user.logged_in"), work, kind, days=days)
+    write: Any
+    (write,) = reminders.schedule_onboarding(event("user.logged_in"), work, kind, days=days)
     assert write.path == f"reminders/onboarding_day_{days}:u-1"
     assert write.fields["due_at"] == work.now + timedelta(days=days)
 
@@ -62,7 +66,7 @@ def test_the_alarm_is_set_for_the_time_it_is_due(shop_in_memory: ShopInMemory, w
     reminders.schedule_cart(event(cart_id="c-1", total=3), work)
     (task,) = shop_in_memory.queues.take()
     assert (task.queue, task.at) == ("reminders", work.now + timedelta(hours=2))
-    assert task.body == {"reminder_id": "cart_abandonment:c-1", "generation": 1}
+    assert task.body["reminder_id"] == "cart_abandonment:c-1"
 
 
 def test_each_onboarding_reminder_sends_the_message_of_its_day() -> None:

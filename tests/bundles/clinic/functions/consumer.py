@@ -24,7 +24,7 @@ def consumer(cloud_event: CloudEvent) -> None:
 @event("appointment.booked", fields={"appointment_id": str, "starts_at": str, "phone": str})
 def appointment_booked(booked: Event, work: Work) -> Outcome:
     """Record the appointment, and remind of it on the day before."""
-    writes = [appointments.record(booked), appointments.remind(booked, work)]
+    writes = [appointments.record(booked), *appointments.remind(booked, work)]
     return Outcome(result="scheduled", writes=writes)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from common import idempotency
@@ -12,7 +12,8 @@ from common.idempotency import Answer, Call, Job, Outcome, Work
 from common.idempotency.origin import Received
 from common.idempotency.store import record_id
 from common.process.tables import table
-from common.scheduling import reminders, sweep
+from common.scheduling import record as records
+from common.scheduling import reminders, ringing, sweep
 from common.scheduling.reminders import Reminder, ReminderKind
 from common.triggers import boundary
 from common.triggers.boundary import Ending
@@ -20,16 +21,28 @@ from tests.common.scheduling.proof.scripts import EPOCH, Stage
 
 DUE = 3600.0
 """When a reminder is due, in seconds since the EPOCH."""
+MOVED = DUE + 1
+"""When it is due once it has been moved: as early as counts as due."""
 SUBJECT = "s"
 
 
+Does = Literal["schedule", "reschedule", "cancel"]
+
+
 class Event(NamedTuple):
-    """An event whose handler schedules or cancels the reminder."""
+    """An event whose handler schedules, moves or cancels the reminder."""
 
     name: str
-    does: Literal["schedule", "cancel"] = "schedule"
+    does: Does = "schedule"
     by_step: bool = False
     """The record commits with a step of its own, not with the event's mark."""
+
+
+class Application(NamedTuple):
+    """A call of an application."""
+
+    name: str
+    does: Does = "schedule"
 
 
 class Ring(NamedTuple):
@@ -46,7 +59,7 @@ class Sweep(NamedTuple):
     tick: str
 
 
-Actor = Event | Ring | Sweep
+Actor = Event | Application | Ring | Sweep
 Act = Callable[[Stage, Reminder, Work, bool], Outcome]
 """What a reminder does; the last argument says whether this is a replay."""
 
@@ -94,6 +107,15 @@ def early(stage: Stage, due: Reminder, work: Work, is_replay: bool) -> Outcome:
     return message(stage, due, work, is_replay)
 
 
+def recurring(stage: Stage, due: Reminder, work: Work, is_replay: bool) -> Outcome:
+    """One message, and the first time another one after it."""
+    work.last_step("message", lambda key: stage.send(due.payload["from"], key))
+    if due.payload["from"] == "next":
+        return Outcome(result="sent")
+    kind = KINDS[due.kind]
+    return Outcome(writes=_scheduling(work, kind, "next"))
+
+
 def pointless(stage: Stage, due: Reminder, work: Work, is_replay: bool) -> Outcome:
     """Finds that there is nothing to do."""
     raise NothingToDoError("skipped", "pointless")
@@ -108,6 +130,7 @@ PROGRAMMES = {
     "early": Programme(early),
     "poison": Programme(message, ("dead", "sent")),
     "pointless": Programme(pointless, ("skipped",)),
+    "recurring": Programme(recurring),
 }
 KINDS = table(*(ReminderKind(name=name, act=lambda due, work: Outcome()) for name in PROGRAMMES))
 """Listed, so that they can be scheduled; what they do, each stage says."""
@@ -128,17 +151,15 @@ class Troupe:
         self.programme = PROGRAMMES[name]
         self._kind = KINDS[name]
         self.reminder_id = f"{name}:{SUBJECT}"
-        self.path = reminders.path_of(self.reminder_id)
+        self.path = records.path_of(self.reminder_id)
 
-    def record_path(self, actor: Actor) -> str:
+    def record_path(self, actor: Event | Ring) -> str:
         """Where the idempotency record of an actor's work is."""
         match actor:
             case Event():
                 scope, key = "consumer", actor.name
             case Ring():
                 scope, key = "reminder", f"{self.reminder_id}:{actor.generation}"
-            case Sweep():
-                scope, key = "fanout", f"sweep:{actor.tick}"
         return f"idempotency/{record_id(scope, key)}"
 
     def letter_path(self, generation: int) -> str:
@@ -158,8 +179,10 @@ class Troupe:
                 return boundary.attend(
                     "reminder",
                     lambda: Received(payload=call.raw),
-                    lambda: reminders.ring(call, kinds),
+                    lambda: ringing.ring(call, kinds),
                 )
+            case Application():
+                return boundary.attend("application", _nothing, lambda: self._called(actor))
             case Sweep():
                 call = Call(body={}, raw=b"{}", tick=actor.tick)
                 return boundary.attend(
@@ -191,19 +214,43 @@ class Troupe:
         return idempotency.run(job, lambda work: self._react(event, work))
 
     def _react(self, event: Event, work: Work) -> Outcome:
-        if event.does == "cancel":
-            return Outcome(result="cancelled", writes=reminders.cancel(self._kind, SUBJECT))
-        if not event.by_step:
-            return Outcome(result="scheduled", writes=[self._schedule(event, work)])
-        work.write("user", lambda: [self._schedule(event, work)])
-        return Outcome(result="scheduled")
+        if event.by_step:
+            work.write("user", lambda: self._asked(event, work))
+            return Outcome(result="handled")
+        return Outcome(result="handled", writes=self._asked(event, work))
 
-    def _schedule(self, event: Event, work: Work) -> firestore.Write:
-        return reminders.schedule(
-            work,
-            self._kind,
-            SUBJECT,
-            user_id="u",
-            payload={"from": event.name},
-            at=EPOCH + timedelta(seconds=DUE),
-        )
+    def _asked(self, event: Event, work: Work) -> list[firestore.Write]:
+        match event.does:
+            case "schedule":
+                return _scheduling(work, self._kind, event.name)
+            case "reschedule":
+                return reminders.within(work).reschedule(self._kind, SUBJECT, at=_at(MOVED))
+            case "cancel":
+                return reminders.within(work).cancel(self._kind, SUBJECT)
+
+    def _called(self, it: Application) -> Answer:
+        match it.does:
+            case "schedule":
+                payload = {"from": it.name}
+                result = reminders.schedule(
+                    self._kind, SUBJECT, user_id="u", payload=payload, at=_at(DUE)
+                )
+            case "reschedule":
+                result = reminders.reschedule(self._kind, SUBJECT, at=_at(MOVED))
+            case "cancel":
+                result = reminders.cancel(self._kind, SUBJECT)
+        return Answer(status="done", result=result)
+
+
+def _scheduling(work: Work, kind: ReminderKind, name: str) -> list[firestore.Write]:
+    return reminders.within(work).schedule(
+        kind, SUBJECT, user_id="u", payload={"from": name}, at=_at(DUE)
+    )
+
+
+def _nothing() -> Received:
+    return Received(payload=b"{}")
+
+
+def _at(seconds: float) -> datetime:
+    return EPOCH + timedelta(seconds=seconds)

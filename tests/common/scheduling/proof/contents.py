@@ -18,7 +18,9 @@ from common.cloud.firestore import DELETE_FIELD
 
 ABSENT = -1
 """The number of a document that is not there."""
-UNREAD = frozenset({"expire_at", "first_seen", "last_seen", "replayed_at", "updated_at"})
+UNREAD = frozenset(
+    {"cause", "expire_at", "first_seen", "history", "last_seen", "replayed_at", "updated_at"}
+)
 """Fields that no decision depends on."""
 MINE = re.compile(r"me#\d+")
 ANYBODYS = re.compile(r"\d+#\d+")
@@ -80,11 +82,14 @@ class Contents:
         if number == ABSENT:
             return ABSENT
         fields = self._fields[number]
-        renamed = {
-            name: rename(it) if isinstance(it, str) and tokens.fullmatch(it) else it
-            for name, it in fields.items()
-        }
+        renamed = {name: _mapped(it, tokens, rename) for name, it in fields.items()}
         return number if renamed == fields else self._number(renamed)
+
+
+def _mapped(value: Any, tokens: re.Pattern[str], rename: Callable[[str], str]) -> Any:
+    if isinstance(value, list):
+        return [_mapped(it, tokens, rename) for it in value]
+    return rename(value) if isinstance(value, str) and tokens.fullmatch(value) else value
 
 
 def owner(token: str) -> int:

@@ -23,7 +23,7 @@ from tests.common.scheduling.proof.world import (
     World,
 )
 
-SIZE = 9
+SIZE = 11
 """Documents in a world, at most."""
 
 
@@ -209,8 +209,7 @@ class _Drain:
 
     def _swept(self, rest: World) -> World:
         tick = Sweep("another tick")
-        rest = self._first.without(self._later(rest), self._first.troupe.record_path(tick))
-        rest = self.deliver(rest, tick)
+        rest = self.deliver(self._later(rest), tick)
         if not str(rest.parts[0]).endswith(" 200"):
             raise Violation(f"the sweep ends with {rest.parts[0]}")
         return self._alone(rest)

@@ -2,18 +2,25 @@
 
 the reminder goes from    │ to                    │ in a commit of
 ──────────────────────────┼───────────────────────┼────────────────────────────────────────
-(none), any               │ pending, the next     │ an event that schedules, behind its alarm
+any but sending           │ pending, the next     │ whoever schedules or moves it
                           │ generation            │
-pending                   │ cancelled             │ an event that cancels
+sending                   │ the same, marked      │ whoever schedules, moves or cancels it
+sending                   │ pending, the next     │ a ring, with its end: what it was asked for
+                          │ generation            │ meanwhile, or asks for itself
+pending, dead             │ cancelled             │ whoever cancels it
 pending, sending          │ sending               │ a ring, with its claim
 dead                      │ sending               │ a replay, with its claim
-sending                   │ sent, skipped         │ a ring, with its done mark
-sending                   │ dead                  │ a ring, with its dead mark and dead letter
+sending                   │ pending               │ a ring that waits, and has surely sent nothing
+sending                   │ sent, skipped,        │ a ring, with its done mark
+                          │ cancelled             │
+pending, sending          │ dead                  │ a ring, with its dead mark and dead letter
+pending, sending          │ the same, its alarm   │ a ring that is too early; a sweep
+                          │ another               │
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tests.common.scheduling.proof.actors import DUE, Event, Ring
+from tests.common.scheduling.proof.actors import DUE, Application, Event, Ring, Sweep
 from tests.common.scheduling.proof.contents import Fields, owner
 from tests.common.scheduling.proof.scripts import Request
 from tests.common.scheduling.proof.world import CLOCK, Alarm, Generation, World
@@ -22,6 +29,8 @@ if TYPE_CHECKING:
     from tests.common.scheduling.proof.rules import Rules
 
 UNSETTLED = ("pending", "sending")
+EXPECTED = ("TransientError", "UnavailableError", "early", "flaky")
+"""Errors that the world brings about, or a programme."""
 SETTLED = ("sent", "skipped", "dead", "cancelled")
 
 
@@ -52,10 +61,11 @@ def _check_claim(
 ) -> None:
     """Whoever takes the claim moves the reminder with it."""
     ring = rules.actors[number]
+    assert isinstance(ring, Ring)
     path = rules.troupe.record_path(ring)
     was, record = rules.fields(before, path), rules.fields(after, path)
-    goes_on = was.get("state") == "claimed" and record["attempts"] == was["attempts"]
-    is_taken = record.get("state") == "claimed" and not goes_on
+    goes_on = was.get("state") == "claimed" and record.get("attempts") == was["attempts"]
+    is_taken = record.get("state") == "claimed" and not goes_on and record != was
     if is_taken and rules.reminder not in {it.place for it in request.writes}:
         raise Violation("a claim without the reminder")
 
@@ -64,27 +74,54 @@ def _check_overdue(new: Fields) -> None:
     is_found = "overdue_at" in new
     if is_found != (new["state"] in UNSETTLED):
         raise Violation(f"{new['state']} {'with' if is_found else 'without'} overdue_at")
+    if new["state"] != "sending" and "mark" in new:
+        raise Violation(f"{new['state']}, and still marked")
 
 
 def _scheduled(rules: "Rules", after: World, number: int, old: Fields, new: Fields) -> World:
-    event = rules.actors[number]
-    if not isinstance(event, Event) or event.does != "schedule":
-        raise Violation(f"{event} starts a generation")
     if new["generation"] != old.get("generation", 0) + 1 or new["state"] != "pending":
         raise Violation(f"from generation {old.get('generation')} to {new['generation']}")
-    if new["payload"] != {"from": event.name}:
-        raise Violation("a generation with the payload of another")
-    if not any(_is_alarm_of(it, new) for it in after.alarms):
-        raise Violation("a record without an alarm")
-    mark = rules.fields(after, rules.troupe.record_path(event))
-    if mark["state"] != "done" and not mark["steps"]:
-        raise Violation("a reminder without the mark of its event")
-    then = _withdrawn(after, old) if old else after
+    match rules.actors[number]:
+        case Ring() as ring:
+            _check_following(rules, after, ring, old, new)
+        case Event() | Application() as it if it.does != "cancel":
+            _check_replaced(rules, after, it, old, new)
+        case other:
+            raise Violation(f"{other} starts a generation")
+    then = _withdrawn(after, old["generation"]) if old else after
     return _appended(then, new)
 
 
-def _is_alarm_of(alarm: Alarm, new: Fields) -> bool:
-    return alarm.generation == new["generation"] and alarm.at <= DUE
+def _check_replaced(
+    rules: "Rules", after: World, it: Event | Application, old: Fields, new: Fields
+) -> None:
+    if old.get("state") == "sending":
+        raise Violation("replaced while it is being sent")
+    expected = {"from": it.name} if it.does == "schedule" else old["payload"]
+    if new["payload"] != expected:
+        raise Violation("a generation with the payload of another")
+    if it.does == "reschedule" and of(after, old["generation"]).sent:
+        raise Violation("moved, and it has gone out")
+    if isinstance(it, Event):
+        mark = rules.fields(after, rules.troupe.record_path(it))
+        if mark["state"] != "done" and not mark["steps"]:
+            raise Violation("a reminder without the mark of its event")
+
+
+def _check_following(rules: "Rules", after: World, ring: Ring, old: Fields, new: Fields) -> None:
+    """A ring ends with what others asked for meanwhile, or with what it asks for itself."""
+    mark = old.get("mark", {})
+    if old["state"] != "sending" or ring.generation != old["generation"]:
+        raise Violation(f"a ring of generation {ring.generation} replaces {old['generation']}")
+    if rules.fields(after, rules.troupe.record_path(ring))["state"] == "claimed":
+        raise Violation("replaced by its own ring, which goes on")
+    if mark.get("does") == "cancel":
+        raise Violation("cancelled, and another comes after it")
+    asked = mark["payload"] if mark else {"from": "next"}
+    if new["payload"] != asked:
+        raise Violation("a generation with the payload of another")
+    if mark.get("does") == "reschedule" and of(after, ring.generation).sent:
+        raise Violation("moved, and it has gone out")
 
 
 def _appended(world: World, new: Fields) -> World:
@@ -92,27 +129,68 @@ def _appended(world: World, new: Fields) -> World:
     return world._replace(generations=(*world.generations, it))
 
 
-def _withdrawn(world: World, old: Fields) -> World:
-    if old["state"] != "pending":
-        return world
-    return _with_generation(
-        world, old["generation"], of(world, old["generation"])._replace(is_withdrawn=True)
-    )
+def _withdrawn(world: World, generation: int) -> World:
+    it = of(world, generation)._replace(is_withdrawn=True)
+    return _with_generation(world, generation, it)
 
 
 def _moved(rules: "Rules", after: World, number: int, old: Fields, new: Fields) -> World:
     actor = rules.actors[number]
+    asks = actor.does if isinstance(actor, Event | Application) else None
     match (old["state"], new["state"]):
-        case ("pending", "cancelled"):
-            if not isinstance(actor, Event) or actor.does != "cancel":
-                raise Violation(f"{actor} cancels")
-            return _withdrawn(after, old)
+        case ("sending", "sending") if asks:
+            if _without(old, "mark", "write_ids") != _without(new, "mark", "write_ids"):
+                raise Violation(f"{actor} changes more than the mark of what is being sent")
+            return after
+        case ("pending" | "sending" as was, now) if was == now and _is_another_alarm(old, new):
+            if asks:
+                raise Violation(f"{actor} moves an alarm")
+            return after
+        case ("pending" | "dead", "cancelled"):
+            return _cancelled(after, asks, old)
         case ("pending" | "sending" | "dead" as was, "sending"):
             return _begun(rules, after, number, was, new)
-        case ("sending", "sent" | "skipped" | "dead" as state):
+        case ("sending", "pending"):
+            return _put_back(rules, after, number, new)
+        case ("sending", "cancelled"):
+            _ring(rules, after, number, new)
+            if old.get("mark", {}).get("does") != "cancel":
+                raise Violation("a ring cancels")
+            return _withdrawn(after, old["generation"])
+        case ("sending", "sent" | "skipped" as state):
             _check_settled(rules, after, number, state, new)
             return after
+        case ("pending" | "sending", "dead"):
+            _check_settled(rules, after, number, "dead", new)
+            return after
     raise Violation(f"from {old['state']} to {new['state']}")
+
+
+def _is_another_alarm(old: Fields, new: Fields) -> bool:
+    alarm = ("alarm_at", "alarm_setter", "overdue_at")
+    return _without(old, *alarm) == _without(new, *alarm)
+
+
+def _without(fields: Fields, *names: str) -> dict[str, Any]:
+    return {name: it for name, it in fields.items() if name not in names}
+
+
+def _cancelled(after: World, asks: str | None, old: Fields) -> World:
+    if asks != "cancel":
+        raise Violation("cancelled by nobody")
+    if old["state"] == "pending" and of(after, old["generation"]).sent:
+        raise Violation("cancelled, and it has gone out")
+    return _withdrawn(after, old["generation"])
+
+
+def _put_back(rules: "Rules", after: World, number: int, new: Fields) -> World:
+    ring, record = _ring(rules, after, number, new)
+    if record["state"] != "waiting":
+        raise Violation(f"back to pending, and its claim is {record['state']}")
+    it = of(after, ring.generation)
+    if it.sent:
+        raise Violation("back to pending, and it may have gone out")
+    return _with_generation(after, ring.generation, it._replace(has_begun=False))
 
 
 def _begun(rules: "Rules", after: World, number: int, was: str, new: Fields) -> World:
@@ -200,10 +278,24 @@ def check_name(earlier: Alarm) -> None:
 def check_end(rules: "Rules", world: World, number: int, request: Request) -> None:
     """How an actor may end, the way the world is at this moment."""
     actor = rules.actors[number]
-    if request.code == 500 and request.key not in ("TransientError", "early", "flaky"):
+    if request.code == 500 and request.key not in EXPECTED:
         raise Violation(f"an error of its own: {request.key}")
+    if request.code == 200 and not isinstance(actor, Sweep):
+        _check_alarm(rules, world, number)
     if request.code == 200 and isinstance(actor, Ring):
         _check_acknowledged(rules, world, actor, request)
+
+
+def _check_alarm(rules: "Rules", world: World, number: int) -> None:
+    """What is pending has had an alarm, unless setting one has failed, or is about to happen."""
+    reminder = rules.fields(world, rules.troupe.path)
+    others = [part for it, part in enumerate(world.parts) if it != number]
+    is_busy = any(not isinstance(part, str) for part in others)
+    if reminder.get("state") != "pending" or world.is_alarm_missing or is_busy:
+        return
+    due = DUE if world.clock == 0 else CLOCK[world.clock]
+    if not any(it.generation == reminder["generation"] and it.at <= due + 1 for it in world.alarms):
+        raise Violation("pending without an alarm")
 
 
 def _check_acknowledged(rules: "Rules", world: World, ring: Ring, request: Request) -> None:
@@ -213,6 +305,8 @@ def _check_acknowledged(rules: "Rules", world: World, ring: Ring, request: Reque
     if request.name == "enqueued":
         if not any(it.is_live and it.generation == ring.generation for it in world.alarms):
             raise Violation("put off without another alarm")
+    elif reminder["state"] == "pending" and world.is_alarm_missing:
+        return
     elif request.name != "skipped" or of(world, ring.generation).has_begun:
         raise Violation(f"answered {request.name}, and the reminder is {reminder['state']}")
 

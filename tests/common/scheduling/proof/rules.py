@@ -34,6 +34,7 @@ from tests.common.scheduling.proof.scripts import (
     Script,
     Sight,
     Written,
+    alarm_of,
 )
 from tests.common.scheduling.proof.world import (
     BEFORE,
@@ -152,6 +153,7 @@ class Rules:
         yield from self._answers(world, number, part)
         if world.budget.crashes:
             crashed = with_part(spend(world, "crashes"), number, "crashed")
+            crashed = crashed._replace(is_alarm_missing=True)
             yield Move(f"{number}: crashes", self.tidy(crashed, number))
 
     def _answers(self, world: World, number: int, part: Part) -> Iterator[Move]:
@@ -161,6 +163,7 @@ class Rules:
             "query": self._query,
             "commit": self._commit,
             "alarm": self._alarm,
+            "exists": self._exists,
             "message": self._message,
             "check": self._check,
         }[request.kind]
@@ -260,6 +263,14 @@ class Rules:
                 yield "set, its reply is lost", spent, part, ("error",)
                 yield "set, existed to the second try", spent, part, ("existed",)
         if world.budget.faults:
+            failed = spend(world, "faults")._replace(is_alarm_missing=True)
+            yield "fails", failed, part, ("error",)
+
+    def _exists(self, world: World, number: int, part: Part, request: Request) -> Iterator[Branch]:
+        live = {alarm_of(it.generation, it.at) for it in world.alarms if it.is_live}
+        answer = "yes" if request.name in live else "no"
+        yield f"says {answer}", world, part, (answer,)
+        if world.budget.faults:
             yield "fails", spend(world, "faults"), part, ("error",)
 
     def _message(self, world: World, number: int, part: Part, request: Request) -> Iterator[Branch]:
@@ -269,6 +280,7 @@ class Rules:
         yield "goes out", sent, part, ("ok",)
         if world.budget.faults:
             yield "fails", spend(world, "faults"), part, ("error",)
+            yield "is refused", spend(world, "faults"), part, ("refused",)
             yield "goes out, its yes is lost", spend(sent, "faults"), part, ("error",)
 
     def _check(self, world: World, number: int, part: Part, request: Request) -> Iterator[Branch]:

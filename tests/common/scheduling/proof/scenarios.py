@@ -2,13 +2,19 @@
 
 from dataclasses import replace
 
-from tests.common.scheduling.proof.actors import Event, Ring, Sweep
+from tests.common.scheduling.proof.actors import Application, Event, Ring, Sweep
 from tests.common.scheduling.proof.explorer import Scenario
 from tests.common.scheduling.proof.world import BEFORE, DUE_NOW, LEASE_OVER, OVERDUE_NOW, Budget
 
 FIRST, AGAIN, THIRD = Event("first"), Event("again"), Event("third")
 BY_STEP = Event("first", by_step=True)
 CANCEL = Event("cancel", "cancel")
+MOVE = Event("move", "reschedule")
+ASKED, CALLED_OFF, CALLED_LATER = (
+    Application("asked"),
+    Application("called off", "cancel"),
+    Application("called later", "reschedule"),
+)
 RING, NEWER = Ring(1), Ring(2)
 REPLAY = Ring(1, is_replay=True)
 SWEEP = Sweep("tick")
@@ -19,12 +25,13 @@ CRASH = Budget(crashes=1)
 LATE = Budget(late=1, crashes=1)
 
 EITHER = ("cancelled", "sent")
+Actors = tuple[Event | Application | Ring, ...]
 SENSE = ("sent", "skipped")
 MENDED = ("dead", "sent")
 
 
-def _new(name: str, actors: tuple[Event | Ring, ...], budget: Budget) -> Scenario:
-    return Scenario(name, actors, budget, before=(), since=BEFORE)
+def _new(name: str, actors: Actors, budget: Budget, ends: tuple[str, ...] = ("sent",)) -> Scenario:
+    return Scenario(name, actors, budget, before=(), since=BEFORE, ends=ends)
 
 
 SCENARIOS = [
@@ -34,6 +41,14 @@ SCENARIOS = [
     _new("scheduled by two events", (FIRST, AGAIN, RING), CRASH),
     Scenario("rung twice", (RING, RING), ONE),
     Scenario("cancelled", (CANCEL, RING), ONE, ends=EITHER),
+    Scenario(
+        "cancelled, twice in doubt",
+        (CANCEL, RING, RING),
+        Budget(faults=2),
+        since=DUE_NOW,
+        until=DUE_NOW,
+        ends=EITHER,
+    ),
     Scenario("cancelled, rung twice", (CANCEL, RING, RING), CRASH, ends=EITHER),
     Scenario("cancelled, a commit is late", (CANCEL, RING), LATE, ends=EITHER),
     Scenario("rescheduled", (AGAIN, RING, NEWER), FAULT),
@@ -72,6 +87,14 @@ SCENARIOS = [
     Scenario("waits", (RING, RING), ONE, "early"),
     Scenario("waits, and rescheduled", (RING, AGAIN), ONE, "early"),
     Scenario("finds nothing to do", (RING, RING), ONE, "pointless", ends=("skipped",)),
+    _new("scheduled by an application", (ASKED, RING), ONE, ends=("none", "sent")),
+    Scenario("cancelled by an application", (CALLED_OFF, RING), ONE, ends=EITHER),
+    Scenario("moved by an application", (CALLED_LATER, RING), FAULT),
+    Scenario("moved", (MOVE, RING, NEWER), FAULT),
+    Scenario("moved, and cancelled", (MOVE, CANCEL, RING), CRASH, ends=EITHER),
+    Scenario("recurs", (RING, NEWER), ONE, "recurring"),
+    Scenario("recurs, and cancelled", (RING, CANCEL), FAULT, "recurring", ends=EITHER),
+    Scenario("recurs, and rescheduled", (RING, AGAIN), FAULT, "recurring"),
     Scenario("poison", (RING, RING), CRASH, "poison", is_poison=True, ends=MENDED),
 ]
 

@@ -20,11 +20,13 @@ from common import idempotency
 from common.cloud import firestore, tasks
 from common.cloud.firestore import Create, Filter, Merge, Snapshot, Update, Write
 from common.cloud.tasks import Made, Result, Task
-from common.errors import RefusedError, TransientError
+from common.errors import RefusedError, TransientError, UnavailableError
 from common.idempotency import Limits, delivery
 from common.idempotency.exclusive import ProcessLock
+from common.scheduling import outside
+from common.scheduling import record as records
 from common.triggers.boundary import Ending
-from tests.common.scheduling.proof.contents import ABSENT, Contents
+from tests.common.scheduling.proof.contents import ABSENT, MINE, Contents, Fields
 
 EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
 LEASE = 90.0
@@ -67,13 +69,13 @@ class Request(NamedTuple):
     """What the code asks of the world, or how it ended."""
 
     kind: str
-    """`read`, `commit`, `query`, `alarm`, `message`, `check`, `end`."""
+    """`read`, `commit`, `query`, `alarm`, `exists`, `message`, `check`, `end`."""
     places: tuple[int, ...] = ()
     writes: tuple[Written, ...] = ()
     query: Query | None = None
     alarm: Alarm | None = None
     name: str = ""
-    """Of a message: its reminder's payload; of an end: its status."""
+    """Of a message: its reminder's payload; of an end: its status; what exists: which alarm."""
     key: str = ""
     """Of a message: its idempotency key."""
     code: int = 0
@@ -159,6 +161,9 @@ class Script:
             firestore.using(stage),
             tasks.using(stage),
             mock.patch.object(idempotency, "run", run),
+            mock.patch.object(outside, "token", stage.token),
+            mock.patch.object(records, "generation_after", lambda last, now: last + 1),
+            mock.patch.object(tasks, "name", alarm_name),
         ):
             try:
                 ending = self._actor(stage)
@@ -231,7 +236,12 @@ class Stage:
 
     def exists(self, queue: str, name: str) -> bool:
         """Cloud Tasks: whether a task is there."""
-        raise NotImplementedError
+        match self._ask(Request("exists", name=name)):
+            case ("yes",):
+                return True
+            case ("no",):
+                return False
+        raise TransientError("an alarm could not be looked at")
 
     def create_batch(self, tasks: Sequence[Task], *, request_id: str) -> list[Result]:
         """Cloud Tasks: a reminder makes no batch."""
@@ -241,8 +251,11 @@ class Stage:
 
     def send(self, payload: str, key: str) -> None:
         """An outside effect: the message."""
-        if self._ask(Request("message", name=payload, key=key)) != ("ok",):
-            raise TransientError("the message could not be sent")
+        match self._ask(Request("message", name=payload, key=key)):
+            case ("refused",):
+                raise UnavailableError("refused")
+            case ("error",):
+                raise TransientError("the message could not be sent")
 
     def makes_sense(self) -> bool:
         """Whether the reminder still makes sense."""
@@ -258,7 +271,7 @@ class Stage:
     def _snapshot(self, it: Sight) -> Snapshot:
         return Snapshot(
             path=self._places.paths[it.place],
-            data=self._contents.fields(it.content),
+            data=_with_alarm(self._contents.fields(it.content)),
             update_time=None if it.content == ABSENT else _time(it.written, it.moment),
             read_time=_time(self.now, FIRST_READ + self._reads),
         )
@@ -266,7 +279,35 @@ class Stage:
     def _written(self, write: Write) -> Written:
         assert isinstance(write, Create | Update | Merge)
         place = self._places.of(write.path)
-        return Written(place, self._contents.number(write.fields), _fence(write))
+        return Written(place, self._contents.number(_without_alarm(write.fields)), _fence(write))
+
+
+def alarm_name(identity: tuple[str, ...]) -> str:
+    """What the code takes for the name of an alarm's task: its generation, and when it rings."""
+    _, _, generation, at, _ = identity
+    return alarm_of(int(generation), _seconds(datetime.fromisoformat(at)))
+
+
+def alarm_of(generation: int, at: float) -> str:
+    """The same, of an alarm in the world."""
+    return f"{generation}@{at}"
+
+
+def _without_alarm(fields: Fields) -> Fields:
+    """The alarm of a record as fields of its own: when it rings, and whose token set it."""
+    if "alarm" not in fields:
+        return fields
+    alarm = fields["alarm"]
+    setter = alarm["setter"] if MINE.fullmatch(alarm["setter"]) else ""
+    flat = {"alarm_at": alarm["at"], "alarm_setter": setter}
+    return {**{name: it for name, it in fields.items() if name != "alarm"}, **flat}
+
+
+def _with_alarm(fields: Fields) -> Fields:
+    if "alarm_at" not in fields:
+        return fields
+    alarm = {"queue": "reminders", "at": fields["alarm_at"], "setter": fields["alarm_setter"]}
+    return {**fields, "alarm": alarm}
 
 
 def _fence(write: Create | Update | Merge) -> int | None:

@@ -100,6 +100,8 @@ class World(NamedTuple):
     clock: int
     makes_sense: bool
     budget: Budget
+    is_alarm_missing: bool = False
+    """An alarm could not be set, or who was to set it has crashed: the sweep will."""
 
     @property
     def is_quiet(self) -> bool:

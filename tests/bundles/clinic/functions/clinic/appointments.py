@@ -17,11 +17,10 @@ def record(booked: Event) -> Write:
     return Merge(path=_path(booked.payload["appointment_id"]), fields=fields)
 
 
-def remind(booked: Event, work: Work) -> Write:
+def remind(booked: Event, work: Work) -> list[Write]:
     """Remind of an appointment a day before it; one that is booked later is confirmed at once."""
     starts_at = booked.time("starts_at")
-    return reminders.schedule(
-        work,
+    return reminders.within(work).schedule(
         APPOINTMENT_TOMORROW,
         booked.payload["appointment_id"],
         user_id=booked.user_id,

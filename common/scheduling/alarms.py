@@ -1,0 +1,70 @@
+"""Alarms: the Cloud Tasks tasks that ring reminders. Each name is used once.
+
+A due time further ahead than HOP is reached in hops: an alarm that rings too early sets the next.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from common.cloud import tasks
+from common.cloud.tasks import Task
+from common.errors import PermanentError, TransientError
+from common.process import logs, settings
+
+HOP = timedelta(days=21)
+"""The longest single delay. Cloud Tasks takes 30 days, and forgets a task after 31: an alarm that
+rings after a hop must be delivered for longer than the bundle is patient with anybody outside."""
+EARLY = timedelta(seconds=30)
+"""An alarm that rings this early counts as due."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alarm:
+    """An alarm of a reminder, as its record names it."""
+
+    queue: str
+    at: datetime
+    """When it rings."""
+    setter: str
+    """Who has set it: a name that nobody uses again for another alarm."""
+
+    def task(self, reminder_id: str, generation: int) -> Task:
+        """The task that rings that generation of that reminder."""
+        config = settings.current()
+        return Task(
+            queue=self.queue,
+            url=config.reminder_url,
+            body={"reminder_id": reminder_id, "generation": generation},
+            identity=(self.queue, reminder_id, str(generation), self.at.isoformat(), self.setter),
+            at=self.at,
+            audience=config.reminder_audience,
+        )
+
+    def fields(self, reminder_id: str, generation: int) -> dict[str, Any]:
+        """The alarm as a record keeps it; `task` is the name of its task."""
+        name = tasks.name(self.task(reminder_id, generation).identity)
+        return {"queue": self.queue, "at": self.at, "setter": self.setter, "task": name}
+
+
+def first(queue: str, due: datetime, now: datetime, setter: str) -> Alarm:
+    """The next alarm of what is due then: at that time, or a hop nearer to it."""
+    return Alarm(queue=queue, at=min(due, now + HOP), setter=setter)
+
+
+def set_now(task: Task) -> None:
+    """Set an alarm whose record relies on it. Raises what `tasks.enqueue` raises."""
+    tasks.enqueue(task)
+
+
+def set_if_possible(task: Task) -> None:
+    """Set an alarm; where Cloud Tasks cannot do that now, the sweep will."""
+    try:
+        tasks.enqueue(task)
+    except (TransientError, PermanentError) as error:
+        logs.error("failed", f"an alarm is not set, the sweep will: {error}", **_ids(task.body))
+
+
+def _ids(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {"reminder_id": body["reminder_id"], "generation": body["generation"]}

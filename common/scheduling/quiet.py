@@ -1,0 +1,55 @@
+"""Quiet hours: the time of a user's day in which nothing is sent."""
+
+import zoneinfo
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+
+from common.errors import ConfigurationError
+
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuietHours:
+    """From `begin` to `end` of each day in the user's zone, over midnight if `end` is earlier."""
+
+    begin: time
+    end: time
+    zone: Callable[[str], str | None]
+    """The IANA name of the zone of a user, by id, such as `Europe/Paris`; None: not known."""
+    default_zone: str = "Etc/UTC"
+    """The zone of those whose own is not known, or is none."""
+
+    def __post_init__(self) -> None:
+        if self.begin == self.end or self.begin.tzinfo or self.end.tzinfo:
+            raise ConfigurationError(
+                f"Quiet hours from {self.begin} to {self.end}: must differ, and have no zone."
+            )
+
+    def until(self, now: datetime, user_id: str) -> datetime | None:
+        """When the quiet hours end that it is now for this user; None: it is not quiet."""
+        zone = zone_of(self.zone(user_id), self.default_zone)
+        local = now.astimezone(zone)
+        if not self._holds(local.time()):
+            return None
+        day = local.date() if local.time() < self.end else local.date() + DAY
+        ends = (
+            datetime.combine(day, self.end, zone).replace(fold=fold).astimezone(UTC)
+            for fold in (0, 1)
+        )
+        # When the clocks go back, an hour comes twice: its first end may be over.
+        return next((end for end in ends if end > now), now + timedelta(hours=1))
+
+    def _holds(self, local: time) -> bool:
+        if self.begin < self.end:
+            return self.begin <= local < self.end
+        return local >= self.begin or local < self.end
+
+
+def zone_of(name: str | None, default: str) -> zoneinfo.ZoneInfo:
+    """The zone of that IANA name; where there is none of the name, the default."""
+    try:
+        return zoneinfo.ZoneInfo(name or default)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        return zoneinfo.ZoneInfo(default)
