@@ -55,7 +55,7 @@ def opened(
         "format": FORMAT,
         "source": source,
         "reason": reason,
-        "error": error[:MAX_ERROR],
+        "error": logs.masked(error[:MAX_ERROR]),
         "attempts": attempts,
         "first_seen": first_seen or SERVER_TIMESTAMP,
         "last_seen": SERVER_TIMESTAMP,

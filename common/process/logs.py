@@ -63,6 +63,9 @@ _lock = threading.RLock()
 
 _MASKS = (
     (re.compile(r"://[^\s/@]+@"), "://…@"),
+    # What follows the question mark of a URL, which may be a key; also where a library shows the
+    # URL without its host.
+    (re.compile(r"\?[\w.~%-]{1,100}=[^\s\"'<>)]*"), "?…"),
     (re.compile(r"(?i)\bbearer\s+[\w.~+/=-]+"), "Bearer …"),
     # A service account is a name, not a person. Matched from the start of a word only: from every
     # letter of it, the time would grow with the square of a long word's length.
@@ -190,15 +193,19 @@ def _plain(value: Any, depth: int) -> Any:
     return _text(value)
 
 
+def masked(text: str) -> str:
+    """The text without addresses and credentials; also for what is kept of an error."""
+    for pattern, mask in _MASKS:
+        text = pattern.sub(mask, text)
+    return text
+
+
 def _text(value: object) -> str:
     try:
         text = str(value)
     except Exception:  # a field must not take the record down with it
         text = f"<{type(value).__name__}>"
-    text = text if len(text) <= TEXT_LIMIT else text[:TEXT_LIMIT] + "…"
-    for pattern, mask in _MASKS:
-        text = pattern.sub(mask, text)
-    return text
+    return masked(text if len(text) <= TEXT_LIMIT else text[:TEXT_LIMIT] + "…")
 
 
 def _trace(headers: Mapping[str, str]) -> tuple[str, str, bool] | None:

@@ -50,6 +50,11 @@ def test_long_errors_and_keys_are_cut() -> None:
     assert (len(kept["error"]), len(kept["key"])) == (2000, 2000)
 
 
+def test_an_error_is_kept_without_addresses_and_keys() -> None:
+    error = "ada@example.com is unknown at https://mail.example/send?key=rose"
+    assert fields(b"", error=error)["error"] == "…@… is unknown at https://mail.example/send?…"
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [(MalformedError(), "malformed"), (KeyReusedError(), "key_reused"),

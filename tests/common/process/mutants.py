@@ -172,16 +172,23 @@ MUTANTS = [
     ),
     Noticed(
         "addresses are logged",
-        logs, "_text",
+        logs, "masked",
         "    for pattern, mask in _MASKS:",
-        "    for pattern, mask in _MASKS[:2]:",
+        "    for pattern, mask in _MASKS[:3]:",
+        (MASKED,),
+    ),
+    Noticed(
+        "a URL's query is logged",
+        logs, "masked",
+        "    for pattern, mask in _MASKS:",
+        "    for pattern, mask in _MASKS[:1] + _MASKS[2:]:",
         (MASKED,),
     ),
     Noticed(
         "credentials are logged",
-        logs, "_text",
+        logs, "masked",
         "    for pattern, mask in _MASKS:",
-        "    for pattern, mask in _MASKS[2:]:",
+        "    for pattern, mask in _MASKS[1:]:",
         (MASKED,),
     ),
     Noticed(

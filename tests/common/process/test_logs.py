@@ -242,6 +242,9 @@ def test_masking_a_long_word_ends() -> None:
         ("{'email': 'a.b+c@mail.example.co.uk'}", "{'email': '…@…'}"),
         ("tasks@shop.iam.gserviceaccount.com may", "tasks@shop.iam.gserviceaccount.com may"),
         ("2 @ 3 and @name", "2 @ 3 and @name"),
+        ("https://a.example/send?key=rose&x=1 is gone", "https://a.example/send?… is gone"),
+        ("with url: /send?key=rose (Caused by", "with url: /send?… (Caused by"),
+        ("is it? a = b", "is it? a = b"),
     ],
 )
 def test_addresses_and_credentials_are_masked(capfd: Captured, text: str, shown: str) -> None:
