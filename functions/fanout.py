@@ -1,7 +1,7 @@
 """Turns one tick into one task per user.
 
 Trigger: Cloud Scheduler, HTTP with an OIDC token; and tasks of its own that go on with a run.
-Does: one task for each user of the campaign's audience, page by page; `reminder` handles them.
+Does: one task for each user of the campaign's audience, by shards; `reminder` handles them.
 Repeats: none has an effect; a run is the campaign and the tick's time, a message one per period.
 Gives up: an unknown campaign at once, others after MAX_ATTEMPTS; both are in `dead_letters`.
 """
@@ -17,7 +17,7 @@ from functions.shop.campaigns import CAMPAIGNS
 
 @entry.http
 def fanout(request: Request) -> Reply:
-    """Handle one tick, or one slice."""
+    """Handle one tick, shard or tally."""
     return http.serve(request, "fanout", start)
 
 

@@ -10,6 +10,7 @@ from tests.common.mutants import Noticed, unnoticed
 from tests.common.outside import mutants as outside
 from tests.common.process import mutants as process
 from tests.common.scheduling import mutants as scheduling
+from tests.common.scheduling.campaigns import mutants as campaigns
 from tests.common.triggers import mutants as triggers
 from tests.functions import mutants as functions
 
@@ -21,6 +22,7 @@ LISTS = {
     TESTS / "common/cloud": cloud.MUTANTS,
     TESTS / "common/process": process.MUTANTS,
     TESTS / "common/scheduling": scheduling.MUTANTS,
+    TESTS / "common/scheduling/campaigns": campaigns.MUTANTS,
     TESTS / "functions": functions.MUTANTS,
 }
 MUTANTS = [mutant for each in LISTS.values() for mutant in each]

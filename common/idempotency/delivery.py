@@ -288,6 +288,7 @@ class _Delivery:
             lease_seconds=self.limits.lease,
             retention_seconds=self.limits.retention,
             replay_of=self._job.replay_of,
+            part_of=self._job.part_of,
         )
         return Request(
             fresh=fresh,

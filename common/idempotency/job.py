@@ -50,6 +50,8 @@ class Job:
     """What was received, for the dead letter."""
     origin: Origin = field(default_factory=Origin)
     """Where it came from, for the dead letter."""
+    part_of: str | None = None
+    """What the work is a part of, for `counts.of_parts`."""
     on_unknown_outcome: OnUnknownOutcome = "rerun"
     """What becomes of an effect of which nobody can know whether it happened: `rerun` repeats the
     effect; `hold`, for effects that cost money, gives the work up with a dead letter."""

@@ -77,6 +77,8 @@ class Record:
     """When the work first had to wait for something that had not happened yet."""
     replay_of: str | None = None
     """The id of the dead letter that this work replays."""
+    part_of: str | None = None
+    """What the work is a part of, if it is counted."""
     first_seen: datetime | None = None
     """The time of the first claim; None until that time was read back."""
 

@@ -105,6 +105,8 @@ def _encode(record: Record) -> dict[str, Any]:
         "replay_of": record.replay_of,
         "first_seen": record.first_seen or SERVER_TIMESTAMP,
     }
+    if record.part_of is not None:
+        fields["part_of"] = record.part_of
     if (latest := firestore.latest_time()) is not None:
         # Only for the TTL collector; what has expired is decided by the server's clock.
         fields["expire_at"] = latest + timedelta(seconds=record.retention_seconds)
@@ -144,6 +146,7 @@ def _record(data: Mapping[str, Any]) -> Record:
         error=_is(str | None, data.get("error")),
         waiting_since=_is(datetime | None, data.get("waiting_since")),
         replay_of=_is(str | None, data.get("replay_of")),
+        part_of=_is(str | None, data.get("part_of")),
         first_seen=_is(datetime | None, data.get("first_seen")),
     )
 

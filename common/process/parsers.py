@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import parseaddr
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,41 @@ class Smtp:
     """TLS from the first byte (`smtps://`)."""
     starttls: bool = False
     """TLS asked for after the greeting; a server that does not offer it is not used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queues:
+    """The queues of one name: `news`, or `news-1` to `news-4`."""
+
+    count: int = 1
+    a_second: float | None = None
+    """Tasks that each of them dispatches in a second; None: that is not known."""
+
+
+def queues(text: str) -> dict[str, Queues]:
+    """Names of queues, how many there are of each, and their rates: `news=4@100,other=1@5`."""
+    found = {}
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*([a-z][a-z0-9-]*)=([1-9]\d{0,2})@(\d+(\.\d+)?)\s*", part)
+        if match is None:
+            raise ValueError("like news=4@100: a queue's name, how many, tasks a second of each")
+        found[match[1]] = Queues(count=int(match[2]), a_second=float(match[3]))
+    return found
+
+
+def zone(text: str) -> ZoneInfo:
+    """A time zone, by its name."""
+    try:
+        return ZoneInfo(text)
+    except (ValueError, OSError, LookupError):
+        raise ValueError("the name of a time zone, like Europe/Berlin") from None
+
+
+def rate(text: str) -> float:
+    """How many in a second; 0: as many as can be."""
+    if not re.fullmatch(r"\d+(\.\d+)?", text):
+        raise ValueError("a number from 0 on")
+    return float(text)
 
 
 def hidden(text: str) -> str:

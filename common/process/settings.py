@@ -31,9 +31,10 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
+from zoneinfo import ZoneInfo
 
 from common.errors import ConfigurationError
-from common.process.parsers import Smtp
+from common.process.parsers import Queues, Smtp
 from common.process.variables import ALL, VARIABLES, Variable
 
 DAY = 86_400
@@ -50,6 +51,9 @@ class Settings:
     google_cloud_project: str
     location: str
     queue_prefix: str
+    queue_groups: Mapping[str, Queues] | None
+    cold_queue_rate: float
+    default_timezone: ZoneInfo
     firestore_database: str
     firestore_emulator_host: str | None
     cloud_tasks_emulator_host: str | None
@@ -86,6 +90,10 @@ class Settings:
         _check_budget(self)
         _check_redelivery(self)
         _check_messages(self)
+
+    def queues_of(self, name: str) -> Queues:
+        """How many queues there are of a name, and their rate."""
+        return (self.queue_groups or {}).get(name, Queues())
 
 
 T = TypeVar("T")

@@ -37,6 +37,22 @@ VARIABLES: Mapping[str, Variable] = {
         meaning="what stands before the name of each queue, where two environments share a project",
         default="",
     ),
+    "QUEUE_GROUPS": Variable(
+        meaning="how many queues there are of a name, and what each dispatches in a second: "
+        "news=4@100 for news-1 to news-4; of a name that is missing there is one",
+        parse=parsers.queues,
+    ),
+    "COLD_QUEUE_RATE": Variable(
+        meaning="tasks a second that a campaign makes on one queue at first; half as many more "
+        "every five minutes, as Cloud Tasks asks for; 0: as many as can be",
+        parse=parsers.rate,
+        default="500",
+    ),
+    "DEFAULT_TIMEZONE": Variable(
+        meaning="the time zone of a user whose own is not known",
+        parse=parsers.zone,
+        default="Etc/UTC",
+    ),
     "FIRESTORE_DATABASE": Variable(
         meaning="the Firestore database", parse=parsers.name, default="(default)"
     ),

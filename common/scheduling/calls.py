@@ -24,7 +24,7 @@ def due(
 def tick(call: Call, campaigns_: Mapping[str, Campaign]) -> Answer:
     """Do what a tick of Cloud Scheduler asks for: a campaign's tasks, or the sweep of reminders.
 
-    A slice that goes on with a campaign comes here too. Raises what `campaigns.start` and
+    A task that goes on with a campaign comes here too. Raises what `campaigns.start` and
     `sweep.sweep` raise.
     """
     if call.body.get("campaign") == sweep.NAME:

@@ -26,6 +26,7 @@ def of(it: Deployment, row: Function) -> dict[str, str]:
         "PLATFORM_CHECKS_CALLERS": "yes",
         # The platform sets this one, and a list of variables would unset it.
         "LOG_EXECUTION_ID": "true",
+        **_groups(it, row),
         **_redelivery(it, row),
         **_addresses(it, row),
     }
@@ -34,6 +35,13 @@ def of(it: Deployment, row: Function) -> dict[str, str]:
     if target.is_scheduled(row.name):
         values["SCHEDULER_SERVICE_ACCOUNT"] = target.email(CALLS_SCHEDULES)
     return {**values, **target.settings}
+
+
+def _groups(it: Deployment, row: Function) -> dict[str, str]:
+    """How many queues there are of each name, of those on which it makes tasks, and their rates."""
+    queues = [q for q in it.target.bundle.queues.values() if row.name in q.enqueued_by]
+    groups = {q.group: f"{q.group}={q.count}@{q.a_second:g}" for q in queues}
+    return {"QUEUE_GROUPS": ",".join(groups.values())} if groups else {}
 
 
 def _addresses(it: Deployment, row: Function) -> dict[str, str]:

@@ -10,7 +10,7 @@ import copy
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,21 @@ class Queue:
     doublings: int
     enqueued_by: tuple[str, ...]
     looked_at_by: tuple[str, ...]
+    count: int = 1
+    """How many such queues there are; several are named by the row's name and a number from 1."""
+
+    @property
+    def group(self) -> str:
+        """The name of the row, which the code knows it by."""
+        return self.name.rpartition("-")[0] if self.count > 1 else self.name
+
+    def each(self) -> Iterator["Queue"]:
+        """The queues of the row."""
+        if self.count <= 1:
+            yield self
+        else:
+            names = (f"{self.name}-{number}" for number in range(1, self.count + 1))
+            yield from (replace(self, name=name) for name in names)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,6 +280,7 @@ def _build(table: Mapping[str, Any], problems: list[str]) -> Bundle:
     read: dict[str, Any] = {
         key: rows.read_all(row, table.get(key, {}), key, problems) for key, row in TABLES.items()
     }
+    read["queues"] = {it.name: it for row in read["queues"].values() for it in row.each()}
     expiring = table.get("expiring", {})
     problems += _check_expiring(expiring)
     if head is None or builder is None or problems:

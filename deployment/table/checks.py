@@ -105,6 +105,8 @@ def _queue(bundle: Bundle, row: Queue) -> Iterator[str]:
             )
     if not 0 < row.a_second <= 500 or not 0 < row.at_once <= 5000:
         yield f"{path}: Cloud Tasks makes at most 500 calls a second, and 5000 at once"
+    if not 1 <= row.count <= 100:
+        yield f"{path}: count is {row.count}, but must be 1 to 100"
     if row.first_pause > row.last_pause:
         yield f"{path}: its first pause of {row.first_pause} s is longer than its last"
 

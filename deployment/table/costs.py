@@ -6,6 +6,7 @@ is free.
 
 from collections.abc import Iterator
 
+from deployment.table.bundle import Queue
 from deployment.table.checks import asked
 from deployment.table.target import Target
 
@@ -25,9 +26,17 @@ def lines(target: Target) -> Iterator[str]:
     shown = ", ".join(f"{what} ${price:.2f}" for what, price in parts if price)
     yield f"functions: at most {asked(target)} vCPU of the region's quota"
     yield f"idle: about ${total:.2f} a month ({shown or 'nothing runs'})"
-    for row in target.bundle.queues.values():
+    for row in {it.group: it for it in target.bundle.queues.values()}.values():
         rate = f"{row.a_second:g} a second, {row.at_once} at once"
-        yield f"queue {target.name(row.name)}: at most {rate}"
+        each = f"{row.count} queues {target.name(row.group)}-…, each" if row.count > 1 else ""
+        name = each or f"queue {target.name(row.name)}:"
+        yield f"{name} at most {rate}; a million tasks take {_million(row)}"
+
+
+def _million(row: Queue) -> str:
+    """How long a million tasks take at least, on all queues of a row together."""
+    hours = 1_000_000 / (row.a_second * row.count) / 3600
+    return f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
 
 
 def idle(target: Target) -> float:

@@ -51,9 +51,10 @@ def read(root: Path) -> Declarations:
 def check(bundle: Bundle, declared: Declarations) -> Iterator[str]:
     """What the table names exists in the code, and the reverse; one line for each that does not."""
     campaigns = {row.campaign for row in bundle.schedules.values()}
+    queues = {row.group for row in bundle.queues.values()}
     pairs = (
         ("functions", set(bundle.functions), declared.functions, "def", "decorated by entry.…"),
-        ("queues", set(bundle.queues), declared.queues, "queue", "named by the code"),
+        ("queues", queues, declared.queues, "queue", "named by the code"),
         ("schedules", campaigns, declared.campaigns | declared.sweeps, "campaign", "declared"),
     )
     for path, rows, names, what, how in pairs:

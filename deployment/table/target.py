@@ -111,7 +111,7 @@ class Target:
     def computed(self) -> set[str]:
         """The settings that a deployment itself says, or that are not for a deployed function."""
         fixed = {"GOOGLE_CLOUD_PROJECT", "LOCATION", "FIRESTORE_DATABASE", "HANDLER_BUDGET"}
-        fixed |= {"QUEUE_PREFIX"}
+        fixed |= {"QUEUE_PREFIX", "QUEUE_GROUPS"}
         fixed |= {"FUNCTION_TIMEOUT", "LEASE_SECONDS", "MAX_ATTEMPTS", "THREADS"}
         fixed |= {"REDELIVERY_ATTEMPTS", "REDELIVERY_SECONDS", "LOG_EXECUTION_ID"}
         fixed |= {"TASKS_SERVICE_ACCOUNT", "SCHEDULER_SERVICE_ACCOUNT", "PLATFORM_CHECKS_CALLERS"}

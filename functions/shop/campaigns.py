@@ -3,17 +3,19 @@
 from common.idempotency import Outcome, Work
 from common.messaging.steps import sending
 from common.process.tables import table
-from common.scheduling import campaigns
-from common.scheduling.campaigns import Audience, Campaign
+from common.scheduling.campaigns import At, Audience, Campaign, Edition, coming, week
 from functions.shop import messages, orders, users
 
+MONDAY = 0
 
-def _send_digest(user_id: str, work: Work) -> Outcome:
-    """The user's week as it is now, not as it was when the task was made."""
-    if not users.wants_digest(user_id):
+
+def _send_digest(user_id: str, edition: Edition, work: Work) -> Outcome:
+    """The seven days up to the Monday of the edition, however late the digest is."""
+    zone = users.digest_zone(user_id)
+    if zone is None:
         return Outcome(result="skipped")
-    week = orders.week(user_id, until=work.now)
-    context = {"orders": week.orders, "spending": week.spending}
+    told = orders.within(user_id, edition.days_before(7, zone))
+    context = {"orders": told.orders, "spending": told.spending}
     send = sending(messages.WEEKLY_DIGEST, work, user_id, context)
     return Outcome(result=work.last_step("message", send))
 
@@ -21,7 +23,9 @@ def _send_digest(user_id: str, work: Work) -> Outcome:
 WEEKLY_DIGEST = Campaign(
     name="weekly_digest",
     audience=Audience(collection="users", where={"digest_opt_in": True}),
-    period=campaigns.week,
+    day=coming(MONDAY),
+    at=At(hour=8),
+    period=week,
     queue="digests",
     send=_send_digest,
 )

@@ -1,13 +1,13 @@
 """Orders: recorded under their user, told to the inventory, summed up by the week."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from common.cloud import firestore, tasks
 from common.cloud.firestore import Merge
 from common.cloud.tasks import Task
 from common.idempotency import Work
+from common.scheduling.campaigns import Window
 from common.triggers.events import Event
 from functions.shop import settings, users
 from functions.shop.money import Money, total
@@ -16,8 +16,8 @@ QUEUE = "inventory"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Week:
-    """What a user ordered in seven days."""
+class Summary:
+    """What a user ordered in some time."""
 
     orders: int
     spending: tuple[Money, ...]
@@ -55,13 +55,12 @@ def notify_inventory(event: Event, key: str) -> str:
     return tasks.enqueue(task)
 
 
-def week(user_id: str, until: datetime) -> Week:
-    """What the user ordered in the seven days until then.
+def within(user_id: str, window: Window) -> Summary:
+    """What the user ordered in that time.
 
     By when an order became known to us, so that a late one counts in one week, and in only one.
     """
-    since = until - timedelta(days=7)
-    orders = firestore.query(f"{users.path(user_id)}/orders", ("recorded_at", ">", since))
-    found = [order.data for order in orders if order.data["recorded_at"] <= until]
+    orders = firestore.query(f"{users.path(user_id)}/orders", ("recorded_at", ">=", window.since))
+    found = [order.data for order in orders if order.data["recorded_at"] in window]
     spent = total((it.get("total"), it.get("currency")) for it in found)
-    return Week(orders=len(found), spending=spent)
+    return Summary(orders=len(found), spending=spent)

@@ -1,11 +1,14 @@
 """Users: what their sign-up said, their firsts, and how they are written to."""
 
 from typing import Literal, get_args
+from zoneinfo import ZoneInfo
 
 from common.cloud import firestore
 from common.cloud.firestore import Snapshot, Write
 from common.idempotency import Outcome, Work
 from common.messaging.recipients import Recipient
+from common.process import settings
+from common.scheduling.campaigns.periods import zone_of
 from common.triggers.events import Event
 
 Mark = Literal["first_login_at", "first_feature_at"]
@@ -64,9 +67,12 @@ def sign_up(user: Snapshot, event: Event, work: Work) -> Write:
     return user.write(fields)
 
 
-def wants_digest(user_id: str) -> bool:
-    """Whether the user is there and still wants the weekly digest."""
-    return bool(firestore.read(path(user_id)).data.get(OPT_IN))
+def digest_zone(user_id: str) -> ZoneInfo | None:
+    """The time zone (or the default one) of a user who wants the weekly digest; None: of nobody."""
+    found = firestore.read(path(user_id)).data
+    if not found.get(OPT_IN):
+        return None
+    return zone_of(str(found.get("timezone") or "")) or settings.current().default_timezone
 
 
 def set_first(event: Event, work: Work, mark: Mark) -> Write | None:

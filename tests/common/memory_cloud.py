@@ -54,9 +54,10 @@ class Cloud:
             "function", lambda: Received(payload=call.raw), lambda: function(call)
         )
 
-    def deliver(self, function: Callable[[Call], Answer], task: Task) -> Ending:
-        """One delivery of a task."""
-        return self.call(function, task.body, task=tasks.name(task.identity), due_at=task.at)
+    def deliver(self, function: Callable[[Call], Answer], task: Task, **headers: Any) -> Ending:
+        """One delivery of a task; `headers` are other fields of a Call."""
+        name = tasks.name(task.identity)
+        return self.call(function, task.body, task=name, due_at=task.at, **headers)
 
 
 @contextmanager

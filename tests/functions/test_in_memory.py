@@ -1,12 +1,15 @@
 """The shop's functions in memory: what `tests.functions.in_memory` shows of them."""
 
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from common.cloud import firestore
 from tests.functions.in_memory import Bundle
+
+SUNDAY = datetime(2030, 1, 6, 17, tzinfo=UTC)
+"""The tick of the first Monday of the year."""
 
 
 def test_an_event_that_comes_twice_has_one_effect(bundle: Bundle) -> None:
@@ -41,8 +44,9 @@ def test_a_reminder_in_400_days_comes_in_hops(bundle: Bundle) -> None:
 
 def test_a_tick_that_fires_twice_is_one_run(bundle: Bundle) -> None:
     bundle.publish("user.signed_up", "ada", email="a@example.com", digest_opt_in=True)
-    assert [bundle.tick("weekly_digest"), bundle.tick("weekly_digest")] == [200, 200]
-    assert bundle.messages("ada") == ["welcome", "weekly_digest"]
+    assert [bundle.tick("weekly_digest", at=SUNDAY) for _ in range(2)] == [200, 200]
+    bundle.advance(days=7)
+    assert bundle.messages("ada") == ["welcome", "onboarding_day_1", "weekly_digest"]
 
 
 def test_more_users_than_a_page_each_get_one_digest(bundle: Bundle) -> None:
@@ -50,7 +54,8 @@ def test_more_users_than_a_page_each_get_one_digest(bundle: Bundle) -> None:
     for user in users:
         fields = {"user_id": user, "email": f"{user}@example.com", "digest_opt_in": True}
         firestore.commit([firestore.Create(path=f"users/{user}", fields=fields)])
-    bundle.tick("weekly_digest")
+    bundle.tick("weekly_digest", at=SUNDAY)
+    bundle.advance(days=7)
     assert Counter(it["user_id"] for it in bundle.documents("messages")) == Counter(users)
 
 

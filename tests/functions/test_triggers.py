@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ TASKS = "tasks@shop.iam.gserviceaccount.com"
 SCHEDULER = "scheduler@shop.iam.gserviceaccount.com"
 
 
+TICK = "2030-01-07T08:00:00+00:00"
 DONE = idempotency.Answer(status="done", result="sent")
 
 
@@ -73,7 +75,9 @@ def test_who_may_call_a_function_and_for_which_audience(
 
 def test_a_task_of_a_campaign_is_not_taken_for_an_alarm(shop_in_memory: ShopInMemory) -> None:
     shop_in_memory.user(digest_opt_in=True)
-    answer = reminder.ring(call(campaign="weekly_digest", period="2030-W02", user_id="u-1"))
+    answer = reminder.ring(
+        call(campaign="weekly_digest", period="2030-W02", user_id="u-1", run=TICK)
+    )
     assert answer == DONE
 
 
@@ -89,8 +93,12 @@ def test_an_alarm_rings_its_reminder(shop_in_memory: ShopInMemory) -> None:
 def test_the_tick_of_a_campaign_enqueues_a_task_for_each_user(shop_in_memory: ShopInMemory) -> None:
     for user, wants in (("u-1", True), ("u-2", False), ("u-3", True)):
         shop_in_memory.user(user, digest_opt_in=wants)
-    assert fanout.start(call(campaign="weekly_digest")).result == "enqueued"
-    assert fanout.start(call(campaign="weekly_digest")).status == "duplicate"
+    shop_in_memory.documents.now = datetime.fromisoformat(TICK)
+    tick = Call(body={"campaign": "weekly_digest"}, raw=b"{}", tick=TICK)
+    assert fanout.start(tick).result == "enqueued"
+    assert fanout.start(tick).status == "duplicate"
+    shard, _ = shop_in_memory.queues.take()
+    assert fanout.start(Call(body=shard.body, raw=b"{}")).result == "enqueued"
     asked = [(task.queue, task.body["user_id"]) for task in shop_in_memory.queues.take()]
     assert asked == [("digests", "u-1"), ("digests", "u-3")]
 

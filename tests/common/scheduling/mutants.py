@@ -3,12 +3,11 @@
 Those that only an unlucky schedule shows are in `proof.mutants`.
 """
 
-from common.cloud import firestore, tasks
+from common.cloud import firestore
 from common.idempotency import attempt, dead_letters, delivery
 from common.scheduling import (
     alarms,
     calls,
-    campaigns,
     outside,
     quiet,
     record,
@@ -21,7 +20,6 @@ from common.triggers import boundary
 from tests.common.mutants import Noticed
 
 R = ringing._Ringing
-S = campaigns._Slice
 
 CLOUD = [
     Noticed(
@@ -37,13 +35,6 @@ CLOUD = [
         "Create(path=self.path, fields=fields)",
         "Merge(path=self.path, fields=fields)",
         ("test_within.py::test_scheduling_where_nothing_was_relies_on_that",),
-    ),
-    Noticed(
-        "a campaign's errors are swallowed",
-        tasks, "enqueue_all",
-        "future.result() for future in futures",
-        '"created" for future in futures',
-        ("test_campaigns.py::test_a_user_who_cannot_be_enqueued_fails_the_slice_and_is_in_the_next_try",),
     ),
 ]  # fmt: skip
 
@@ -472,234 +463,7 @@ SWEEP = [
     ),
 ]  # fmt: skip
 
-CAMPAIGNS = [
-    Noticed(
-        "a task's name goes without the run",
-        S, "_task",
-        "(name, period, user_id, self._run)",
-        "(name, period, user_id)",
-        ("test_campaigns.py::test_the_tasks_of_two_users_and_of_two_runs_have_names_of_their_own",),
-    ),
-    Noticed(
-        "a task's name goes without the user",
-        S, "_task",
-        "(name, period, user_id, self._run)",
-        "(name, period, self._run)",
-        ("test_campaigns.py::test_the_tasks_of_two_users_and_of_two_runs_have_names_of_their_own",),
-    ),
-    Noticed(
-        "a task calls fanout",
-        S, "_task",
-        "config.reminder_url",
-        "config.fanout_url",
-        ("test_campaigns.py::test_a_user_has_a_task_that_calls_reminder",),
-    ),
-    Noticed(
-        "a task has the token for fanout",
-        S, "_task",
-        "config.reminder_audience",
-        "config.fanout_audience",
-        ("test_campaigns.py::test_a_user_has_a_task_that_calls_reminder",),
-    ),
-    Noticed(
-        "a run is never gone on with",
-        S, "enqueue",
-        "tasks.enqueue(self._continuation(_document_id(last), period))",
-        "pass",
-        ("test_campaigns.py::test_every_user_has_one_task_across_pages_and_slices",),
-    ),
-    Noticed(
-        "a run that cannot be gone on with is done",
-        S, "enqueue",
-        "tasks.enqueue(self._continuation(_document_id(last), period))",
-        "try:\n"
-        "            tasks.enqueue(self._continuation(_document_id(last), period))\n"
-        "        except Exception:\n"
-        "            pass",
-        ("test_campaigns.py::test_a_continuation_that_cannot_be_enqueued_is_tried_again",),
-    ),
-    Noticed(
-        "a continuation belongs to the period of its own time",
-        S, "enqueue",
-        "self._given_period or ",
-        "",
-        ("test_campaigns.py::test_a_later_slice_belongs_to_the_period_of_its_tick",),
-    ),
-    Noticed(
-        "a continuation does not say its period",
-        S, "_continuation",
-        '"period": period, ',
-        "",
-        ("test_campaigns.py::test_a_later_slice_belongs_to_the_period_of_its_tick",),
-    ),
-    Noticed(
-        "a continuation is a run of its own",
-        S, "_continuation",
-        '"run": self._run, ',
-        "",
-        ("test_campaigns.py::test_a_run_counts_the_tasks_of_all_its_slices",),
-    ),
-    Noticed(
-        "a continuation has a minute",
-        S, "_continuation",
-        "deadline=DEADLINE,",
-        "",
-        ("test_campaigns.py::test_a_slice_goes_on_with_a_task_of_its_own",),
-    ),
-    Noticed(
-        "slices are one piece of work",
-        S, "job",
-        ":{self._after or ''}",
-        "",
-        ("test_campaigns.py::test_every_user_has_one_task_across_pages_and_slices",),
-    ),
-    Noticed(
-        "runs are one piece of work",
-        S, "job",
-        "{self._run}:",
-        "",
-        ("test_campaigns.py::test_the_tasks_of_two_users_and_of_two_runs_have_names_of_their_own",),
-    ),
-    Noticed(
-        "every firing of a tick is a run",
-        S, "__init__",
-        "call.tick or call.task or ",
-        "",
-        ("test_campaigns.py::test_a_tick_that_fires_twice_is_one_run",),
-    ),
-    Noticed(
-        "firings by hand are one run",
-        S, "__init__",
-        "secrets.token_hex(8)",
-        '"by hand"',
-        ("test_campaigns.py::test_two_firings_by_hand_are_two_runs",),
-    ),
-    Noticed(
-        "the period is that of now",
-        S, "enqueue",
-        "_time(self._call.tick) or work.now",
-        "work.now",
-        ("test_campaigns.py::test_the_period_is_that_of_the_tick_however_late_it_is",),
-    ),
-    Noticed(
-        "what existed is counted as created",
-        S, "enqueue",
-        'existed += made.count("existed")',
-        'created += made.count("existed")',
-        ("test_campaigns.py::test_a_task_that_existed_is_not_counted_as_created",),
-    ),
-    Noticed(
-        "only the last slice is counted",
-        S, "_count",
-        "Increment(created)",
-        "created",
-        ("test_campaigns.py::test_a_run_counts_the_tasks_of_all_its_slices",),
-    ),
-    Noticed(
-        "a run is kept for ever",
-        S, "_count",
-        '"expire_at": work.now + RETENTION,',
-        "",
-        ("test_campaigns.py::test_a_run_is_forgotten_in_the_end",),
-    ),
-    Noticed(
-        "the last user of a page is forgotten",
-        S, "enqueue",
-        "for user in page)",
-        "for user in page[: self._slices.page - 1])",
-        ("test_campaigns.py::test_every_user_has_one_task_across_pages_and_slices",),
-    ),
-    Noticed(
-        "the last user of a page is in the next one too",
-        S, "_pages",
-        "after = _document_id(page[-1])",
-        "after = _document_id(page[-2])",
-        ("test_campaigns.py::test_a_run_counts_the_tasks_of_all_its_slices",),
-    ),
-    Noticed(
-        "the last user of a slice is in the next one too",
-        S, "enqueue",
-        "last = page[-1]",
-        "last = page[-2]",
-        ("test_campaigns.py::test_a_run_counts_the_tasks_of_all_its_slices",),
-    ),
-    Noticed(
-        "every page is the first one",
-        S, "_pages",
-        "after = _document_id(page[-1])",
-        "pass",
-        ("test_campaigns.py::test_a_run_counts_the_tasks_of_all_its_slices",),
-    ),
-    Noticed(
-        "a full page is the last one",
-        S, "_pages",
-        "len(page) < self._slices.page",
-        "len(page) <= self._slices.page",
-        ("test_campaigns.py::test_a_slice_goes_on_with_a_task_of_its_own",),
-    ),
-    Noticed(
-        "an audience that fits has another slice",
-        S, "enqueue",
-        "if len(page) == self._slices.page else None",
-        "",
-        ("test_campaigns.py::test_an_audience_that_fits_needs_no_further_slice",),
-    ),
-    Noticed(
-        "a slice goes on until the process is ended",
-        S, "_pages",
-        " or work.remaining() < self._slices.reserve",
-        "",
-        ("test_campaigns.py::test_a_slice_ends_before_the_budget_does",),
-    ),
-    Noticed(
-        "everybody is in every audience",
-        campaigns.Audience, "page",
-        "*filters, ",
-        "",
-        ("test_campaigns.py::test_only_who_matches_is_in_the_audience",),
-    ),
-    Noticed(
-        "a user is called what the document is called",
-        campaigns.Audience, "user_id",
-        "firestore.original_name(_document_id(found))",
-        "_document_id(found)",
-        ("test_campaigns.py::test_a_document_without_the_field_is_named_by_its_id",),
-    ),
-    Noticed(
-        "a path goes on behind anything",
-        campaigns, "_after",
-        'after and "/" in after',
-        "False",
-        ("test_campaigns.py::test_what_is_no_tick_is_dead_lettered",),
-    ),
-    Noticed(
-        "a week is the week of the caller's zone",
-        campaigns, "week",
-        "time.astimezone(UTC)",
-        "time",
-        ("test_campaigns.py::test_a_week_is_the_iso_week_in_utc",),
-    ),
-    Noticed(
-        "a week is of the calendar's year",
-        campaigns, "week",
-        '{year}-W',
-        '{time.year}-W',
-        ("test_campaigns.py::test_a_week_is_the_iso_week_in_utc",),
-    ),
-    Noticed(
-        "a period is told in the zone of the tick",
-        campaigns, "_time",
-        "time.astimezone(UTC) if time.tzinfo",
-        "time if time.tzinfo",
-        ("test_campaigns.py::test_the_period_is_told_in_utc_whatever_zone_the_tick_names",),
-    ),
-    Noticed(
-        "a campaign that says nothing has done nothing",
-        campaigns, "_sent",
-        'replace(outcome, result="sent")',
-        "outcome",
-        ("test_campaigns.py::test_a_campaign_that_says_nothing_of_its_result_has_sent",),
-    ),
+CALLS = [
     Noticed(
         "a kind that says nothing has sent nothing",
         R, "_do",
@@ -721,34 +485,6 @@ CAMPAIGNS = [
         "False",
         ("test_calls.py::test_a_task_that_names_a_campaign_is_one_of_the_campaign",),
     ),
-    Noticed(
-        "a tick that cannot be read ends the run",
-        campaigns, "_time",
-        'cannot be read")\n        return None',
-        'cannot be read")\n        raise',
-        ("test_campaigns.py::test_without_a_tick_that_can_be_read_the_period_is_that_of_now",),
-    ),
-    Noticed(
-        "a user gets a message in each run",
-        campaigns, "send_to_user",
-        'f"{campaign.name}:{period}:{user_id}"',
-        'f"{campaign.name}:{period}:{user_id}:{call.text(\'run\')}"',
-        ("test_campaigns.py::test_a_user_gets_one_message_in_a_period_whatever_fires",),
-    ),
-    Noticed(
-        "a user gets one message for ever",
-        campaigns, "send_to_user",
-        'f"{campaign.name}:{period}:{user_id}"',
-        'f"{campaign.name}:{user_id}"',
-        ("test_campaigns.py::test_the_next_period_brings_the_next_message",),
-    ),
-    Noticed(
-        "a period has one message",
-        campaigns, "send_to_user",
-        'f"{campaign.name}:{period}:{user_id}"',
-        'f"{campaign.name}:{period}"',
-        ("test_campaigns.py::test_the_next_period_brings_the_next_message",),
-    ),
 ]  # fmt: skip
 
-MUTANTS = [*CLOUD, *DEAD_LETTERS, *REMINDERS, *SWEEP, *CAMPAIGNS]
+MUTANTS = [*CLOUD, *DEAD_LETTERS, *REMINDERS, *SWEEP, *CALLS]

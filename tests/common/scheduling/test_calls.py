@@ -12,13 +12,14 @@ from common.scheduling.reminders import ReminderKind
 from tests.common.memory_cloud import Cloud
 
 KINDS = table(ReminderKind(name="nudge", act=lambda due, work: Outcome(result="sent")))
+TICK = "2030-01-07T08:00:00+00:00"
 CAMPAIGNS = table(
     Campaign(
         name="news",
         audience=Audience(collection="people"),
         period=campaigns.week,
         queue="news",
-        send=lambda user_id, work: Outcome(result="skipped"),
+        send=lambda user_id, edition, work: Outcome(result="skipped"),
     )
 )
 
@@ -39,7 +40,7 @@ def schedule(cloud: Cloud) -> int:
 
 
 def test_a_task_that_names_a_campaign_is_one_of_the_campaign(cloud: Cloud) -> None:
-    body = {"campaign": "news", "period": "2030-W02", "user_id": "u"}
+    body = {"campaign": "news", "period": "2030-W02", "user_id": "u", "run": TICK}
     assert due(Call(body=body, raw=b"{}")) == "skipped"
 
 
@@ -52,7 +53,9 @@ def test_any_other_task_is_the_alarm_of_a_reminder(cloud: Cloud) -> None:
 
 def test_the_tick_of_a_campaign_makes_the_tasks_of_the_campaign(cloud: Cloud) -> None:
     firestore.commit([Create(path="people/a", fields={})])
-    assert tick(Call(body={"campaign": "news"}, raw=b"{}", tick="2030-01-07T08:00:00Z"))
+    assert tick(Call(body={"campaign": "news"}, raw=b"{}", tick=TICK))
+    (shard, _) = cloud.tasks.take()
+    assert tick(Call(body=shard.body, raw=b"{}")) == "enqueued"
     assert [task.queue for task in cloud.tasks.take()] == ["news"]
 
 

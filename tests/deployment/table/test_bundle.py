@@ -10,7 +10,7 @@ import pytest
 
 from common.process.variables import VARIABLES
 from deployment.errors import UsageError
-from deployment.table import bundle, checks, declarations, source
+from deployment.table import bundle, checks, costs, declarations, source
 from deployment.table.bundle import Bundle
 from deployment.table.target import Target
 from functions.shop.settings import VARIABLES as SHOP
@@ -91,6 +91,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         ("max_instances = 6", "max_instances = 60", "ask for 70 vCPU together"),
         ("min_instances = 1", "min_instances = 9", "has at least 9 instances, but 6 at most"),
         ("a_second = 100", "a_second = 501", "at most 500 calls a second"),
+        ("[queues.digests]\n", "[queues.digests]\ncount = 0\n", "count is 0, but must be 1 to 100"),
         (
             "[environments.default]",
             '[environments.default]\nsettings = { SMTP_URL = "smtp://me:pass@mail.test" }',
@@ -155,6 +156,17 @@ def test_an_environment_has_its_overrides(tmp_path: Path) -> None:
     local = bundle.environment(table, name="local")
     assert table.functions["consumer"].min_instances == 1
     assert table.with_overrides(local).functions["consumer"].min_instances == 0
+
+
+def test_a_row_of_several_queues_is_as_many_that_the_code_knows_by_its_name(tmp_path: Path) -> None:
+    table = load(tmp_path, "[queues.digests]\n", "[queues.digests]\ncount = 3\n")
+    several = [queue for queue in table.queues.values() if queue.group == "digests"]
+    assert [queue.name for queue in several] == ["digests-1", "digests-2", "digests-3"]
+    assert list(declarations.check(table, DECLARED)) == []
+    told = [line for line in costs.lines(target(table)) if "digests" in line]
+    assert told == [
+        "3 queues digests-…, each at most 100 a second, 60 at once; a million tasks take 56 minutes"
+    ]
 
 
 def test_the_table_is_not_uploaded_and_not_in_the_digest(tmp_path: Path) -> None:

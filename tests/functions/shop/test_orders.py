@@ -9,14 +9,16 @@ import pytest
 from common.cloud import firestore
 from common.cloud.firestore import Merge
 from common.cloud.memory import MemoryFirestore
+from common.scheduling.campaigns import Window
 from functions.shop import orders
 from functions.shop.money import Money
-from functions.shop.orders import Week
+from functions.shop.orders import Summary
 from tests.functions.shop_in_memory import ShopInMemory, Work, event
 
 NOW = datetime(2030, 1, 8, 12, tzinfo=UTC)
 WORK: Any = Work(NOW)
 WEEK = timedelta(days=7)
+WINDOW = Window(since=NOW - WEEK, until=NOW)
 
 
 def place(**payload: Any) -> Merge:
@@ -98,29 +100,28 @@ class TestWeek:
         ("recorded_at", "counts"),
         [
             (NOW - WEEK - timedelta(microseconds=1), 0),
-            (NOW - WEEK, 0),
-            (NOW - WEEK + timedelta(microseconds=1), 1),
-            (NOW, 1),
-            (NOW + timedelta(microseconds=1), 0),
+            (NOW - WEEK, 1),
+            (NOW - timedelta(microseconds=1), 1),
+            (NOW, 0),
         ],
     )
     def test_an_order_counts_in_one_week_by_when_it_was_learned(
         self, documents: MemoryFirestore, recorded_at: datetime, counts: int
     ) -> None:
         record("o-1", recorded_at=recorded_at, total=2)
-        assert orders.week("u-1", NOW) == Week(
+        assert orders.within("u-1", WINDOW) == Summary(
             orders=counts, spending=(Money(Decimal(2)),) * counts
         )
 
     def test_the_spending_is_one_sum_for_each_currency(self, documents: MemoryFirestore) -> None:
         for number, (total, currency) in enumerate([(0.1, "EUR"), (9, "JPY"), (0.2, "EUR")]):
-            record(f"o-{number}", recorded_at=NOW, total=total, currency=currency)
+            record(f"o-{number}", recorded_at=NOW - WEEK, total=total, currency=currency)
         spending = (Money(Decimal("0.3"), "EUR"), Money(Decimal(9), "JPY"))
-        assert orders.week("u-1", NOW) == Week(orders=3, spending=spending)
+        assert orders.within("u-1", WINDOW) == Summary(orders=3, spending=spending)
 
     def test_the_orders_of_others_do_not_count(self, documents: MemoryFirestore) -> None:
-        record("o-1", user="u-2", recorded_at=NOW, total=1)
-        assert orders.week("u-1", NOW) == Week(orders=0, spending=())
+        record("o-1", user="u-2", recorded_at=NOW - WEEK, total=1)
+        assert orders.within("u-1", WINDOW) == Summary(orders=0, spending=())
 
 
 def record(order: str, user: str = "u-1", **fields: Any) -> None:

@@ -150,18 +150,25 @@ class TestSignUp:
 
 
 @pytest.mark.parametrize(
-    ("fields", "wanted"),
-    [({}, False), ({"digest_opt_in": False}, False), ({"digest_opt_in": True}, True)],
+    ("fields", "zone"),
+    [
+        ({}, None),
+        ({"digest_opt_in": False, "timezone": "Asia/Tokyo"}, None),
+        ({"digest_opt_in": True}, "Etc/UTC"),
+        ({"digest_opt_in": True, "timezone": "Asia/Tokyo"}, "Asia/Tokyo"),
+        ({"digest_opt_in": True, "timezone": 7}, "Etc/UTC"),
+    ],
 )
 def test_the_digest_is_for_who_still_wants_it(
-    documents: MemoryFirestore, fields: dict[str, Any], wanted: bool
+    documents: MemoryFirestore, fields: dict[str, Any], zone: str | None
 ) -> None:
     store(**fields)
-    assert users.wants_digest("u-1") is wanted
+    found = users.digest_zone("u-1")
+    assert (found and found.key) == zone
 
 
 def test_nobody_wants_no_digest(documents: MemoryFirestore) -> None:
-    assert users.wants_digest("u-1") is False
+    assert users.digest_zone("u-1") is None
 
 
 class TestFirst:

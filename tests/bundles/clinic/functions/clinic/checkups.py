@@ -3,13 +3,13 @@
 from common.cloud import firestore
 from common.idempotency import Outcome, Work
 from common.process.tables import table
-from common.scheduling.campaigns import Audience, Campaign
+from common.scheduling.campaigns import Audience, Campaign, Edition, month
 from functions.clinic import texts
 
 DUE = Audience(collection="patients", where={"checkup_due": True}, id_field="patient_id")
 
 
-def _send(patient_id: str, work: Work) -> Outcome:
+def _send(patient_id: str, edition: Edition, work: Work) -> Outcome:
     """To the number that the patient has now, if the check-up is still due."""
     is_due = (("patient_id", "==", patient_id), ("checkup_due", "==", True))
     patient = next(firestore.query("patients", *is_due, limit=1), None)
@@ -21,7 +21,7 @@ def _send(patient_id: str, work: Work) -> Outcome:
 CHECKUP_DUE = Campaign(
     name="checkup_due",
     audience=DUE,
-    period=lambda tick: f"{tick:%Y-%m}",
+    period=month,
     queue="checkups",
     send=_send,
 )

@@ -1,0 +1,147 @@
+"""Working on a shard: page after page, until it is done, cancelled, or its time is over.
+
+While the tasks of one page are made, the next page is read.
+"""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from common.cloud import firestore
+from common.cloud.batches import Batches, Pace
+from common.cloud.firestore import Snapshot
+from common.cloud.tasks import MAX_BATCH
+from common.errors import InProgressError, PermanentError, TransientError
+from common.idempotency import Call, dead_letters
+from common.idempotency.store import record_id
+from common.process import logs, settings
+from common.scheduling.campaigns.enqueuing import Enqueuer
+from common.scheduling.campaigns.shards import SIZE, Shard, State
+
+FUNCTION = "fanout"
+PATIENCE = 20.0
+"""Seconds in which the tasks of a page must be made; a lease is longer."""
+PACED = 10.0
+"""Seconds that a page may take at the pace of a cold queue."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slices:
+    """How much is done at once."""
+
+    page: int = 1000
+    """Users read, and tasks made, until the cursor moves."""
+    shard: int = SIZE
+    """Users in a shard, about."""
+    reserve: float = 45.0
+    """Seconds of the handler's budget that are left when a shard is handed on: one page's."""
+
+
+def work(
+    call: Call,
+    shard: Shard,
+    slices: Slices,
+    *,
+    until: float,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> State:
+    """Make the tasks of a leased shard until the moment `until`; what the shard is then.
+
+    `running` means that it is given back, and somebody has to go on. Raises InProgressError when it
+    was taken over, and what cannot be done now, in which case it is given back too.
+    """
+    try:
+        return _Working(shard, slices, until - slices.reserve, monotonic).run()
+    except InProgressError:
+        raise
+    except TransientError:
+        shard.released()
+        raise
+    except Exception as error:
+        return _failed(call, shard, error)
+
+
+class _Working:
+    """The work of one invocation on one shard."""
+
+    def __init__(
+        self, shard: Shard, slices: Slices, until: float, monotonic: Callable[[], float]
+    ) -> None:
+        self._shard = shard
+        self._until = until
+        self._monotonic = monotonic
+        found = shard.run.read()
+        self._force = bool(found.data.get("force"))
+        rate = settings.current().cold_queue_rate * found.data["queues"] / found.data["shards"]
+        age = (found.read_time - found.data["started_at"]).total_seconds()
+        self._pace = Pace(first=rate, age=age)
+        # A page must be made within the lease, also at the pace of a cold queue.
+        paced = max(MAX_BATCH, int(self._pace.rate() * PACED)) if rate else slices.page
+        self._size = min(slices.page, paced)
+
+    def run(self) -> State:
+        with ThreadPoolExecutor(max_workers=1) as reader, Batches(pace=self._pace) as batches:
+            enqueuer = Enqueuer(self._shard.run, batches, force=self._force)
+            page = self._read(self._shard.cursor)
+            while True:
+                if self._is_cancelled():
+                    self._shard.turned(cursor=None, counts={}, state="cancelled")
+                    return "cancelled"
+                following = self._ahead(reader, page)
+                counts = enqueuer.enqueue(page, patience=PATIENCE)
+                cursor = _id(page[-1]) if page else None
+                if following is None:
+                    self._shard.turned(cursor=cursor, counts=counts, state="done")
+                    return "done"
+                self._shard.turned(cursor=cursor, counts=counts)
+                if self._monotonic() >= self._until:
+                    self._shard.released(part=self._shard.data["part"] + 1)
+                    return "running"
+                page = following.result()
+
+    def _ahead(
+        self, reader: ThreadPoolExecutor, page: list[Snapshot]
+    ) -> "Future[list[Snapshot]] | None":
+        """The next page, while it is read; None: this one is the last."""
+        if len(page) < self._size:
+            return None
+        return reader.submit(self._read, _id(page[-1]))
+
+    def _read(self, after: str | None) -> list[Snapshot]:
+        data = self._shard.data
+        audience = self._shard.run.campaign.audience
+        return audience.page(self._size, after=after, first=data["first"], before=data["before"])
+
+    def _is_cancelled(self) -> bool:
+        return bool(self._shard.run.read().data.get("state") == "cancelled")
+
+
+def _id(found: Snapshot) -> str:
+    return found.path.rpartition("/")[2]
+
+
+def _failed(call: Call, shard: Shard, error: Exception) -> State:
+    """Our own mistake: try again a few times, then give the shard up with a dead letter."""
+    logs.error("failed", str(error), exc=error)
+    failures = shard.data["failures"] + 1
+    if failures < settings.current().max_attempts and not isinstance(error, PermanentError):
+        shard.released(failures=failures)
+        raise error
+    text = f"{type(error).__name__}: {error}"[: dead_letters.MAX_ERROR]
+    reason = dead_letters.reason(error) if isinstance(error, PermanentError) else "attempts_used_up"
+    letter = dead_letters.opened(
+        record_id(FUNCTION, shard.id),
+        source=FUNCTION,
+        reason=reason,
+        error=text,
+        payload=call.raw,
+        attempts=failures,
+        now=firestore.latest_time(),
+        key=shard.id,
+        origin=call.origin,
+    )
+    firestore.commit([letter])
+    shard.released(state="dead", error=text, failures=0)
+    logs.error("dead_lettered", text)
+    return "dead"
