@@ -287,7 +287,32 @@ def _add_reminders(verbs: object) -> None:
     listed.add_argument("--due-before", type=moments.moment, metavar="TIME", help="due before then")
     command_line.limited(listed, 50)
     shown = command_line.verb(verbs, "reminders show", _show_reminder, "one reminder, whole")
-    shown.add_argument("id", metavar="KIND:SUBJECT")
+    ended = command_line.verb(verbs, "reminders cancel", _cancel_reminder, "do not send it")
+    moved = command_line.verb(verbs, "reminders reschedule", _reschedule, "send it at another time")
+    for each in (shown, ended, moved):
+        each.add_argument("id", metavar="KIND:SUBJECT")
+    when = moved.add_mutually_exclusive_group(required=True)
+    when.add_argument("--at", type=moments.moment, metavar="TIME", help="like 2026-11-30T08:00Z")
+    when.add_argument("--after", type=moments.duration, metavar="2h", help="from now on")
+
+
+def _cancel_reminder(where: Place, given: argparse.Namespace) -> int:
+    declared.events()
+    return _told(given, reminders.cancel(given.id), {"cancelled"})
+
+
+def _reschedule(where: Place, given: argparse.Namespace) -> int:
+    declared.events()
+    became = reminders.reschedule(given.id, at=given.at, after=given.after)
+    return _told(given, became, {"rescheduled", "unchanged"})
+
+
+def _told(given: argparse.Namespace, became: str, fine: set[str]) -> int:
+    if given.json:
+        output.document({"id": given.id, "state": became})
+    else:
+        print(f"{given.id}: {became.replace('_', ' ')}")
+    return FINE if became in fine else FAILED
 
 
 def _list_reminders(where: Place, given: argparse.Namespace) -> int:

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from common.cloud import firestore
 from common.cloud.firestore import Snapshot
-from operations.errors import NotFoundError
+from common.process import tables
+from common.scheduling import reminders
+from common.scheduling.reminders import ReminderKind
+from operations.errors import NotFoundError, UsageError
 
 COLLECTION = "reminders"
 PAGE = 300
@@ -87,3 +90,30 @@ def get(reminder_id: str) -> Snapshot:
     if not found.exists:
         raise NotFoundError(f"there is no reminder {reminder_id}; a reminder is named KIND:SUBJECT")
     return found
+
+
+def cancel(reminder_id: str) -> str:
+    """Cancel a reminder: `cancelled`, `already_sent`, `in_flight` or `unknown`. Raises UsageError.
+
+    After `cancelled` it is not sent any more.
+    """
+    kind, subject = _declared(reminder_id)
+    return reminders.cancel(kind, subject)
+
+
+def reschedule(reminder_id: str, *, at: datetime | None, after: timedelta | None) -> str:
+    """Move a reminder to another time: `rescheduled`, `unchanged`, `in_flight`, `already_sent` or
+    `unknown`. Raises UsageError."""
+    kind, subject = _declared(reminder_id)
+    return reminders.reschedule(kind, subject, at=at, after=after)
+
+
+def _declared(reminder_id: str) -> tuple[ReminderKind, str]:
+    name, separator, subject = reminder_id.partition(":")
+    kinds = {kind.name: kind for kind in tables.listed(ReminderKind)}
+    if not separator or not subject:
+        raise UsageError(f"{reminder_id!r} names no reminder; a reminder is named KIND:SUBJECT")
+    if name not in kinds:
+        known = ", ".join(sorted(kinds))
+        raise UsageError(f"{name!r} is no kind of reminder of this bundle; those are {known}")
+    return kinds[name], subject

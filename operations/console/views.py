@@ -53,7 +53,7 @@ def views(place: Place) -> Mapping[str, Answer]:
 
 def actions(place: Place) -> Mapping[str, Answer]:
     """What is done for POST /api/NAME, whose body is a JSON object."""
-    return {"discard": _discard, "replay": _replaying(place)}
+    return {"discard": _discard, "replay": _replaying(place), "cancel": _cancel}
 
 
 def html_of(message_id: str) -> str:
@@ -120,6 +120,11 @@ def _discard(request: Request) -> Any:
         text_of(body, "id"), reason=text_of(body, "reason"), by=getpass.getuser()
     )
     return {"state": became}
+
+
+def _cancel(request: Request) -> Any:
+    declared.events()
+    return {"state": reminders.cancel(text_of(body_of(request), "id"))}
 
 
 def _replaying(place: Place) -> Answer:

@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 
-from common.cloud import firestore
+from common.cloud import firestore, tasks
 from common.cloud.firestore import Merge
-from common.cloud.memory import MemoryFirestore
-from operations import reminders
-from operations.errors import NotFoundError
+from common.cloud.memory import MemoryFirestore, MemoryTasks
+from common.process import tables
+from common.scheduling import reminders as library
+from common.scheduling.reminders import ReminderKind
+from operations import declared, reminders
+from operations.errors import NotFoundError, UsageError
 from operations.reminders import Filter
 
 
@@ -51,3 +54,24 @@ def test_a_name_that_is_no_document_id_is_found_all_the_same(memory: MemoryFires
 def test_a_reminder_that_is_not_there_is_said_so(memory: MemoryFirestore) -> None:
     with pytest.raises(NotFoundError, match="KIND:SUBJECT"):
         reminders.get("cart:none")
+
+
+@pytest.mark.parametrize("name", ["cart_abandonment", "cart_abandonment:", ":x", "strange:x"])
+def test_only_a_reminder_of_a_kind_that_is_declared_is_changed(name: str) -> None:
+    declared.events()
+    with pytest.raises(UsageError):
+        reminders.cancel(name)
+
+
+def test_a_reminder_is_moved_and_cancelled_as_the_application_does_it(
+    memory: MemoryFirestore,
+) -> None:
+    declared.events()
+    name = "cart_abandonment:c-1"
+    kind = next(it for it in tables.listed(ReminderKind) if it.name == "cart_abandonment")
+    with tasks.using(MemoryTasks()):
+        library.schedule(kind, "c-1", user_id="ada", after=timedelta(hours=2))
+        assert reminders.reschedule(name, at=None, after=timedelta(hours=1)) == "rescheduled"
+        assert reminders.cancel(name) == "cancelled"
+        assert reminders.cancel("cart_abandonment:none") == "unknown"
+    assert reminders.get(name).data["state"] == "cancelled"

@@ -1,7 +1,7 @@
 """A letter's work is sent again as production sends it, corrected, and watched to its end."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -9,11 +9,9 @@ import pytest
 from common.cloud import firestore, tasks
 from common.cloud.firestore import Merge
 from common.cloud.memory import MemoryFirestore, MemoryTasks
-from common.process import settings
 from operations import replaying
 from operations.errors import OperationsError, UsageError
 from operations.replaying import Became, Correction
-from tests.common.process.test_settings import ENVIRON
 
 EVENT = {"event_id": "e-1", "payload": {"email": "wrong", "total": 5}}
 
@@ -26,15 +24,6 @@ class Topic:
 
     def __call__(self, data: bytes, attributes: Mapping[str, str]) -> None:
         self.messages.append((data, attributes))
-
-
-@pytest.fixture(autouse=True)
-def configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name, value in ENVIRON.items():
-        monkeypatch.setenv(name, value)
-    settings.current.cache_clear()
-    yield
-    settings.current.cache_clear()
 
 
 def letter(letter_id: str, payload: Any = EVENT, **fields: Any) -> None:

@@ -55,8 +55,10 @@ async function attempt(page, act) {
 export async function local(place, page) {
   const examples = await get("examples");
   place.append(h("div", { class: "columns" },
-    publishing(page, examples), travelling(page), disturbing(page), h("fieldset", { id: "counts" })));
+    publishing(page, examples), travelling(page), disturbing(page),
+    h("fieldset", { id: "processes" }), h("fieldset", { id: "counts" })));
   const counts = place.querySelector("#counts");
+  const processes = place.querySelector("#processes");
   let timer;
   async function load() {
     const found = await get("local/status");
@@ -66,10 +68,27 @@ export async function local(place, page) {
         ["what", (row) => row[0]], ["how many", (row) => text(row[1]), "number"],
       ], Object.entries({ ...found.deliveries, ...found.ignored_events }), "Nothing yet."),
     );
+    processes.replaceChildren(
+      h("legend", {}, "Functions"),
+      table("Their processes", [
+        ["function", (row) => text(row.name)],
+        ["state", (row) => state(row.state)],
+        ["", (row) => kill(page, row.name)],
+      ], found.functions, "No function."),
+    );
     timer = setTimeout(load, 2000);
   }
   await load();
   return () => clearTimeout(timer);
+}
+
+function kill(page, name) {
+  const made = h("button", { type: "button", class: "danger" }, `Kill ${name}`);
+  made.addEventListener("click", () => attempt(page, async () => {
+    const { killed } = await post("local/crash", { function: name, now: true });
+    return `${killed} processes of ${name} were killed`;
+  }));
+  return made;
 }
 
 function publishing(page, examples) {

@@ -18,7 +18,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 PROGRAMS = ("chromium", "chromedriver")
 PACKAGES = ("chromium", "chromium-driver")
-PATIENCE = 30
+PATIENCE = 20
 """Seconds for what the page is to show."""
 
 
@@ -79,7 +79,7 @@ class Page:
         return element
 
     def _wait(self, condition: Callable[[webdriver.Chrome], Any], otherwise: str) -> Any:
-        waiting = WebDriverWait(self.driver, PATIENCE, poll_frequency=0.1)
+        waiting = WebDriverWait(self.driver, PATIENCE, poll_frequency=0.3)
         return waiting.until(condition, otherwise)
 
 
