@@ -347,7 +347,9 @@ def _add_campaigns(verbs: object) -> None:
     listed.add_argument("--state", choices=["running", "complete", "cancelled"])
     command_line.limited(listed, 50)
     shown = command_line.verb(verbs, "campaigns show", _show_run, "one run, whole")
-    shown.add_argument("id", metavar="RUN")
+    ended = command_line.verb(verbs, "campaigns cancel", _cancel_run, "send no further message")
+    for each in (shown, ended):
+        each.add_argument("id", metavar="RUN", help="as the list names it")
 
 
 def _list_runs(where: Place, given: argparse.Namespace) -> int:
@@ -359,8 +361,19 @@ def _list_runs(where: Place, given: argparse.Namespace) -> int:
     return FINE
 
 
+def _cancel_run(where: Place, given: argparse.Namespace) -> int:
+    found = campaigns.cancel(given.id)
+    if given.json:
+        output.document(found)
+    elif found["state"] == "unknown":
+        print(f"{given.id}: unknown")
+    else:
+        print(f"{given.id}: {found['state'].replace('_', ' ')}; {found['sent']} were sent before")
+    return FAILED if found["state"] == "unknown" else FINE
+
+
 def _show_run(where: Place, given: argparse.Namespace) -> int:
-    found = campaigns.row(campaigns.get(given.id))
+    found = campaigns.whole(given.id)
     if given.json:
         output.document(found)
     else:

@@ -5,6 +5,8 @@ from typing import Any
 
 from common.cloud import firestore
 from common.cloud.firestore import Snapshot
+from common.idempotency import counts
+from common.scheduling import campaigns
 from operations.errors import NotFoundError
 
 COLLECTION = "fanouts"
@@ -57,6 +59,25 @@ def get(run_id: str) -> Snapshot:
     if not found.exists:
         raise NotFoundError(f"there is no run {run_id} of a campaign")
     return found
+
+
+def whole(run_id: str) -> dict[str, Any]:
+    """One run, with what has been sent by now. Raises NotFoundError."""
+    return {**row(get(run_id)), **_settled(run_id)}
+
+
+def cancel(run_id: str) -> dict[str, Any]:
+    """Stop a run: no message goes out after the answer, which says how many went out before.
+
+    `state` is `cancelled`, `already_cancelled` or `unknown`.
+    """
+    became = campaigns.cancel(run_id)
+    return {"id": run_id, "state": became, **(_settled(run_id) if became != "unknown" else {})}
+
+
+def _settled(run_id: str) -> dict[str, int]:
+    sent, skipped, dead = counts.of_parts(run_id)
+    return {"sent": sent, "skipped": skipped, "dead": dead}
 
 
 def id_of(found: Snapshot) -> str:

@@ -53,7 +53,7 @@ def views(place: Place) -> Mapping[str, Answer]:
 
 def actions(place: Place) -> Mapping[str, Answer]:
     """What is done for POST /api/NAME, whose body is a JSON object."""
-    return {"discard": _discard, "replay": _replaying(place), "cancel": _cancel}
+    return {"discard": _discard, "replay": _replaying(place), "cancel": _cancel, "stop": _stop}
 
 
 def html_of(message_id: str) -> str:
@@ -111,7 +111,7 @@ def _campaigns(request: Request) -> Any:
 
 
 def _campaign(request: Request) -> Any:
-    return campaigns.row(campaigns.get(_id(request)))
+    return campaigns.whole(_id(request))
 
 
 def _discard(request: Request) -> Any:
@@ -125,6 +125,10 @@ def _discard(request: Request) -> Any:
 def _cancel(request: Request) -> Any:
     declared.events()
     return {"state": reminders.cancel(text_of(body_of(request), "id"))}
+
+
+def _stop(request: Request) -> Any:
+    return campaigns.cancel(text_of(body_of(request), "id"))
 
 
 def _replaying(place: Place) -> Answer:

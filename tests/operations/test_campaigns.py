@@ -1,0 +1,45 @@
+"""Runs are listed, shown with what has been sent by now, and stopped."""
+
+from typing import Any
+
+import pytest
+
+from common.cloud import firestore
+from common.cloud.firestore import Merge
+from common.cloud.memory import MemoryFirestore
+from operations import campaigns
+from operations.errors import NotFoundError
+
+RUN = "weekly_digest:2026-11-30T08:00:00+00:00"
+
+
+def run(name: str = RUN, **fields: Any) -> None:
+    kept = {"campaign": "weekly_digest", "state": "running", "expected": 3, "enqueued": 3}
+    path = f"fanouts/{firestore.document_id(name)}"
+    firestore.commit([Merge(path=path, fields={**kept, "sent": 0, "skipped": 0, **fields})])
+
+
+def test_runs_are_listed_those_begun_last_first(memory: MemoryFirestore) -> None:
+    run("weekly_digest:a", started_at=memory.now)
+    memory.advance(60)
+    run("weekly_digest:b", started_at=memory.now, state="complete")
+    assert [row["id"] for row in campaigns.listed(None, None, None)] == [
+        "weekly_digest:b",
+        "weekly_digest:a",
+    ]
+    assert [row["id"] for row in campaigns.listed(None, "running", None)] == ["weekly_digest:a"]
+    assert campaigns.listed("other", None, None) == []
+
+
+def test_a_run_is_stopped_once_and_it_is_said_what_was_sent_before(memory: MemoryFirestore) -> None:
+    run()
+    stopped = {"id": RUN, "sent": 0, "skipped": 0, "dead": 0}
+    assert campaigns.cancel(RUN) == {**stopped, "state": "cancelled"}
+    assert campaigns.cancel(RUN) == {**stopped, "state": "already_cancelled"}
+    assert campaigns.whole(RUN)["state"] == "cancelled"
+
+
+def test_a_run_that_is_not_there_is_said_so(memory: MemoryFirestore) -> None:
+    assert campaigns.cancel("none") == {"id": "none", "state": "unknown"}
+    with pytest.raises(NotFoundError):
+        campaigns.whole("none")
