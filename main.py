@@ -1,7 +1,11 @@
-"""Entry points. The platform loads this one file and makes only its directory importable."""
+"""Entry points. The platform loads this one file and makes only its directory importable.
+
+What the bundle declares as personal data comes along for whoever erases a person: no function does.
+"""
 
 from functions.consumer import consumer
 from functions.fanout import fanout
 from functions.reminder import reminder
+from functions.shop.personal_data import PERSONAL_DATA
 
-__all__ = ["consumer", "fanout", "reminder"]
+__all__ = ["PERSONAL_DATA", "consumer", "fanout", "reminder"]

@@ -14,6 +14,7 @@ from common.cloud.firestore import Write
 from common.idempotency import Outcome, Work
 from common.messaging.messages import Message
 from common.messaging.steps import sending
+from common.people import marks
 from common.process.tables import table
 from common.scheduling import reminders
 from common.scheduling.reminders import ReminderKind
@@ -42,7 +43,7 @@ def consumer(cloud_event: CloudEvent) -> None:
 @event("order.placed", fields={**ORDER, "cart_id?": str})
 def order_placed(placed: Event, work: Work) -> Outcome:
     """Record the order first, sign-up or not; only its mail waits for an address."""
-    work.write("order", lambda: [orders.place(placed, work), *_purchase(placed, work)])
+    work.write("order", lambda: _place(placed, work))
     work.step("inventory", lambda key: orders.notify_inventory(placed, key))
     confirm = _sending(messages.ORDER_CONFIRMATION, placed, work)
     return Outcome(result=work.last_step("confirmation", confirm))
@@ -55,9 +56,10 @@ def cart_abandoned(abandoned: Event, work: Work) -> Outcome:
     if carts.was_abandoned_later(cart, abandoned, work):
         return Outcome(result="skipped")
     write = carts.abandon(cart, abandoned, work)
+    alive = marks.unless_erased(abandoned.user_id)
     if carts.is_purchased(cart):
-        return Outcome(result="skipped", writes=[write])
-    return Outcome(result="scheduled", writes=[write, *schedule_cart(abandoned, work)])
+        return Outcome(result="skipped", writes=[write, *alive])
+    return Outcome(result="scheduled", writes=[write, *alive, *schedule_cart(abandoned, work)])
 
 
 @event("payment.failed", fields={**ORDER, "reason?": str})
@@ -101,9 +103,16 @@ def feature_used(seen: Event, work: Work) -> Outcome:
 def _sign_up(signed_up: Event, work: Work) -> list[Write]:
     user = users.read(signed_up.user_id)
     record = users.sign_up(user, signed_up, work)
+    lifted = users.lifted(signed_up)
     if not users.is_first_sign_up(user, signed_up):
-        return [record]
-    return [record, *schedule_onboarding(signed_up, work, ONBOARDING_DAY_1, days=1)]
+        return [*lifted, record]
+    return [*lifted, record, *schedule_onboarding(signed_up, work, ONBOARDING_DAY_1, days=1)]
+
+
+def _place(placed: Event, work: Work) -> list[Write]:
+    """The order, unless its user is erased, and what it means for a cart."""
+    alive = marks.unless_erased(placed.user_id)
+    return [*alive, orders.place(placed, work), *_purchase(placed, work)]
 
 
 def _purchase(placed: Event, work: Work) -> list[Write]:
@@ -117,10 +126,10 @@ def _purchase(placed: Event, work: Work) -> list[Write]:
 
 def _first(seen: Event, work: Work, mark: Mark, kind: ReminderKind, *, days: int) -> Outcome:
     first = users.set_first(seen, work, mark)
-    if first is None:
+    if not first:
         return Outcome(result="skipped")
     return Outcome(
-        result="scheduled", writes=[first, *schedule_onboarding(seen, work, kind, days=days)]
+        result="scheduled", writes=[*first, *schedule_onboarding(seen, work, kind, days=days)]
     )
 
 

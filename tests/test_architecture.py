@@ -18,6 +18,7 @@ CLOCKS = ("datetime.now(", "time.time(", "utcnow(", "is_local", "LOCAL_")
 
 FLOORS = [
     {"triggers"},
+    {"people"},
     {"scheduling"},
     {"messaging"},
     {"idempotency"},
@@ -260,7 +261,7 @@ MISTAKES = {
     ("common.triggers.x", "from functions.shop import carts"): (
         "common.triggers.x imports functions.shop.carts, but common.triggers may import "
         "common.cloud, common.errors, common.idempotency, common.messaging, common.outside, "
-        "common.process, common.scheduling"
+        "common.people, common.process, common.scheduling"
     ),
     ("functions.shop.x", "from local.testing import local_cloud"): (
         "functions.shop.x imports local.testing.local_cloud, but functions may import common"

@@ -8,6 +8,7 @@ from tests.common.cloud import mutants as cloud
 from tests.common.messaging import mutants as messaging
 from tests.common.mutants import Noticed, unnoticed
 from tests.common.outside import mutants as outside
+from tests.common.people import mutants as people
 from tests.common.process import mutants as process
 from tests.common.scheduling import mutants as scheduling
 from tests.common.scheduling.campaigns import mutants as campaigns
@@ -21,6 +22,7 @@ LISTS = {
     TESTS / "common/outside": outside.MUTANTS,
     TESTS / "common/cloud": cloud.MUTANTS,
     TESTS / "common/process": process.MUTANTS,
+    TESTS / "common/people": people.MUTANTS,
     TESTS / "common/scheduling": scheduling.MUTANTS,
     TESTS / "common/scheduling/campaigns": campaigns.MUTANTS,
     TESTS / "functions": functions.MUTANTS,

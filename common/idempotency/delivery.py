@@ -289,6 +289,7 @@ class _Delivery:
             retention_seconds=self.limits.retention,
             replay_of=self._job.replay_of,
             part_of=self._job.part_of,
+            user_id=self._job.origin.user_id,
         )
         return Request(
             fresh=fresh,

@@ -81,6 +81,8 @@ class Record:
     """What the work is a part of, if it is counted."""
     first_seen: datetime | None = None
     """The time of the first claim; None until that time was read back."""
+    user_id: str | None = None
+    """The user whom the work is about, if it is about one."""
 
     def completed(self, result: str) -> "Record":
         """The work is done; `result` is JSON text."""

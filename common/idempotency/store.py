@@ -17,6 +17,8 @@ from common.idempotency.record import Found, Record, State
 from common.process import logs
 
 COLLECTION = "idempotency"
+FORMAT = 1
+"""Of the records that are written; older ones have none."""
 SHOWN_KEY = 500
 """Characters of a key kept readable in the record."""
 MAX_RESULTS = 900_000
@@ -86,6 +88,7 @@ def _check_size(record: Record) -> None:
 def _encode(record: Record) -> dict[str, Any]:
     _check_size(record)
     fields: dict[str, Any] = {
+        "format": FORMAT,
         "scope": record.scope,
         "key": record.key[:SHOWN_KEY],
         "fingerprint": record.fingerprint,
@@ -103,6 +106,7 @@ def _encode(record: Record) -> dict[str, Any]:
         "error": record.error,
         "waiting_since": record.waiting_since,
         "replay_of": record.replay_of,
+        "user_id": record.user_id,
         "first_seen": record.first_seen or SERVER_TIMESTAMP,
     }
     if record.part_of is not None:
@@ -148,6 +152,7 @@ def _record(data: Mapping[str, Any]) -> Record:
         replay_of=_is(str | None, data.get("replay_of")),
         part_of=_is(str | None, data.get("part_of")),
         first_seen=_is(datetime | None, data.get("first_seen")),
+        user_id=_is(str | None, data.get("user_id")),
     )
 
 

@@ -1,5 +1,6 @@
 """Messages: one declaration for each, who gets one at all, and what the record of it says.
 
+the recipient is erased                                     ─▶ skipped
 it is not transactional, and the recipient has unsubscribed ─▶ skipped
 it is not transactional, and the recipient is not known     ─▶ skipped
 it is not transactional, and there is no address            ─▶ skipped
@@ -9,14 +10,14 @@ neither MESSAGING_URL nor SMTP_URL                          ─▶ recorded, tra
 else                                                        ─▶ delivered, transport `http` or `smtp`
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 from common.errors import PermanentError
 from common.messaging import addresses, transports
-from common.messaging.recipients import Recipient, Recipients
+from common.messaging.recipients import Recipient, Recipients, nobody
 from common.messaging.rendering import Templates, person_name
 from common.messaging.transports import Outgoing, Transport
 from common.messaging.unsubscribing import headers_of, link_for
@@ -33,6 +34,8 @@ class Mailing:
 
     templates: Templates
     recipients: Recipients
+    is_address_erased: Callable[[str], bool] = nobody
+    """Whether an address that an event brings along is that of somebody who is erased."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,8 @@ def reason_to_skip(message: Message, recipient: Recipient, to: str | None = None
 
     None: they do, and a transactional one as soon as there is an address.
     """
+    if recipient.is_erased:
+        return "the user is erased"
     if message.transactional:
         return None
     if recipient.is_unsubscribed:

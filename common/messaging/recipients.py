@@ -17,6 +17,13 @@ class Recipient:
     """The name of a time zone, such as Europe/Berlin."""
     is_unsubscribed: bool = False
     """Gets only what is transactional."""
+    is_erased: bool = False
+    """Gets nothing at all."""
+
+
+def nobody(address: str) -> bool:
+    """Of a bundle that erases nobody."""
+    return False
 
 
 Recipients = Callable[[str], Recipient]

@@ -35,6 +35,7 @@ Action = Literal[
     "failed",  # tried again later
     "dead_lettered",  # given up, and recorded
     "replayed",  # a dead letter was replayed
+    "erased",  # what was known of a user is gone
     "ignored",  # nothing for us
     "refused",  # the caller may not call
     "scheduled",  # an alarm was set

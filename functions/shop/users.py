@@ -7,6 +7,7 @@ from common.cloud import firestore
 from common.cloud.firestore import Snapshot, Write
 from common.idempotency import Outcome, Work
 from common.messaging.recipients import Recipient
+from common.people import marks
 from common.process import settings
 from common.scheduling.campaigns.periods import zone_of
 from common.triggers.events import Event
@@ -27,7 +28,8 @@ def path(user_id: str) -> str:
 
 def recipient(user_id: str) -> Recipient:
     """How a user is written to."""
-    found = firestore.read(path(user_id))
+    known = marks.read(users=[user_id], others=[path(user_id)])
+    (found,) = known.others
     return Recipient(
         user_id=user_id,
         is_known=found.exists,
@@ -35,6 +37,7 @@ def recipient(user_id: str) -> Recipient:
         name=found.data.get("name"),
         zone=found.data.get("timezone"),
         is_unsubscribed=bool(found.data.get("unsubscribed")),
+        is_erased=known.is_erased,
     )
 
 
@@ -50,6 +53,18 @@ def is_first_sign_up(user: Snapshot, event: Event) -> bool:
     again, or goes on after a crash.
     """
     return "signed_up_at" not in user.data or user.data.get(SIGN_UP) == event.event_id
+
+
+def lifted(event: Event) -> list[Write]:
+    """The marks of an erasure that a sign-up lifts, if it was first published after it.
+
+    Raises NothingToDoError for a user who was erased after that.
+    """
+    times = (event.occurred_at, event.origin.published_at)
+    known = [time for time in times if time is not None]
+    # It cannot have happened later than it was published, whatever it says.
+    since = min(known) if known and event.replay_of is None else None
+    return marks.lift(event.user_id, event.payload["email"], since)
 
 
 def sign_up(user: Snapshot, event: Event, work: Work) -> Write:
@@ -75,12 +90,16 @@ def digest_zone(user_id: str) -> ZoneInfo | None:
     return zone_of(str(found.get("timezone") or "")) or settings.current().default_timezone
 
 
-def set_first(event: Event, work: Work, mark: Mark) -> Write | None:
-    """Set the mark; None: it is set already, so there is nothing to do."""
-    found = firestore.read(path(event.user_id))
+def set_first(event: Event, work: Work, mark: Mark) -> list[Write]:
+    """Set the mark; no writes: it is set already, so there is nothing to do.
+
+    Raises NothingToDoError for a user who is erased.
+    """
+    known = marks.read(users=[event.user_id], others=[path(event.user_id)])
+    (found,) = known.others
     if found.data.get(mark):
-        return None
-    return found.write({"user_id": event.user_id, mark: work.now})
+        return []
+    return [*known.unless_erased(), found.write({"user_id": event.user_id, mark: work.now})]
 
 
 def skip_if_set(event: Event, mark: Mark) -> Outcome | None:

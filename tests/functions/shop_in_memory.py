@@ -79,6 +79,7 @@ class ShopInMemory:
         event_id: str | None = None,
         occurred_at: str | None = None,
         is_first: bool = True,
+        published_at: str | None = None,
         **payload: Any,
     ) -> None:
         """One delivery of an event, by default of a new one; returning acknowledges it."""
@@ -90,7 +91,8 @@ class ShopInMemory:
             "payload": payload,
         }
         data = base64.b64encode(json.dumps(event).encode()).decode()
-        body = {"message": {"data": data, "messageId": "m"}, "deliveryAttempt": 2 - is_first}
+        message = {"data": data, "messageId": "m", "publishTime": published_at}
+        body = {"message": message, "deliveryAttempt": 2 - is_first}
         pubsub.receive(CloudEvent(ATTRIBUTES, body), "consumer", EVENTS)
 
     def ring(self, task: Task) -> Answer:

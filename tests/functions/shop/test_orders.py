@@ -9,7 +9,10 @@ import pytest
 from common.cloud import firestore
 from common.cloud.firestore import Merge
 from common.cloud.memory import MemoryFirestore
+from common.errors import RefusedError
+from common.people import marks
 from common.scheduling.campaigns import Window
+from functions import consumer
 from functions.shop import orders
 from functions.shop.money import Money
 from functions.shop.orders import Summary
@@ -37,6 +40,12 @@ class TestPlace:
             "placed_at": NOW,
             "recorded_at": NOW,
         }
+
+    def test_it_is_not_recorded_once_its_user_is_erased(self, documents: MemoryFirestore) -> None:
+        writes = consumer._place(event(order_id="o-1", total=1), WORK)
+        marks.mark("u-1", [])
+        with pytest.raises(RefusedError):
+            firestore.commit(writes)
 
     def test_any_order_id_is_an_id(self) -> None:
         assert place(order_id="a/../b", total=1).path == "users/u-1/orders/a%2F..%2Fb"

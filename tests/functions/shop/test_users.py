@@ -176,20 +176,20 @@ class TestFirst:
         self, documents: MemoryFirestore
     ) -> None:
         fields = {"user_id": "u-1", "first_login_at": NOW}
-        write = users.set_first(event("user.logged_in"), WORK, "first_login_at")
+        *_, write = users.set_first(event("user.logged_in"), WORK, "first_login_at")
         assert write == Create(path="users/u-1", fields=fields)
 
     def test_in_a_document_that_is_there_it_is_marked_as_it_was_read(
         self, documents: MemoryFirestore
     ) -> None:
         store(email="ada@example.com")
-        write = users.set_first(event("user.logged_in"), WORK, "first_login_at")
+        *_, write = users.set_first(event("user.logged_in"), WORK, "first_login_at")
         assert isinstance(write, Update)
         assert write.update_time == documents.now
 
     def test_where_it_is_marked_there_is_nothing_to_do(self, documents: MemoryFirestore) -> None:
         store(first_login_at=NOW)
-        assert users.set_first(event("user.logged_in"), WORK, "first_login_at") is None
+        assert users.set_first(event("user.logged_in"), WORK, "first_login_at") == []
         skipped = users.skip_if_set(event("user.logged_in"), "first_login_at")
         assert skipped == Outcome(result="skipped")
 
