@@ -62,7 +62,8 @@ class Control:
         return {"now": self.clock.now().isoformat()}
 
     async def idle(self, body: JSON) -> JSON:
-        """Nothing → `{"now"}`, once nothing is in flight and nothing is due."""
+        """Nothing → `{"now"}`, once nothing is in flight, and nothing is due or only held back by a
+        rate."""
         await self._unless_stopped(self.clock.idle())
         return {"now": self.clock.now().isoformat()}
 
@@ -151,6 +152,7 @@ class Control:
         finally:
             waiting.cancel()
             ending.cancel()
+            await asyncio.gather(waiting, ending, return_exceptions=True)
 
     def _job(self, job: str) -> str:
         names = [str(known["name"]) for known in self.report.jobs()]

@@ -17,7 +17,7 @@ The clock runs in real time plus an offset; during `advance` it stands still bet
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -46,6 +46,7 @@ class Clock:
         self._last_read: datetime | None = None
         self._frozen: datetime | None = None
         self._sources: list[Source] = []
+        self._holding: list[Callable[[], bool]] = []
         self._busy = 0
         self._changed = asyncio.Event()
         self._advancing = asyncio.Lock()
@@ -74,9 +75,14 @@ class Clock:
         self._last_read = max(now, self._last_commit) if self._last_commit else now
         return self._last_read
 
-    def register(self, source: Source) -> None:
-        """Let `advance` and `idle` know of a service that has work falling due."""
+    def register(self, source: Source, is_held_back: Callable[[], bool] | None = None) -> None:
+        """Let `advance` and `idle` know of a service that has work falling due.
+
+        `is_held_back`: whether something is due that waits for nothing but a rate.
+        """
         self._sources.append(source)
+        if is_held_back:
+            self._holding.append(is_held_back)
 
     @contextlib.contextmanager
     def busy(self) -> Iterator[None]:
@@ -119,7 +125,13 @@ class Clock:
         return min((due for s in self._sources if (due := s.next_due()) is not None), default=None)
 
     async def idle(self) -> None:
-        """Return when nothing is in flight and nothing is due now."""
+        """Return when nothing is in flight, and nothing is due now or only held back by a rate."""
+        while self._busy or self._is_due() or any(is_held() for is_held in self._holding):
+            await self._wait_for_change()
+
+    async def _quiet(self) -> None:
+        """Return when nothing is in flight and nothing is due now; what a rate holds back is due
+        later."""
         while self._busy or self._is_due():
             await self._wait_for_change()
 
@@ -134,14 +146,14 @@ class Clock:
                 while (moment := await self._next_stop(target)) < target:
                     self._jump(moment)
                 self._jump(target)
-                await self.idle()
+                await self._quiet()
             finally:
                 self._set_offset(self.now() - datetime.now(UTC))
                 self._frozen = None
                 self.changed()
 
     async def _next_stop(self, target: datetime) -> datetime:
-        await self.idle()
+        await self._quiet()
         due = self.next_due()
         return target if due is None else min(due, target)
 

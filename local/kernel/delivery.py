@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import io
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -89,8 +89,12 @@ class Deliverer:
         self.in_flight = 0
         """Requests being made."""
 
-    async def send(self, request: Request) -> Reply:
-        """Make one attempt; never raises for what the network or the function does."""
+    async def send(self, request: Request, leaves: Callable[[], None] = lambda: None) -> Reply:
+        """Make one attempt; never raises for what the network or the function does.
+
+        `leaves` is called when the request is about to be written to the network, twice for a
+        duplicate, and not at all if it never is.
+        """
         with self._clock.busy():
             plan = self._faults.plan
             if self._hits("drops", plan.drops, request):
@@ -98,7 +102,7 @@ class Deliverer:
             if self._hits("reorder", plan.reorder, request):
                 await asyncio.sleep(HELD_BACK * self._chance("held back", request))
             with self._crash(request):
-                reply = await self._deliver(request)
+                reply = await self._deliver(request, leaves)
             lost = reply.ok and self._hits("lost_acks", plan.lost_acks, request)
             return Reply(status=None) if lost else reply
 
@@ -107,15 +111,17 @@ class Deliverer:
         if self._session:
             await self._session.close()
 
-    async def _deliver(self, request: Request) -> Reply:
+    async def _deliver(self, request: Request, leaves: Callable[[], None]) -> Reply:
         if not self._hits("duplicates", self._faults.plan.duplicates, request):
-            return await self._once(request)
+            return await self._once(request, leaves)
         if self._chance("overlap", request) < 0.5:
-            first, _ = await asyncio.gather(self._once(request), self._once(request))
+            first, _ = await asyncio.gather(
+                self._once(request, leaves), self._once(request, leaves)
+            )
             return first
-        first = await self._once(request)
+        first = await self._once(request, leaves)
         if first.ok:
-            await self._once(request)
+            await self._once(request, leaves)
         return first
 
     def _crash(self, request: Request) -> AbstractContextManager[None]:
@@ -129,12 +135,13 @@ class Deliverer:
     def _chance(self, kind: str, request: Request) -> float:
         return self._faults.chance(kind, request.service, request.subject, request.attempt)
 
-    async def _once(self, request: Request) -> Reply:
+    async def _once(self, request: Request, leaves: Callable[[], None]) -> Reply:
         self.counts[request.service] += 1
         self.in_flight += 1
         limit = self.targets.limit(request.url) if self.targets else None
         try:
             async with asyncio.timeout(request.timeout), self._serving(request.url):
+                leaves()
                 return await self._within(limit, request)
         except TimeoutError:
             return Reply(status=None, timed_out=True)

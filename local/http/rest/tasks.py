@@ -1,7 +1,11 @@
 """Cloud Tasks v2, REST."""
 
-from local.http.rest.routes import Route
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from local.http.rest.routes import Call, Route
 from local.http.rest.transcoding import Binding, routes
+from local.kernel.refusals import unimplemented
 from local.kernel.rpc import Service
 
 LOCATION = "projects/*/locations/*"
@@ -36,10 +40,30 @@ LOCATIONS = (
 )
 
 
+VERBS = ("GET", "POST", "PATCH", "DELETE")
+UNSERVED = ("v2beta2", "v2beta3")
+"""Versions of the API that are refused by name: what they have beyond v2 is not served here."""
+
+
 def tasks_routes(service: Service, operations: Service, locations: Service) -> list[Route]:
     """Its routes, and those of the operations of its batch methods and of its locations."""
     return [
         *routes(service, BINDINGS),
         *routes(operations, OPERATIONS),
         *routes(locations, LOCATIONS),
+        *(
+            Route(verb, f"/{version}/{{name=**}}", _refuse(version))
+            for version in UNSERVED
+            for verb in VERBS
+        ),
     ]
+
+
+def _refuse(version: str) -> Callable[[Call], Awaitable[Any]]:
+    async def refuse(call: Call) -> Any:
+        text = (
+            f"Cloud Tasks {version} is not served by the local cloud, only v2: {call.path['name']}"
+        )
+        raise unimplemented(text)
+
+    return refuse

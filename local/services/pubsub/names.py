@@ -10,18 +10,21 @@ from local.kernel.status import Status
 DELETED_TOPIC = "_deleted-topic_"
 """What a subscription's `topic` says once its topic was deleted."""
 
+_PROJECT = re.compile(r"projects/[A-Za-z0-9:.-]+", re.A)
 _RESOURCE = re.compile(r"projects/([^/]+)/(topics|subscriptions)/([A-Za-z][\w.~+%-]{2,254})", re.A)
+
+
+def check_project(name: str) -> None:
+    """Refuse what is not `projects/P` with INVALID_ARGUMENT."""
+    if not _PROJECT.fullmatch(name):
+        raise _invalid(name, "project")
 
 
 def check(name: str, collection: str, field: str = "name") -> None:
     """Refuse what is not `projects/P/{collection}/ID` with INVALID_ARGUMENT."""
     match = _RESOURCE.fullmatch(name)
     if not match or match[2] != collection or match[3].lower().startswith("goog"):
-        raise invalid(
-            f"Invalid resource name given ({field}={name}). Refer to "
-            "https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names "
-            "for more information.",
-        )
+        raise _invalid(name, field)
 
 
 def short(name: str) -> str:
@@ -44,4 +47,12 @@ def already_exists(name: str) -> Status:
     return Status(
         grpc.StatusCode.ALREADY_EXISTS,
         f"Resource already exists in the project (resource={short(name)}).",
+    )
+
+
+def _invalid(name: str, field: str) -> Status:
+    return invalid(
+        f"Invalid resource name given ({field}={name}). Refer to "
+        "https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names "
+        "for more information.",
     )

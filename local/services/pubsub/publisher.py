@@ -97,6 +97,7 @@ class Publisher:
 
     async def list_topics(self, request: Any) -> Any:
         """ListTopics of a project, in the order of their names."""
+        names.check_project(request.project)
         prefix = f"{request.project}/topics/"
         found = sorted(name for name in self._registry.topics if name.startswith(prefix))
         page, token = paging.page(found, request)

@@ -101,6 +101,7 @@ class Subscriber:
 
     async def list_subscriptions(self, request: Any) -> Any:
         """ListSubscriptions of a project, in the order of their names."""
+        names.check_project(request.project)
         prefix = f"{request.project}/subscriptions/"
         known = self._registry.subscriptions
         page, token = paging.page(sorted(n for n in known if n.startswith(prefix)), request)
@@ -138,6 +139,7 @@ class Subscriber:
 
     async def list_snapshots(self, request: Any) -> Any:
         """ListSnapshots: there are none."""
+        names.check_project(request.project)
         return types.ListSnapshotsResponse.pb()()
 
     def _keep(self, subscription: Subscription, proto: Any) -> Any:

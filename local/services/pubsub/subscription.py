@@ -15,6 +15,8 @@ MINUTE, DAY = 60, 86_400
 DEFAULT_ACK_DEADLINE = 10
 DEFAULT_RETENTION = 7 * DAY
 DEFAULT_EXPIRATION = 31 * DAY
+LONGEST = 315_576_000_000
+"""Seconds of the longest duration that a message of the protocol can carry."""
 DEFAULT_BACKOFF = (10, 600)
 MAX_BACKOFF = 600
 DEFAULT_ATTEMPTS = 5
@@ -136,6 +138,8 @@ def _check(proto: Any) -> None:
     _in_range("ack_deadline_seconds", proto.ack_deadline_seconds, 10, 600)
     retention = proto.message_retention_duration.ToSeconds()
     _in_range("message_retention_duration", retention, 10 * MINUTE, 31 * DAY)
+    if proto.expiration_policy.HasField("ttl"):
+        _in_range("expiration_policy.ttl", proto.expiration_policy.ttl.ToSeconds(), DAY, LONGEST)
     if proto.HasField("dead_letter_policy"):
         attempts = proto.dead_letter_policy.max_delivery_attempts
         _in_range("max_delivery_attempts", attempts, 5, 100)

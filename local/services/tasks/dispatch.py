@@ -8,6 +8,7 @@ lies ready to be filed.
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -86,6 +87,11 @@ class Dispatcher:
             dues.append(expiry)
         return moments.moment(min(dues)) if dues else None
 
+    def is_held_back(self) -> bool:
+        """Whether a task is due and waits for nothing but the rate of its queue."""
+        now = moments.micros(self._clock.now())
+        return any(queue.is_held_back(now) for queue in self.queues.values())
+
     async def run(self) -> None:
         """Dispatch until cancelled; what is in flight then is delivered again another time."""
         try:
@@ -127,7 +133,7 @@ class Dispatcher:
         for task in tasks:
             task.dispatched(now)
         self._store.running(tasks)
-        queue.started(len(tasks), now)
+        queue.started(len(tasks))
         queue.earliest = self._store.first_due(queue.id)
         return [Attempt(task=task, queue=queue) for task in tasks]
 
@@ -141,14 +147,29 @@ class Dispatcher:
 
     async def _run(self, attempt: Attempt, held: contextlib.ExitStack) -> None:
         with held:
-            reply = await self._deliver(attempt)
+            leaves = self._leaves(attempt)
+            reply = await self._deliver(attempt, leaves)
+            leaves()  # if it never did, its token is given back all the same
             now = moments.micros(self._clock.now())
             self._answers.append(Answer(attempt=attempt, reply=reply, at_us=now))
 
-    async def _deliver(self, attempt: Attempt) -> Reply:
+    def _leaves(self, attempt: Attempt) -> Callable[[], None]:
+        """What is to be called when an attempt leaves for its target, however often."""
+        waiting = [attempt] if attempt.run_us is None else []
+
+        def leaves() -> None:
+            while waiting:
+                queue = waiting.pop().queue
+                queue.bucket.left(moments.micros(self._clock.now()))
+                if queue.earliest is not None:
+                    self._clock.changed()
+
+        return leaves
+
+    async def _deliver(self, attempt: Attempt, leaves: Callable[[], None]) -> Reply:
         try:
             request = target.request(attempt.task, attempt.queue, self._tokens)
-            return await self._deliverer.send(request)
+            return await self._deliverer.send(request, leaves)
         except ValueError:
             # A target that cannot be put on the wire (yarl's or aiohttp's opinion of a URL or a
             # header the platform accepts) gets no response.

@@ -42,7 +42,8 @@ class Locations:
     async def list(self, request: Any) -> Any:
         """ListLocations of a project, in one page."""
         used = {names.location_of(name) for name in self._dispatcher.queues}
-        found = sorted(name for name in used if name.startswith(f"{request.name}/locations/"))
+        prefix = f"{names.project(request.name)}/locations/"
+        found = sorted(name for name in used if name.startswith(prefix))
         return locations_pb2.ListLocationsResponse(locations=[_location(name) for name in found])
 
 

@@ -5,7 +5,8 @@ import secrets
 
 from local.services.tasks import refusals
 
-_LOCATION = re.compile(r"projects/[A-Za-z0-9:.-]+/locations/[A-Za-z0-9-]+")
+_PROJECT = re.compile(r"projects/[A-Za-z0-9:.-]+")
+_LOCATION = re.compile(_PROJECT.pattern + r"/locations/[A-Za-z0-9-]+")
 _QUEUE = re.compile(_LOCATION.pattern + r"/queues/[A-Za-z0-9-]{1,100}")
 _TASK = re.compile(r"(projects/[^/]+/locations/[^/]+/queues/[^/]+)/tasks/(.*)", re.DOTALL)
 _TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,500}")
@@ -14,7 +15,14 @@ _TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,500}")
 def location(text: str) -> str:
     """The name of a location, checked."""
     if not _LOCATION.fullmatch(text):
-        raise refusals.no_project(text)
+        raise refusals.bad_parent(text)
+    return text
+
+
+def project(text: str) -> str:
+    """The name of a project, checked."""
+    if not _PROJECT.fullmatch(text):
+        raise refusals.bad_parent(text)
     return text
 
 

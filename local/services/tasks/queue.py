@@ -57,13 +57,19 @@ class Queue:
 
     def due(self) -> int | None:
         """When it can start an attempt next, as far as that depends on time alone."""
-        if self.earliest is None or not self.running or self._slots() <= 0:
+        token = self.bucket.next_token()
+        if self.earliest is None or not self.running or self._slots() <= 0 or token is None:
             return None
-        return max(self.earliest, self.bucket.next_token(), self._held_until)
+        return max(self.earliest, token, self._held_until)
 
-    def started(self, count: int, now: int) -> None:
+    def is_held_back(self, now: int) -> bool:
+        """Whether a task is due and waits for nothing but the queue's rate."""
+        is_due = self.earliest is not None and self.earliest <= now and self._held_until <= now
+        return is_due and self.running and self.bucket.free(now) <= 0
+
+    def started(self, count: int) -> None:
         """Attempts start: each takes a token and a slot."""
-        self.bucket.take(count, now)
+        self.bucket.take(count)
         self.in_flight += count
 
     def ended(self) -> None:

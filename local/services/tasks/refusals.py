@@ -87,20 +87,9 @@ def task_id(text: str) -> Status:
     )
 
 
-def no_project(parent: str) -> Status:
-    """A parent that is no location: the platform takes it for a project nobody may use."""
-    text = f"Permission denied on resource project {parent}."
-    info = details.ErrorInfo(reason="CONSUMER_INVALID", domain="googleapis.com")
-    info.metadata["consumer"] = f"projects/{parent}"
-    info.metadata["containerInfo"] = parent
-    info.metadata["service"] = "cloudtasks.googleapis.com"
-    return Status(
-        grpc.StatusCode.PERMISSION_DENIED,
-        text,
-        info,
-        details.LocalizedMessage(locale="en-US", message=text),
-        _help("Google developers console", "https://console.developers.google.com"),
-    )
+def bad_parent(parent: str) -> Status:
+    """A parent that is not the name of a project or of a location, or is empty."""
+    return invalid(f"Invalid resource field value in the request: {parent!r}.")
 
 
 def not_served(what: str) -> Status:

@@ -53,7 +53,7 @@ class Tasks:
         self.operations = Operations(database, clock)
         self._batch = Batch(self._store, clock, self._queues, self._tasks, self.operations)
         self.locations = Locations(self._dispatcher)
-        clock.register(self)
+        clock.register(self, self._dispatcher.is_held_back)
 
     def methods(self) -> Mapping[str, Method]:
         """RPC name → method."""

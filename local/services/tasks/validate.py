@@ -63,6 +63,8 @@ def retry(config: Any, fallback: backoff.Retry) -> None:
 
 def fill(config: Any) -> None:
     """Put the defaults where a queue leaves a limit or a retry setting unset."""
+    if config.HasField("app_engine_routing_override"):
+        config.app_engine_routing_override.host = _host(config)
     limits = config.rate_limits
     limits.max_dispatches_per_second = limits.max_dispatches_per_second or RATE
     limits.max_concurrent_dispatches = limits.max_concurrent_dispatches or CONCURRENT
@@ -140,6 +142,13 @@ def _override(target: Any) -> None:
         access = target.oauth_token
         if not access.service_account_email or not access.scope:
             raise invalid("HttpTarget.oauthToken needs both serviceAccountEmail and scope.")
+
+
+def _host(config: Any) -> str:
+    """The host of a queue's App Engine routing, output only; the caller's is ignored."""
+    routing, project = config.app_engine_routing_override, config.name.split("/")[1]
+    parts = (routing.instance, routing.version, routing.service, f"{project}.appspot.com")
+    return ".".join(filter(None, parts))
 
 
 def _reported_burst(rate: float) -> int:

@@ -13,7 +13,7 @@ from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksRest
 from google.iam.v1 import policy_pb2
 from google.longrunning import operations_pb2
 
-from local.testing import LocalCloud, local_cloud
+from local.testing import LocalCloud, Refused, local_cloud
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +123,9 @@ def test_a_task_is_seen_whole_run_and_refused_a_second_time(
     with pytest.raises(Conflict):
         client.create_task(create(queue, "one"))
     assert client.run_task(name=created.name).name == created.name
+
+
+def test_the_beta_of_the_api_is_refused_by_name(cloud: LocalCloud, parent: str) -> None:
+    with pytest.raises(Refused, match="v2beta3 is not served by the local cloud, only v2") as beta:
+        cloud.request("GET", f"/v2beta3/{parent}/queues")
+    assert beta.value.code == 501

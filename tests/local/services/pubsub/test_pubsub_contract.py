@@ -10,7 +10,7 @@ import pytest
 from google.api_core import exceptions
 from google.pubsub_v1 import PublisherClient as RawPublisher
 
-from tests.local.services.pubsub.pubsub_cloud import eventually
+from tests.local.services.pubsub.pubsub_cloud import Local, eventually
 
 
 @dataclass
@@ -263,3 +263,27 @@ def test_lists_name_everything_once(story: Story) -> None:
     request = {"project": story.cloud.project, "page_size": 1}
     topics = story.cloud.publisher.list_topics(request=request)
     assert [topic.name for topic in topics].count(story.topic) == 1
+
+
+def test_a_subscription_expires_after_a_day_at_the_earliest(cloud: SimpleNamespace) -> None:
+    topic = cloud.publisher.create_topic(name=f"{cloud.project}/topics/{cloud.prefix}").name
+    name = f"{cloud.project}/subscriptions/{cloud.prefix}"
+
+    def create(ttl: dict[str, Any]) -> Any:
+        policy = {"expiration_policy": ttl}
+        return cloud.subscriber.create_subscription({"name": name, "topic": topic, **policy})
+
+    with pytest.raises(exceptions.InvalidArgument):
+        create({"ttl": {"seconds": 86_399}})
+    assert create({"ttl": {"seconds": 86_400}}).expiration_policy.ttl.days == 1
+
+
+@pytest.mark.parametrize("project", ["", "projects", "projects/", "p", "projects/p/topics"])
+def test_what_is_no_project_has_no_lists(local: Local, project: str) -> None:
+    for call in (
+        local.publisher.list_topics,
+        local.subscriber.list_subscriptions,
+        local.subscriber.list_snapshots,
+    ):
+        with pytest.raises(exceptions.InvalidArgument):
+            call({"project": project})

@@ -1,7 +1,9 @@
 """Rates, concurrency, pause, purge, and deleting what runs."""
 
 import asyncio
+import contextlib
 import math
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -195,3 +197,37 @@ def test_tasks_created_after_a_purge_are_dispatched(cloud: Cloud) -> None:
     cloud.task(queue)
     cloud.idle()
     assert len(cloud.target.hits) == 1
+
+
+def test_idle_waits_for_what_a_rate_holds_back_and_not_for_what_is_due_later(cloud: Cloud) -> None:
+    queue = cloud.queue(rate_limits=_rate(20))
+    for _ in range(30):
+        cloud.task(queue)
+    cloud.task(queue, "/later", later=3600)
+    cloud.idle()
+    assert (len(cloud.target.at("/")), len(cloud.target.at("/later"))) == (30, 0)
+
+
+def test_no_second_sees_more_leave_than_the_rate_however_late_a_task_leaves(cloud: Cloud) -> None:
+    """The first ten are held up on their way; the next ten count from when those arrived."""
+    queue = cloud.queue(rate_limits=_rate(10))
+
+    class Slow:
+        """What every function is asked before it is called: here it takes a while."""
+
+        def limit(self, url: str) -> None:
+            return None
+
+        @contextlib.asynccontextmanager
+        async def serving(self, url: str) -> AsyncIterator[None]:
+            await asyncio.sleep(0 if cloud.target.hits else 0.4)
+            yield
+
+    cloud.deliverer.targets = Slow()
+    for _ in range(20):
+        cloud.task(queue)
+    cloud.idle()
+    times = [hit.at for hit in cloud.target.hits]
+    second = timedelta(seconds=0.9)  # the last tenth is the network's
+    assert len(times) == 20
+    assert max(sum(t <= u < t + second for u in times) for t in times) <= 10

@@ -6,6 +6,7 @@ from typing import Any
 import grpc
 import pytest
 from google.api_core import exceptions
+from google.cloud.location import locations_pb2
 from google.cloud.tasks_v2 import Queue, RateLimits, RetryConfig
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -125,7 +126,10 @@ def test_a_malformed_parent_is_a_project_nobody_may_use(cloud: Cloud) -> None:
     refusal = _refusal(
         cloud.client.create_queue, parent="nonsense", queue=Queue(name=f"{PARENT}/queues/q")
     )
-    assert refusal == ("PERMISSION_DENIED", "Permission denied on resource project nonsense.")
+    assert refusal == (
+        "INVALID_ARGUMENT",
+        "Invalid resource field value in the request: 'nonsense'.",
+    )
 
 
 def test_a_queue_is_created_once(cloud: Cloud) -> None:
@@ -285,3 +289,29 @@ def test_a_location_is_found_and_listed(cloud: Cloud) -> None:
     found = cloud.client.list_locations(request={"name": "projects/shop"})
     assert [location.location_id for location in found.locations] == ["europe-west1"]
     assert cloud.client.get_location(request={"name": PARENT}).name == PARENT
+
+
+@pytest.mark.parametrize("parent", ["", "projects", "projects/", "projects/p/locations", "p/l"])
+def test_a_parent_that_is_none_is_invalid(cloud: Cloud, parent: str) -> None:
+    client = cloud.client
+    for call in (client.list_queues, client.create_queue):
+        assert (
+            _refusal(
+                call,
+                {"parent": parent, "queue": {}}
+                if call == client.create_queue
+                else {"parent": parent},
+            )[0]
+            == "INVALID_ARGUMENT"
+        )
+    request = locations_pb2.ListLocationsRequest(name=parent)
+    assert _refusal(client.list_locations, request)[0] == "INVALID_ARGUMENT"
+
+
+def test_the_host_of_a_routing_override_is_made_of_its_parts_and_no_callers(cloud: Cloud) -> None:
+    routing = {"service": "worker", "version": "v1", "host": "elsewhere.example"}
+    name = cloud.queue(app_engine_routing_override=routing)
+    found = cloud.client.get_queue(name=name).app_engine_routing_override
+    assert (found.service, found.host) == ("worker", "v1.worker.shop.appspot.com")
+    plain = cloud.client.get_queue(name=cloud.queue("plain"))
+    assert "app_engine_routing_override" not in plain

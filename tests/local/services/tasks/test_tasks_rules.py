@@ -14,15 +14,22 @@ from local.services.tasks.bucket import Bucket
 S = moments.SECOND
 
 
+def _leave(bucket: Bucket, count: int, now: int) -> None:
+    """Take tokens for what leaves at once."""
+    bucket.take(count)
+    for _ in range(count):
+        bucket.left(now)
+
+
 def _take_all(bucket: Bucket, until: int) -> list[int]:
     """Dispatch as early as possible; the moments."""
     moments: list[int] = []
     now = 0
     while now < until:
         count = bucket.free(now)
-        bucket.take(count, now)
+        _leave(bucket, count, now)
         moments += [now] * count
-        now = bucket.next_token()
+        now = bucket.next_token() or now
     return moments
 
 
@@ -40,15 +47,23 @@ def test_a_bucket_yields_its_rate_and_never_more(rate: float) -> None:
 
 def test_a_token_is_there_again_exactly_one_period_later() -> None:
     bucket = Bucket(0.5)
-    bucket.take(1, 0)
+    _leave(bucket, 1, 0)
     assert bucket.next_token() == 2 * S
     assert bucket.free(2 * S - 1) == 0
     assert bucket.free(2 * S) == 1
 
 
+def test_a_token_is_counted_from_when_the_task_left_not_from_when_it_was_taken() -> None:
+    bucket = Bucket(1)
+    bucket.take(1)
+    assert (bucket.next_token(), bucket.free(5 * S)) == (None, 0)
+    bucket.left(5 * S)
+    assert (bucket.next_token(), bucket.free(5 * S), bucket.free(6 * S)) == (6 * S, 0, 1)
+
+
 def test_a_lower_rate_counts_what_was_taken() -> None:
     bucket = Bucket(10)
-    bucket.take(10, 0)
+    _leave(bucket, 10, 0)
     bucket.retune(1)
     assert bucket.next_token() == S
     assert bucket.free(S) == 1
