@@ -46,6 +46,8 @@ class Documents:
         self._last_commit = micros(clock.read_time())
         self.watchers: list[Watcher] = []
         """Called with the changes and the time of every commit, inside its transaction."""
+        self.listeners: list[Watcher] = []
+        """The same, once it is committed."""
         database.script(SCHEMA)
 
     def read_time(self) -> int:
@@ -66,6 +68,10 @@ class Documents:
         if at < self.history.oldest(self.now()):
             raise failed_precondition("The requested snapshot version is too old.")
         return at
+
+    def can_be_read(self, at: int) -> bool:
+        """Whether the documents as of a time are still known, and that time has come."""
+        return self.history.oldest(self.now()) <= at <= self.read_time()
 
     def is_present(self, at: int) -> bool:
         """Whether nothing was committed since a time."""
@@ -105,6 +111,8 @@ class Documents:
         self.hierarchy.keep()
         self._last_commit = now
         self.history.committed(now)
+        for listener in self.listeners:
+            listener(changes, now)
         return outcomes, now
 
     def page(

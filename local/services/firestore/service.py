@@ -18,6 +18,7 @@ from local.services.firestore.commits import Commits
 from local.services.firestore.documents import Documents
 from local.services.firestore.expiry import Expiry
 from local.services.firestore.indexes import Indexes
+from local.services.firestore.listening import Listening
 from local.services.firestore.listings import Listings
 from local.services.firestore.reads import Reads
 from local.services.firestore.results import Results
@@ -41,6 +42,7 @@ class Firestore:
         self._results = Results(self._reads)
         self._commits = Commits(self.documents, self._transactions)
         self._listings = Listings(self.documents, self._reads)
+        self._listening = Listening(self.documents, scans)
         self._expiry = Expiry(database, clock, self.documents)
 
     async def run(self) -> None:
@@ -74,8 +76,8 @@ class Firestore:
         }
         table = {n: _method(n, call, answer) for n, (call, answer) in unary.items()}
         table |= {n: _method(n, call, None, server_stream=True) for n, call in streams.items()}
-        for name in ("Write", "Listen"):
-            call = self._unimplemented(name)
+        both = {"Listen": self._listening.listen, "Write": self._unimplemented("Write")}
+        for name, call in both.items():
             table[name] = _method(name, call, None, server_stream=True, client_stream=True)
         return table
 
