@@ -20,12 +20,13 @@ from local.kernel.clock import Clock
 from local.kernel.database import Database
 from local.kernel.delivery import Deliverer
 from local.kernel.faults import Faults
+from local.kernel.front import open_front
 from local.kernel.grpcserver import GrpcServers
 from local.kernel.identity import open_issuer
 from local.kernel.state import Folder
 from local.services import reset
 from local.services.all import Services
-from local.services.functions import process
+from local.services.functions import process, runtime
 from local.services.functions.addresses import Addresses
 from local.services.functions.catalog import Catalog
 from local.services.functions.crashes import Crashes
@@ -89,9 +90,9 @@ class Cloud:
         self._groups = Groups()
         self._closing.callback(self._groups.close)
         self._site = Site(self.issuer)
-        runner = await self._http()
+        self._web = await self._http()
         await self._begin()
-        await web.SockSite(runner, listening).start()
+        await web.SockSite(self._web, listening).start()
 
     async def reset(self) -> None:
         """Forget everything that happened, the clock included; what is deployed starts anew."""
@@ -169,8 +170,12 @@ class Cloud:
         )
 
     async def _attach(self, function: str) -> Mapping[str, str]:
-        port = await self._servers.open(caller=function)
-        return self.addresses.of_function(f"{ports.HOST}:{port}")
+        """Give a function a gRPC port of its own, and one for both protocols where it needs one:
+        that costs each call a few hops more."""
+        port = tasks = await self._servers.open(caller=function)
+        if runtime.posts_to_tasks(self.functions.catalog.get(function).body):
+            tasks = await self._open_front(port)
+        return self.addresses.of_function(f"{ports.HOST}:{port}", f"{ports.HOST}:{tasks}")
 
     def _make(self) -> None:
         """Make all that has a state in memory, from the state file."""
@@ -191,10 +196,17 @@ class Cloud:
 
     async def _serve_grpc(self, port: int) -> int:
         self._running.push_async_callback(self._servers.close)
+        return await self._open_front(await self._servers.open(), port)
+
+    async def _open_front(self, grpc_port: int, port: int = 0) -> int:
+        """Answer gRPC and HTTP on one port (0: any free one), which is returned."""
+        assert self._web.server
         try:
-            return await self._servers.open(port=port)
+            server = await open_front(port or ports.choose(0), grpc_port, self._web.server)
         except OSError as error:
             raise _taken(port, "gRPC") from error
+        self._running.callback(server.close)
+        return int(server.sockets[0].getsockname()[1])
 
     async def _http(self) -> web.AppRunner:
         app = self._site.application()

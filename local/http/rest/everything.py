@@ -9,6 +9,7 @@ from google.protobuf import json_format
 
 from local.http.rest import accounts, projects, repositories, run, secrets
 from local.http.rest.accounts import AccountsApi
+from local.http.rest.documents import documents_routes
 from local.http.rest.firestore import FirestoreAdmin
 from local.http.rest.functions import FunctionsApi
 from local.http.rest.policies import Exists, Policies, Read, Write
@@ -58,7 +59,9 @@ def routes(platform: Platform) -> list[Route]:
     deleting = [
         *known.routes(),
         *functions.routes(),
-        *tasks_routes(services.queues, services.operations, services.locations),
+        *tasks_routes(
+            services.queues, services.operations, services.locations, platform.functions.url
+        ),
         *pubsub_routes(services.publisher, services.subscriber),
         *kept.routes(),
         *images.routes(),
@@ -78,6 +81,7 @@ def routes(platform: Platform) -> list[Route]:
         *policies.forgetting(deleting),
         *behind.routes(),
         *SchedulerApi(services.scheduler).routes(),
+        *documents_routes(services.documents, services.firestore),
         *FirestoreAdmin(resources, services.firestore.set_ttl, now).routes(),
         *WatchingApi(resources, platform.functions.entries).routes(),
         *ProjectsApi(resources, now).routes(),

@@ -45,10 +45,27 @@ UNSERVED = ("v2beta2", "v2beta3")
 """Versions of the API that are refused by name: what they have beyond v2 is not served here."""
 
 
-def tasks_routes(service: Service, operations: Service, locations: Service) -> list[Route]:
-    """Its routes, and those of the operations of its batch methods and of its locations."""
+EMULATOR = (
+    Binding("POST", f"/{{parent={QUEUE}}}/tasks", "CreateTask", "*"),
+    Binding("DELETE", f"/{{name={TASK}}}", "DeleteTask"),
+)
+"""What firebase-admin asks an emulator for, with no version in the path."""
+
+Url = Callable[[str, str], str]
+"""(location, id) → the URL of a deployed function; empty if there is none."""
+
+
+def tasks_routes(
+    service: Service, operations: Service, locations: Service, url: Url
+) -> list[Route]:
+    """Its routes, and those of the operations of its batch methods and of its locations.
+
+    `url`: to which function a task goes that firebase-admin leaves without a URL, because its
+    emulator knows: the one that has the name of the queue.
+    """
     return [
         *routes(service, BINDINGS),
+        *(_addressed(route, url) for route in routes(service, EMULATOR)),
         *routes(operations, OPERATIONS),
         *routes(locations, LOCATIONS),
         *(
@@ -67,3 +84,15 @@ def _refuse(version: str) -> Callable[[Call], Awaitable[Any]]:
         raise unimplemented(text)
 
     return refuse
+
+
+def _addressed(route: Route, url: Url) -> Route:
+    async def call(request: Call) -> Any:
+        task = request.body.get("task")
+        http = task.get("httpRequest") if isinstance(task, dict) else None
+        if isinstance(http, dict) and not http.get("url"):
+            location, _, queue = request.path["parent"].partition("/queues/")
+            http["url"] = url(location, queue)
+        return await route.call(request)
+
+    return Route(route.verb, route.path, call)

@@ -15,6 +15,10 @@ IGNORED = ("alt", "$alt", "prettyPrint", "key", "fields")
 """Query parameters every Google API takes, which change nothing here."""
 
 
+LISTS = ("fieldPaths",)
+"""The last names of query parameters that are given once for each of several values."""
+
+
 @dataclass(frozen=True)
 class Binding:
     """One method's REST form, as in its `google.api.http` annotation."""
@@ -32,9 +36,14 @@ def routes(service: Service, bindings: Iterable[Binding]) -> list[Route]:
     return [_route(binding, methods[binding.rpc]) for binding in bindings]
 
 
+def parsed(binding: Binding, call: Call, method: Method) -> Any:
+    """A call's request as the method's message. Raises Status."""
+    return _parse(_document(binding, call), method.request())
+
+
 def _route(binding: Binding, method: Method) -> Route:
     async def call(request: Call) -> Any:
-        message = _parse(_document(binding, request), method.request())
+        message = parsed(binding, request, method)
         return json_format.MessageToDict(await method.call(message))  # type: ignore[misc]
 
     return Route(binding.verb, binding.path, call)
@@ -72,7 +81,10 @@ def _put(document: dict[str, Any], path: str, value: Any) -> None:
     *parents, last = path.split(".")
     for parent in parents:
         document = document.setdefault(parent, {})
-    document[last] = value
+    if last in LISTS:
+        document.setdefault(last, []).append(value)
+    else:
+        document[last] = value
 
 
 def _camel(mask: str) -> str:

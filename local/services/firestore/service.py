@@ -1,5 +1,7 @@
 """Firestore v1 as a table of methods: messages in, messages out; what they mean is elsewhere."""
 
+import asyncio
+import itertools
 import secrets
 import string
 from collections.abc import AsyncIterator, Mapping
@@ -13,7 +15,7 @@ from local.kernel.database import Database
 from local.kernel.refusals import invalid, not_found
 from local.kernel.rpc import Method
 from local.kernel.status import Status
-from local.services.firestore import fields, messages, partitions, paths
+from local.services.firestore import fields, messages, mutations, partitions, paths
 from local.services.firestore.commits import Commits
 from local.services.firestore.documents import Documents
 from local.services.firestore.expiry import Expiry
@@ -23,8 +25,11 @@ from local.services.firestore.listings import Listings
 from local.services.firestore.reads import Reads
 from local.services.firestore.results import Results
 from local.services.firestore.scans import Scans
+from local.services.firestore.stored import Scope
 from local.services.firestore.transactions import Transactions
 
+WIPED = 500
+"""Documents deleted at once, between which others get their turn."""
 ID_LETTERS = string.ascii_letters + string.digits
 
 
@@ -52,6 +57,14 @@ class Firestore:
     def set_ttl(self, database_path: str, collection_group: str, field: str | None) -> None:
         """Documents of a group expire by this timestamp field; None: no longer. Raises Status."""
         self._expiry.set_field(paths.database(database_path), collection_group, field)
+
+    async def wipe(self, database_path: str) -> None:
+        """Delete every document of a database, as Google's emulator does on request."""
+        scope = Scope(paths.key(paths.database(database_path), []), None)
+        while found := list(itertools.islice(self.documents.all_of(scope), WIPED)):
+            deletes = [messages.Write(delete=paths.name_of(stored.key)) for stored in found]
+            self.documents.commit(mutations.parse(deletes))
+            await asyncio.sleep(0)
 
     def methods(self) -> Mapping[str, Method]:
         """Return the methods by RPC name."""

@@ -23,9 +23,11 @@ class Addresses:
         """Return the services' variables; our own services are at `address` (HOST:PORT)."""
         return {key: self.foreign.get(name, address) for name, key in VARIABLES.items()}
 
-    def of_function(self, address: str) -> dict[str, str]:
-        """Return a function's variables; `address` (HOST:PORT) is its own port for our services."""
-        return {**self.emulators(address), "OIDC_ISSUER": self.url}
+    def of_function(self, address: str, tasks: str) -> dict[str, str]:
+        """Return a function's variables; `address` (HOST:PORT) is its own port for our services,
+        `tasks` the one for Cloud Tasks."""
+        ours = {} if "tasks" in self.foreign else {VARIABLES["tasks"]: tasks}
+        return {**self.emulators(address), **ours, "OIDC_ISSUER": self.url}
 
     def of_caller(self, address: str, functions: Iterable[Entry]) -> dict[str, str]:
         """Return any other program's variables: also each function's NAME_URL and NAME_AUDIENCE.

@@ -128,6 +128,12 @@ def _check_variables(body: Mapping[str, Any]) -> None:
             )
 
 
+def posts_to_tasks(body: Mapping[str, Any]) -> bool:
+    """Return whether a function asks Cloud Tasks over plain HTTP, as firebase-admin does."""
+    requirements = source(body) / "requirements.txt"
+    return requirements.is_file() and "firebase-admin" in requirements.read_text(errors="replace")
+
+
 def environment(
     body: Mapping[str, Any],
     *,

@@ -144,6 +144,12 @@ class Functions:
         running = self._processes.get(name)
         return running.kill_workers() if running else 0
 
+    def url(self, location: str, id_: str) -> str:
+        """Return the URL of the function `id_` of `projects/P/locations/L`; empty if there is
+        none."""
+        entry = self.catalog.find(f"{location}/functions/{id_}")
+        return str(entry.body["url"]) if entry else ""
+
     def behind(self, url: str) -> str | None:
         """Return the full name of the function behind a URL; None: it is none of ours."""
         where = urlsplit(url)
