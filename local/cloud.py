@@ -15,9 +15,9 @@ from local.http.report import Report
 from local.http.rest import everything
 from local.http.rest.app import Site
 from local.http.rest.routes import Router
-from local.kernel import ports
+from local.kernel import background, ports
 from local.kernel.clock import Clock
-from local.kernel.database import Database
+from local.kernel.database import Database, Full
 from local.kernel.delivery import Deliverer
 from local.kernel.faults import Faults
 from local.kernel.front import open_front
@@ -40,6 +40,8 @@ SHUTDOWN = 1.0
 """Seconds that HTTP requests in flight get at the end."""
 GRPC, FUNCTIONS = 1, 10
 """How far from the HTTP port the gRPC port is, and the first function's."""
+LOOK_FOR_ROOM = 0.5
+"""Seconds between two looks at a disk that was full."""
 PORT_KEYS = ("port.http", "port.grpc")
 """Where the database keeps the ports, so that they are the same after a restart if they can."""
 
@@ -74,6 +76,8 @@ class Cloud:
         self._resetting = asyncio.Lock()
         self._database = Database(folder.database)
         self._closing.callback(self._database.close)
+        self._database.on_full = self._no_room
+        self._recovering: asyncio.Task[None] | None = None
         self.stopping = asyncio.Event()
         """Set when somebody asked it to end, or when a part of it failed."""
         self._ended = asyncio.Event()
@@ -104,8 +108,27 @@ class Cloud:
             await self._begin()
             await self.functions.restored()
 
+    def _no_room(self) -> None:
+        if self._recovering is None or self._recovering.done():
+            self._recovering = background.begin(self._recover())
+
+    async def _recover(self) -> None:
+        """Wait until the disk has room, then begin anew from the state file.
+
+        What is in memory may by then be ahead of what could be written.
+        """
+        print("the disk is full: nothing is written until there is room", flush=True)
+        while not self._database.has_room():
+            await asyncio.sleep(LOOK_FOR_ROOM)
+        async with self._resetting:
+            await self._end()
+            await self._begin()
+        print("there is room again", flush=True)
+
     async def stop(self) -> None:
         """End everything that was started, in reverse order; the state stays in the folder."""
+        if self._recovering:
+            await _cancel(self._recovering)
         async with self._resetting:
             await self._end()
             await self._closing.aclose()
@@ -139,7 +162,10 @@ class Cloud:
         self._write_env()
 
     def _write_env(self) -> None:
-        self._folder.write_env(self.env())
+        try:
+            self._folder.write_env(self.env())
+        except OSError as error:
+            print(f"cannot write {self._folder.env}: {error.strerror}", flush=True)
 
     def _listen(self) -> tuple[socket.socket, int]:
         """Open the HTTP socket, and choose the gRPC port, which may turn out to be taken."""
@@ -210,7 +236,9 @@ class Cloud:
 
     async def _http(self) -> web.AppRunner:
         app = self._site.application()
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN)
+        runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=SHUTDOWN, handler_cancellation=True
+        )
         await runner.setup()
         self._closing.push_async_callback(runner.cleanup)
         return runner
@@ -262,6 +290,8 @@ class Cloud:
         async def run() -> None:
             try:
                 await work
+            except Full:
+                return  # it begins anew when there is room
             except Exception as error:
                 traceback.print_exception(error)
                 self.failure = error

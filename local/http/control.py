@@ -146,7 +146,7 @@ class Control:
         try:
             await asyncio.wait({waiting, ending}, return_when=asyncio.FIRST_COMPLETED)
             if not waiting.done():
-                what = "is ending" if self.stopping.is_set() else "was reset"
+                what = "is ending" if self.stopping.is_set() else "began anew"
                 raise Status(grpc.StatusCode.UNAVAILABLE, f"the local cloud {what}")
             waiting.result()
         finally:

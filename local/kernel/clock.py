@@ -148,8 +148,8 @@ class Clock:
                 self._jump(target)
                 await self._quiet()
             finally:
-                self._set_offset(self.now() - datetime.now(UTC))
-                self._frozen = None
+                offset, self._frozen = self.now() - datetime.now(UTC), None
+                self._set_offset(offset)
                 self.changed()
 
     async def _next_stop(self, target: datetime) -> datetime:

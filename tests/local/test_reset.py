@@ -91,4 +91,4 @@ def test_an_advance_under_way_is_ended_and_says_so(
     until(lambda: cloud.now() == cloud.now())  # it stands still: the advance is under way
     cloud.reset()
     moving.join(10)
-    assert said == ["the local cloud was reset"]
+    assert said == ["the local cloud began anew"]

@@ -1,5 +1,6 @@
 """The HTTP side as one aiohttp application: REST, control, tokens and the console."""
 
+import asyncio
 import json
 import traceback
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,8 @@ from local.kernel.identity import Issuer
 from local.kernel.refusals import invalid
 from local.kernel.status import Status
 
+STOPPED = ("/local/v1/advance", "/local/v1/idle")
+"""What ends when its caller goes away."""
 LARGEST_BODY = 64 * 1024 * 1024
 """Bytes; far above what any of the platforms take."""
 HOSTS = ("127.0.0.1", "localhost")
@@ -67,8 +70,10 @@ class Site:
         verb, path = request.method, request.rel_url.path
         try:
             body = _json(await request.read())
-            answer = await self._router.dispatch(verb, path, request.query, body)
-            return web.json_response(answer)
+            work = asyncio.ensure_future(self._router.dispatch(verb, path, request.query, body))
+            work.add_done_callback(_heard)
+            # What was begun is done, whether its caller waits or not; but a clock stops.
+            return web.json_response(await (work if path in STOPPED else asyncio.shield(work)))
         except Status as status:
             return _failed(status)
         except Exception as error:
@@ -87,6 +92,12 @@ async def no_strangers(request: web.Request, handler: Handler) -> web.StreamResp
         text = "requests from web pages are refused"
         return _failed(Status(grpc.StatusCode.PERMISSION_DENIED, text))
     return await handler(request)
+
+
+def _heard(work: asyncio.Future[Any]) -> None:
+    """Take note of how it ended: the caller may have gone."""
+    if not work.cancelled():
+        work.exception()
 
 
 def _json(text: bytes) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from local.kernel import background
 from local.kernel.database import Database
 from local.services.firestore import fields as field_paths
 from local.services.firestore import values
@@ -113,8 +114,8 @@ class Indexes:
         index = self._by_shape.get(shape) or self._add(shape)
         if index.is_ready:
             return None
-        if index.building is None:
-            index.building = asyncio.create_task(self._build(index, _whole(shape, scope)))
+        if index.building is None or index.building.done():
+            index.building = background.begin(self._build(index, _whole(shape, scope)))
         return index.building
 
     def page(

@@ -1,6 +1,7 @@
 """What functions print: a file each, and the last lines in memory for whoever asks."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -29,7 +30,8 @@ class Log:
         """Add a line, given without its line end."""
         self._recent.append((datetime.now(UTC), line))
         self.ignored.read(line)
-        self._file.write(line + "\n")
+        with contextlib.suppress(OSError):  # a full disk must not hold up who prints
+            self._file.write(line + "\n")
 
     def recent(self, count: int) -> list[str]:
         """Return the last `count` lines, oldest first."""
@@ -49,7 +51,8 @@ class Log:
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def _write_all(self, lines: Iterable[bytes]) -> None:
         for line in lines:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from local.kernel import background
 from local.kernel.clock import Clock
 from local.services.functions.groups import Groups
 from local.services.functions.logs import Log
@@ -70,7 +71,7 @@ class Process:
         then."""
         with self._clock.busy():
             await self._launch()
-        self._keeper = asyncio.create_task(self._keep())
+        self._keeper = background.begin(self._keep())
 
     async def settled(self) -> None:
         """Return when the process is no longer starting: it is ready, failed or stopped."""
@@ -166,7 +167,7 @@ class Process:
         )
         self._groups.started(self._process.pid)
         assert self._process.stdout
-        self._follower = asyncio.create_task(self._log.follow(self._process.stdout))
+        self._follower = background.begin(self._log.follow(self._process.stdout))
 
     async def _answers(self) -> None:
         while not await _probe(self.spec.port):

@@ -83,6 +83,7 @@ class Puller:
                 listener.result()
             finally:
                 listener.cancel()
+                await asyncio.gather(listener, return_exceptions=True)
 
     async def acknowledge(self, request: Any) -> Any:
         """Acknowledge: late ids are ignored, or named where delivery is exactly once."""
@@ -124,6 +125,7 @@ class Puller:
             change = asyncio.create_task(self._change(subscription, pull))
             await asyncio.wait((change, listener), return_when=asyncio.FIRST_COMPLETED)
             change.cancel()
+            await asyncio.gather(change, return_exceptions=True)
 
     async def _change(self, subscription: Subscription, pull: Pull) -> None:
         room = pull.room() > 0

@@ -6,6 +6,7 @@ import zlib
 from datetime import datetime
 from typing import Any
 
+from local.kernel import background
 from local.kernel.clock import Clock
 from local.kernel.database import Database
 from local.kernel.delivery import Deliverer
@@ -132,7 +133,7 @@ class PubSub:
         ending.enter_context(self._clock.busy())
         backlog.hold(number, entry.row)
         ending.callback(backlog.release, number, entry.row)
-        task = asyncio.create_task(self._deliver(subscription, entry))
+        task = background.begin(self._deliver(subscription, entry))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: ending.close())

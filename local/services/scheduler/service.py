@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import grpc
 
+from local.kernel import background
 from local.kernel.clock import Clock
 from local.kernel.database import Database
 from local.kernel.delivery import Deliverer
@@ -164,7 +165,7 @@ class Scheduler:
         self._runs.save(job)
         ending = contextlib.ExitStack()
         ending.enter_context(self._clock.busy())
-        task = asyncio.create_task(self._attempt(job, run))
+        task = background.begin(self._attempt(job, run))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: ending.close())

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from local.kernel import moments
+from local.kernel import background, moments
 from local.kernel.clock import Clock
 from local.kernel.delivery import Deliverer, Reply
 from local.services.tasks import headers, target
@@ -141,7 +141,7 @@ class Dispatcher:
         held = contextlib.ExitStack()
         held.enter_context(self._clock.busy())
         self._flying[attempt.task.id] += 1
-        running = asyncio.create_task(self._run(attempt, held))
+        running = background.begin(self._run(attempt, held))
         self._attempts.add(running)
         running.add_done_callback(self._attempts.discard)
 
