@@ -53,6 +53,9 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--port", type=port, help="HTTP port; 0: any free ones (default: $LOCAL_PORT, else 8700)"
     )
+    up.add_argument(
+        "--reload", action="store_true", help="start functions anew when their files are changed"
+    )
     for service in ("firestore", "pubsub", "tasks"):
         up.add_argument(
             f"--{service}", type=address, metavar="HOST:PORT", help=f"a foreign {service} server"

@@ -6,6 +6,7 @@ import socket
 import traceback
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -24,7 +25,7 @@ from local.kernel.front import open_front
 from local.kernel.grpcserver import GrpcServers
 from local.kernel.identity import open_issuer
 from local.kernel.state import Folder
-from local.services import reset
+from local.services import statefile
 from local.services.all import Services
 from local.services.functions import process, runtime
 from local.services.functions.addresses import Addresses
@@ -55,6 +56,8 @@ class Settings:
     """HTTP; gRPC is the next one, functions begin ten further. 0: any free ones."""
     foreign: Mapping[str, str] = field(default_factory=dict)
     """`firestore`, `pubsub`, `tasks` → HOST:PORT of a server to use instead of ours."""
+    reload: bool = False
+    """Functions are started anew when their files are changed."""
     grace: float = process.GRACE
     """Seconds that functions get to end by themselves when the cloud ends."""
 
@@ -102,9 +105,22 @@ class Cloud:
         """Forget everything that happened, the clock included; what is deployed starts anew."""
         async with self._resetting:
             await self._end()
-            reset.forget(self._database)
+            statefile.forget(self._database)
             for log in self._folder.logs.iterdir():
                 log.unlink()
+            await self._begin()
+            await self.functions.restored()
+
+    def export(self, path: Path) -> None:
+        """Write a copy of the state to a file. Raises OSError."""
+        statefile.export(self._database, path)
+
+    async def replace(self, path: Path) -> None:
+        """Go on with an exported state in the place of this one. Raises ValueError or OSError."""
+        statefile.check(path)
+        async with self._resetting:
+            await self._end()
+            statefile.replace(self._database, path)
             await self._begin()
             await self.functions.restored()
 
@@ -144,6 +160,8 @@ class Cloud:
         services = self.services
         for service in (services.firestore, services.tasks, services.pubsub, services.scheduler):
             self._pump(service.run())
+        if self._settings.reload:
+            self._pump(self.functions.reload())
         self.functions.on_change = self._write_env
         self._write_env()
 
@@ -272,7 +290,7 @@ class Cloud:
             foreign=self._settings.foreign,
             stopping=self.stopping,
             ended=self._ended,
-            forget=self.reset,
+            whole=self,
             announce=self._announce,
         )
 

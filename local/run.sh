@@ -14,11 +14,13 @@
 #   ./deploy.sh local faults … | off     disturb deliveries and calls from now on: faults --help
 #   ./deploy.sh local status             what there is: clock, queues, functions, dead letters, …
 #   ./deploy.sh local reset              forget all that happened, the clock included
+#   ./deploy.sh local export FILE        write the whole state to a file
+#   ./deploy.sh local import FILE        go on with an exported state
 #   ./deploy.sh local down               stop; the state stays
 #   ./deploy.sh local show …, dead-letters …, reminders …, campaigns …, erase …, doctor, console
 #                                        the same operations as on a real project
 #
-# OPTIONS: --port N, and --firestore, --pubsub, --tasks HOST:PORT for a server of somebody else's.
+# OPTIONS: --port N; --reload starts functions anew when their files are changed; and --firestore, --pubsub, --tasks HOST:PORT for a server of somebody else's.
 # Each verb has --help, and --json for one JSON document on standard output. The exit code is 0, 1
 # if it could not be done, or 64 if it was called in a wrong way.
 #
@@ -132,7 +134,7 @@ main() {
       sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' "$0"
       return
       ;;
-    publish | tick | advance | idle | faults | status | reset | down)
+    publish | tick | advance | idle | faults | status | reset | export | import | down)
       running "$@"
       python=$("$here/venv.sh" "$here/requirements.txt")
       module local "$@"

@@ -27,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -91,7 +92,8 @@ class LocalCloud:
         """Run the function `name` of `source/main.py`; returns its URL once it takes requests.
 
         With `topic` it is woken by that topic's messages, else by HTTP. Deployed again, it is
-        started anew with what is given now.
+        started anew with what is given now. It runs on the Python of `source/.venv`, where there is
+        one with what it requires and the functions-framework; else on this one.
         """
         body: JSON = {
             "buildConfig": {
@@ -184,10 +186,15 @@ class LocalCloud:
         self._control("tick", {"job": job, **({"at": text} if text else {})})
 
     def advance(self, duration: str | timedelta) -> datetime:
-        """Move the clock by `2h`, `45d`, … through everything that falls due; the new time."""
+        """Move the clock by `2h`, `45d`, … through everything that falls due; the new time.
+
+        Warns of each function that reads the clock of the machine, which does not move.
+        """
         if isinstance(duration, str):
             duration = timedelta(seconds=durations.seconds(duration))
         answer = self._control("advance", {"seconds": duration.total_seconds()})
+        for note in answer.get("notes", ()):
+            warnings.warn(note, stacklevel=2)
         return datetime.fromisoformat(answer["now"])
 
     def idle(self) -> datetime:
@@ -220,6 +227,14 @@ class LocalCloud:
         What is deployed stays: functions (started anew), topics, queues, jobs, secrets.
         """
         self._control("reset", {})
+
+    def export(self, path: Path) -> None:
+        """Write the whole state to a file: what is deployed, and all that has happened."""
+        self._control("export", {"path": str(path.absolute())})
+
+    def replace(self, path: Path) -> None:
+        """Go on with an exported state in the place of this one."""
+        self._control("import", {"path": str(path.absolute())})
 
     def call(
         self,

@@ -35,7 +35,7 @@ LOCAL = {
     **{f"services.{name}": {"kernel"} for name in SERVICES},
     "services.functions": {"kernel", "services.pubsub"},
     "services.all": {"kernel", *(f"services.{name}" for name in SERVICES)},
-    "services.reset": {"kernel"},
+    "services.statefile": {"kernel"},
     "http": {"kernel", "services"},
     "cloud": {"kernel", "services", "http"},
     "cli": {"kernel", "cloud"},

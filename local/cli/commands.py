@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -70,6 +71,8 @@ def advance(folder: Folder, options: argparse.Namespace) -> Answer:
         answer = progress.watched(move, tell, line.pauses())
     finally:
         line.clear()
+    for note in answer.get("notes", ()):
+        print(f"NOTE: {note}", file=sys.stderr)
     return Answer(f"it is {answer['now']}", answer)
 
 
@@ -105,6 +108,21 @@ def reset(folder: Folder, options: argparse.Namespace) -> Answer:
     return Answer(f"everything is forgotten; it is {answer['now']}", answer)
 
 
+def export(folder: Folder, options: argparse.Namespace) -> Answer:
+    """Write the whole state to a file: what is deployed, and all that has happened."""
+    answer = call(folder, "export", {"path": os.path.abspath(options.file)})
+    return Answer(f"the state is in {answer['path']}", answer)
+
+
+def import_(folder: Folder, options: argparse.Namespace) -> Answer:
+    """Go on with an exported state in the place of this one."""
+    answer = call(folder, "import", {"path": os.path.abspath(options.file)})
+    return Answer(f"goes on with {answer['path']}", answer)
+
+
+import_.__name__ = "import"
+
+
 def down(folder: Folder, options: argparse.Namespace) -> Answer:
     """End the cloud and its functions; the state stays."""
     answer = call(folder, "down", {})
@@ -129,13 +147,26 @@ RATES = {
     "errors": "a function's call to a service fails",
     "lost_replies": "a function's call to a service is carried out, and its answer is lost",
 }
-VERBS: tuple[Verb, ...] = (publish, tick, advance, idle, faults, status, reset, down)
+VERBS: tuple[Verb, ...] = (
+    publish,
+    tick,
+    advance,
+    idle,
+    faults,
+    status,
+    reset,
+    export,
+    import_,
+    down,
+)
 
 
 def add_to(commands: Any) -> list[argparse.ArgumentParser]:
     """Add the verbs to a command line; each sets `verb`, which takes folder and options, and
     `parser`, its own."""
     made = {verb.__name__: _parser(commands, verb) for verb in VERBS}
+    for name in ("export", "import"):
+        made[name].add_argument("file", metavar="FILE", help="the file that holds the state")
     made["publish"].add_argument(
         "events", metavar="JSON|FILE|-", help="one object, an array, or JSON lines; -: from stdin"
     )

@@ -23,6 +23,7 @@ def run(folder: Folder, options: argparse.Namespace) -> int:
         settings = Settings(
             project=options.project,
             port=_port(options.port, os.environ),
+            reload=options.reload,
             foreign={name: given for name in VARIABLES if (given := getattr(options, name))},
         )
         _ignore_inherited(os.environ)

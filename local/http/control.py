@@ -3,10 +3,11 @@
 import asyncio
 import base64
 import json
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import grpc
 
@@ -24,7 +25,26 @@ from local.services.functions.crashes import Crashes, Trap
 from local.services.functions.service import Functions
 
 JSON = dict[str, Any]
+NOTE = (
+    "{function} reads the clock of this machine ({place}), which `advance` does not move: for it,"
+    " no time has passed. Take the time from Firestore (a read's or a write's), or from what calls"
+    " the function."
+)
+"""What is said of a function that is not known to take its time from the cloud."""
 TRAP = ("service", "method", "subject", "count", "before")
+
+
+class Whole(Protocol):
+    """The cloud as a whole, which is begun anew."""
+
+    async def reset(self) -> None:
+        """Forget everything that happened."""
+
+    def export(self, path: Path) -> None:
+        """Write a copy of the state to a file. Raises OSError."""
+
+    async def replace(self, path: Path) -> None:
+        """Go on with an exported state. Raises ValueError or OSError."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,19 +67,23 @@ class Control:
     """Set when what is here is no longer what runs: the cloud ends, or was reset."""
     announce: Callable[[str], None]
     """Takes the address of a console that shows this cloud."""
-    forget: Callable[[], Awaitable[None]]
-    """Begins anew with what is deployed."""
+    whole: Whole
+    """The cloud itself."""
 
     async def advance(self, body: JSON) -> JSON:
-        """`{"seconds": n}` → `{"now"}`, once the clock is moved and everything that fell due is
-        delivered."""
+        """`{"seconds": n}` → `{"now", "notes"?}`, once the clock is moved and everything that fell
+        due is delivered; the notes name functions that have not moved with it."""
         for service, address in self.foreign.items():
             raise ValueError(
                 f"the clock cannot be moved while {NAMES[service]} is served by {address}, which "
                 "has a clock of its own"
             )
         await self._unless_stopped(self.clock.advance(timedelta(seconds=float(body["seconds"]))))
-        return {"now": self.clock.now().isoformat()}
+        notes = [
+            NOTE.format(function=function, place=place)
+            for function, place in self.functions.on_the_machines_clock().items()
+        ]
+        return {"now": self.clock.now().isoformat(), **({"notes": notes} if notes else {})}
 
     async def idle(self, body: JSON) -> JSON:
         """Nothing → `{"now"}`, once nothing is in flight, and nothing is due or only held back by a
@@ -131,8 +155,25 @@ class Control:
     async def reset(self, body: JSON) -> JSON:
         """Nothing → `{"now"}`, once everything that happened is forgotten, the clock included, and
         what is deployed runs again."""
-        await asyncio.shield(asyncio.ensure_future(self.forget()))
+        await self.whole.reset()
         return {"now": datetime.now(UTC).isoformat()}
+
+    async def export(self, body: JSON) -> JSON:
+        """`{"path"}`: absolute → the same, once a copy of the whole state is there."""
+        try:
+            self.whole.export(_absolute(body["path"]))
+        except OSError as error:
+            raise ValueError(f"cannot write {body['path']}: {error.strerror}") from error
+        return {"path": body["path"]}
+
+    async def replace(self, body: JSON) -> JSON:
+        """`{"path"}`: absolute, of an exported state → the same, once it is in the place of this
+        one and what is deployed in it runs."""
+        try:
+            await self.whole.replace(_absolute(body["path"]))
+        except OSError as error:
+            raise ValueError(f"cannot read {body['path']}: {error.strerror}") from error
+        return {"path": body["path"]}
 
     async def status(self, body: JSON) -> JSON:
         """Nothing → the whole report (see `local.http.report`)."""
@@ -180,6 +221,13 @@ class Control:
         raise ValueError(f"the topic must be named; {reason}")
 
 
+def _absolute(text: str) -> Path:
+    path = Path(text)
+    if not path.is_absolute():
+        raise ValueError(f"the path must be absolute, not {text!r}")
+    return path
+
+
 def control_routes(control: Control) -> list[Route]:
     """Return the route of each verb."""
 
@@ -206,6 +254,8 @@ def control_routes(control: Control) -> list[Route]:
         route("POST", "tick", control.tick),
         route("POST", "publish", control.publish),
         route("POST", "reset", control.reset),
+        route("POST", "export", control.export),
+        route("POST", "import", control.replace),
         route("POST", "console", control.console),
         route("POST", "down", control.down),
     ]

@@ -90,6 +90,14 @@ class Database:
         finally:
             self._depth = 0
 
+    def copy_to(self, other: sqlite3.Connection) -> None:
+        """Copy everything to another database."""
+        self._connection.backup(other)
+
+    def copy_from(self, other: sqlite3.Connection) -> None:
+        """Put everything of another database in the place of what is here."""
+        other.backup(self._connection)
+
     def has_room(self) -> bool:
         """Return whether something of some size can be written."""
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from local.kernel.database import Database
-from local.services import reset
+from local.services import statefile
 from local.testing import LocalCloud, Refused, local_cloud
 from tests.local.counts import Counts
 
@@ -44,7 +44,7 @@ def test_every_table_is_kept_or_forgotten(cloud: LocalCloud) -> None:
     rows = database.execute(
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     )
-    assert {name for (name,) in rows} == {*reset.KEPT, *reset.FORGOTTEN}
+    assert {name for (name,) in rows} == {*statefile.KEPT, *statefile.FORGOTTEN}
     database.close()
 
 

@@ -7,7 +7,6 @@ start ──▶ starting ── answers ──▶ ready ── exits ──▶ s
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import psutil
 
 from local.kernel import background
 from local.kernel.clock import Clock
+from local.services.functions import sources
 from local.services.functions.groups import Groups
 from local.services.functions.logs import Log
 
@@ -151,7 +151,7 @@ class Process:
     async def _spawn(self) -> None:
         spec = self.spec
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
+            sources.python(spec.source),
             "-P",  # as in production, the current directory is not importable by itself
             str(GUARDED),
             f"--target={spec.target}",

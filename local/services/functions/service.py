@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -17,7 +18,7 @@ from local.kernel.clock import Clock
 from local.kernel.merging import merged
 from local.kernel.state import Folder
 from local.kernel.status import Status
-from local.services.functions import log_entries, process, runtime
+from local.services.functions import log_entries, process, runtime, sources
 from local.services.functions.catalog import Catalog, Entry
 from local.services.functions.groups import Groups
 from local.services.functions.logs import Log
@@ -25,6 +26,8 @@ from local.services.functions.process import Process, Spec, StartFailed
 
 NEW_REVISION = ("buildConfig", "serviceConfig", "eventTrigger")
 """The fields of a description whose change starts the process anew."""
+RELOAD_EVERY = 0.3
+"""Seconds between two looks at the files of functions."""
 PRINTED = 20
 """Lines of output shown when a function does not start."""
 
@@ -72,6 +75,8 @@ class Functions:
         self._logs: dict[str, Log] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._restoring: asyncio.Future[Any] | None = None
+        self._stamps: dict[str, Mapping[Path, int]] = {}
+        """When the files of a function had been changed last when it was started."""
         self.on_change: Callable[[], None] = lambda: None
         """Called when what is deployed, or an address, may have changed."""
 
@@ -172,6 +177,33 @@ class Functions:
         name = self.behind(url)
         return self._processes[name].spec.timeout if name else None
 
+    def on_the_machines_clock(self) -> dict[str, str]:
+        """Return where functions read the clock of the machine, which nobody moves, by id."""
+        found = {}
+        for entry in self.catalog.all():
+            with contextlib.suppress(Status):
+                place = sources.clock_of_the_machine(runtime.source(entry.body))
+                if place:
+                    found[entry.id] = place
+        return found
+
+    async def reload(self) -> None:
+        """Start functions anew whose files are changed, until cancelled."""
+        while True:
+            await asyncio.sleep(RELOAD_EVERY)
+            for entry in self.catalog.all():
+                stamps = sources.stamps(Path(entry.body["buildConfig"]["source"]["localPath"]))
+                if self._stamps.get(entry.name, stamps) != stamps:
+                    await self._reload(entry)
+
+    async def _reload(self, entry: Entry) -> None:
+        print(f"{entry.id} was edited; it starts anew", flush=True)
+        async with self._locks[entry.name]:
+            try:
+                await self._deploy(self.catalog.get(entry.name))
+            except Status as error:
+                print(error.message, flush=True)
+
     async def restore(self) -> None:
         """Begin to start what was deployed before, at its old addresses where they are free."""
         entries = [await self._prepare_again(entry) for entry in self.catalog.all()]
@@ -217,6 +249,8 @@ class Functions:
 
     async def _prepare(self, entry: Entry) -> Entry:
         """Give a function an address and a process that is about to start."""
+        folder = entry.body.get("buildConfig", {}).get("source", {}).get("localPath", "")
+        self._stamps[entry.name] = sources.stamps(Path(folder))
         port = await self._port(entry)
         entry = replace(
             entry, body=described(entry.body, port), port=port, revision=entry.revision + 1

@@ -19,8 +19,13 @@ VALUES = [
     {"array_value": {"values": [{"integer_value": 1}, {"string_value": "a"}]}},
     {"array_value": {"values": [{"integer_value": 2}]}},
     {"map_value": {"fields": {"k": {"integer_value": 1}}}},
+    {"map_value": {"fields": {"__type__": {"string_value": "__vector__"}, "value":
+        {"array_value": {"values": [{"double_value": 1.0}]}}}}},
 ]  # fmt: skip
 COMPARABLE = [v for v in VALUES if v not in VALUES[:1] and str(v) != str(VALUES[2])]
+ROOT = "projects/referee/databases/(default)/documents"
+NAME = {"field_path": "__name__"}
+PARENTS = ["", "", "", "", "/c/d5", "/c/05", "/c/d10"]
 FIELDS = ["a", "b", "m.x"]
 COMPARISONS = [
     "EQUAL", "EQUAL", "EQUAL", "LESS_THAN", "LESS_THAN_OR_EQUAL", "GREATER_THAN",
@@ -56,11 +61,23 @@ def make_filter(dice: Any, depth: int = 0) -> Any:
         operators = ["IS_NULL", "IS_NAN", "IS_NOT_NULL", "IS_NOT_NAN"]
         return {"unary_filter": {"field": field, "op": dice.choice(operators)}}
     # The client library sends null and NaN in unary filters only.
+    if dice.random() < 0.1:
+        return make_name_filter(dice)
     operator, value = dice.choice(COMPARISONS), dice.choice(COMPARABLE)
+    if operator == "ARRAY_CONTAINS":
+        value = dice.choice(VALUES)
     if dice.random() < 0.2:
         operator = dice.choice(["IN", "NOT_IN", "ARRAY_CONTAINS_ANY"])
         value = {"array_value": {"values": dice.sample(VALUES, 3)}}
     return {"field_filter": {"field": field, "op": operator, "value": value}}
+
+
+def make_name_filter(dice: Any) -> Any:
+    operator = dice.choice(["EQUAL", "LESS_THAN", "GREATER_THAN_OR_EQUAL", "NOT_EQUAL", "IN"])
+    value: Any = {"reference_value": f"{ROOT}/c/{dice.randrange(60):02}"}
+    if operator == "IN":
+        value = {"array_value": {"values": [value]}}
+    return {"field_filter": {"field": NAME, "op": operator, "value": value}}
 
 
 def make_query(dice: Any) -> Any:
@@ -74,19 +91,21 @@ def make_query(dice: Any) -> Any:
         {"field": {"field_path": field}, "direction": dice.choice(["ASCENDING", "DESCENDING"])}
         for field in fields
     ]
+    if dice.random() < 0.1:  # downwards, Google's emulator has no order of names
+        orders.append({"field": NAME, "direction": "ASCENDING"})
     if orders:
         query["order_by"] = orders
         for edge in ("start_at", "end_at"):
-            if dice.random() < 0.3:
-                values = [dice.choice(VALUES) for _ in range(dice.randint(1, len(orders)))]
+            if fields and dice.random() < 0.3:
+                values = [dice.choice(VALUES) for _ in range(dice.randint(1, len(fields)))]
                 query[edge] = {"values": values, "before": dice.random() < 0.5}
     if dice.random() < 0.3:
         query |= {"offset": dice.randint(0, 3), "limit": {"value": dice.randint(1, 10)}}
     return query
 
 
-def answer(client: firestore.Client, query: Any) -> Any:
-    request = {"parent": f"{client._database_string}/documents", "structured_query": query}
+def answer(client: firestore.Client, query: Any, parent: str = "") -> Any:
+    request = {"parent": f"{ROOT}{parent}", "structured_query": query}
     try:
         results = client._firestore_api.run_query(
             request=request, metadata=client._rpc_metadata, timeout=20, retry=None
@@ -120,14 +139,15 @@ def test_random_queries_are_answered_alike(
     monkeypatch.setattr(scans, "MANY_IN_VAIN", 1000 if few else 5)
     dice = random.Random(seed)
     for number in range(100):
-        query = make_query(dice)
-        expected, found = (answer(client, query) for client in both)
-        assert found == expected, f"{number} {query}"
+        query, parent = make_query(dice), dice.choice(PARENTS)
+        expected, found = (answer(client, query, parent) for client in both)
+        assert found == expected, f"{number} {parent} {query}"
 
 
 PATHS = ["a", "b", "m.x", "m.y", "`q.r`", "m.`q r`.s"]
 TRANSFORMS = [
     {"increment": {"integer_value": 2}}, {"increment": {"double_value": 0.5}},
+    {"increment": {"double_value": 0.0}}, {"increment": {"integer_value": 0}},
     {"increment": {"integer_value": 2**63 - 1}}, {"maximum": {"integer_value": 1}},
     {"maximum": {"double_value": 1.0}}, {"minimum": {"double_value": float("nan")}},
     {"minimum": {"integer_value": -5}},
