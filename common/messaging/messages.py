@@ -21,6 +21,7 @@ from common.messaging.recipients import Recipient, Recipients, nobody
 from common.messaging.rendering import Templates, person_name
 from common.messaging.transports import Outgoing, Transport
 from common.messaging.unsubscribing import headers_of, link_for
+from common.outside import destinations
 from common.process import logs, settings
 from common.process.settings import Settings
 
@@ -153,6 +154,15 @@ def deliver(
         return _sent(message, "withheld")
     transport.deliver(message)
     return _sent(message, transport.name)
+
+
+def ensure_open() -> None:
+    """Whether sending a message makes sense now; asked before a claim.
+
+    Raises InProgressError while the provider has just been unavailable several times in a row.
+    """
+    if (provider := transports.destination(settings.current())) is not None:
+        destinations.ensure_open(provider)
 
 
 def accepted(message: Outgoing, *, transport: Transport | None = None) -> Sent:

@@ -6,6 +6,7 @@ from common.idempotency import Answer, Call
 from common.scheduling import campaigns, ringing, sweep
 from common.scheduling.campaigns import Campaign
 from common.scheduling.kinds import ReminderKind
+from common.scheduling.needs import Needs, nobody
 
 
 def due(
@@ -13,9 +14,11 @@ def due(
 ) -> Answer:
     """Do what is due: a reminder whose alarm rang, or a campaign's message to one user.
 
-    The task of a campaign names its campaign, an alarm its reminder. Raises what `ringing.ring`
-    and `campaigns.send_to_user` raise.
+    The task of a campaign names its campaign, an alarm its reminder. Raises InProgressError while
+    somebody outside whom it needs is known to be unavailable, and what `ringing.ring` and
+    `campaigns.send_to_user` raise.
     """
+    _needs(call, kinds, campaigns_)()
     if "campaign" in call.body:
         return campaigns.send_to_user(call, campaigns_)
     return ringing.ring(call, kinds)
@@ -30,3 +33,13 @@ def tick(call: Call, campaigns_: Mapping[str, Campaign]) -> Answer:
     if call.body.get("campaign") == sweep.NAME:
         return sweep.sweep(call)
     return campaigns.start(call, campaigns_)
+
+
+def _needs(
+    call: Call, kinds: Mapping[str, ReminderKind], campaigns_: Mapping[str, Campaign]
+) -> Needs:
+    """Whom the work needs outside that the call is about."""
+    campaign, kind = call.body.get("campaign"), str(call.body.get("reminder_id")).partition(":")[0]
+    if isinstance(campaign, str) and campaign in campaigns_:
+        return campaigns_[campaign].needs
+    return kinds[kind].needs if kind in kinds else nobody

@@ -26,6 +26,7 @@ from typing import Any
 
 from common.errors import ConfigurationError
 from common.idempotency import Outcome, Work
+from common.scheduling.needs import Needs, nobody
 from common.scheduling.quiet import QuietHours
 
 QUEUE = "reminders"
@@ -61,6 +62,8 @@ class ReminderKind:
     check: Callable[[Reminder], bool] = _always
     """Whether the reminder still makes sense; where it does not, it is `skipped`. This is not asked
     any more once a step of `act` has finished."""
+    needs: Needs = nobody
+    """Whom `act` needs outside, such as `messages.ensure_open`."""
     queue: str = QUEUE
     """The Cloud Tasks queue of its alarms, which bounds how many ring at once."""
     quiet: QuietHours | None = None

@@ -1,6 +1,7 @@
 """The campaigns of the shop, each declared once."""
 
 from common.idempotency import Outcome, Work
+from common.messaging.messages import ensure_open
 from common.messaging.steps import sending
 from common.process.tables import table
 from common.scheduling.campaigns import At, Audience, Campaign, Edition, coming, week
@@ -28,6 +29,7 @@ WEEKLY_DIGEST = Campaign(
     period=week,
     queue="digests",
     send=_send_digest,
+    needs=ensure_open,
 )
 
 CAMPAIGNS = table(WEEKLY_DIGEST)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from common.cloud.firestore import Write
 from common.idempotency import Outcome, Work
-from common.messaging.messages import Message
+from common.messaging.messages import Message, ensure_open
 from common.messaging.steps import sending
 from common.scheduling import reminders
 from common.scheduling.reminders import Reminder, ReminderKind
@@ -29,10 +29,12 @@ def _send(message: Message, due: Reminder, work: Work) -> Outcome:
     return Outcome(result=work.last_step("message", send))
 
 
-CART_ABANDONMENT = ReminderKind(name="cart_abandonment", check=_is_abandoned, act=_remind_of_cart)
-ONBOARDING_DAY_1 = ReminderKind(name="onboarding_day_1", act=_onboard)
-ONBOARDING_DAY_3 = ReminderKind(name="onboarding_day_3", act=_onboard)
-ONBOARDING_DAY_7 = ReminderKind(name="onboarding_day_7", act=_onboard)
+CART_ABANDONMENT = ReminderKind(
+    name="cart_abandonment", check=_is_abandoned, act=_remind_of_cart, needs=ensure_open
+)
+ONBOARDING_DAY_1 = ReminderKind(name="onboarding_day_1", act=_onboard, needs=ensure_open)
+ONBOARDING_DAY_3 = ReminderKind(name="onboarding_day_3", act=_onboard, needs=ensure_open)
+ONBOARDING_DAY_7 = ReminderKind(name="onboarding_day_7", act=_onboard, needs=ensure_open)
 ONBOARDING_MESSAGES = {
     ONBOARDING_DAY_1.name: messages.ONBOARDING_DAY_1,
     ONBOARDING_DAY_3.name: messages.ONBOARDING_DAY_3,

@@ -12,6 +12,7 @@ from common.idempotency import Call, Outcome, Work
 from common.process import logs
 from common.scheduling.campaigns import periods
 from common.scheduling.campaigns.periods import At, Period, TargetDay, Window
+from common.scheduling.needs import Needs, nobody
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +87,8 @@ class Campaign:
     send: Callable[[str, Edition, Work], Outcome]
     """Sends one user, by id, the message of an edition; the result is `sent` (or None, which counts
     as `sent`) or `skipped`."""
+    needs: Needs = nobody
+    """Whom `send` needs outside, such as `messages.ensure_open`."""
     day: TargetDay = periods.today
     """The local day that a tick means."""
     at: At | None = None

@@ -183,6 +183,13 @@ MESSAGES = [
         "pass",
         ("test_messages.py::test_a_message_without_its_templates_is_refused",),
     ),
+    Noticed(
+        "nobody asks for the provider before a claim",
+        messages, "ensure_open",
+        "        destinations.ensure_open(provider)\n",
+        "        pass\n",
+        ("test_messages.py::test_before_a_claim_the_provider_is_asked_for",),
+    ),
 ]  # fmt: skip
 
 STEPS = [

@@ -11,12 +11,20 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from common.errors import ConfigurationError, PermanentError, TransientError
+from common.errors import (
+    ConfigurationError,
+    InProgressError,
+    PermanentError,
+    TransientError,
+    UnavailableError,
+)
 from common.messaging import messages
 from common.messaging.messages import Mailing, Message, Sent
 from common.messaging.recipients import Recipient
 from common.messaging.rendering import Templates
 from common.messaging.transports import Outgoing
+from common.outside.breaker import OPENS_AFTER
+from common.process import settings
 from tests.common.logged import entry
 from tests.common.process.test_settings import load
 from tests.common.web_server import Answer, serving
@@ -290,3 +298,18 @@ def test_the_settings_decide_the_way_out() -> None:
     assert sent.transport == "http"
     assert json.loads(provider.asked[0].body)["to"] == "ada@example.com"
     assert provider.asked[0].headers["idempotency-key"] == "news:2025-W10:u-1"
+
+
+@pytest.mark.usefixtures("documents")
+def test_before_a_claim_the_provider_is_asked_for(environment: pytest.MonkeyPatch) -> None:
+    messages.ensure_open()
+    with serving(lambda asked: Answer(status=503)) as provider:
+        environment.setenv("MESSAGING_URL", provider.url)
+        settings.current.cache_clear()
+        messages.ensure_open()
+        for _ in range(OPENS_AFTER):
+            with pytest.raises(UnavailableError):
+                send(MESSAGING_URL=provider.url)
+        with pytest.raises(InProgressError, match="is unavailable"):
+            messages.ensure_open()
+    assert len(provider.asked) == OPENS_AFTER

@@ -21,6 +21,24 @@ from tests.common.mutants import Noticed
 
 R = ringing._Ringing
 
+NEEDS = [
+    Noticed(
+        "a reminder claims while nobody takes its message",
+        calls, "due",
+        "    _needs(call, kinds, campaigns_)()\n",
+        "",
+        ("test_calls.py::test_while_somebody_it_needs_is_unavailable_a_reminder_claims_nothing",
+         "test_calls.py::test_so_does_the_message_of_a_campaign"),
+    ),
+    Noticed(
+        "a campaign needs nobody",
+        calls, "_needs",
+        "return campaigns_[campaign].needs",
+        "return nobody",
+        ("test_calls.py::test_so_does_the_message_of_a_campaign",),
+    ),
+]  # fmt: skip
+
 CLOUD = [
     Noticed(
         "a reminder replaces whatever it has become",
@@ -487,4 +505,4 @@ CALLS = [
     ),
 ]  # fmt: skip
 
-MUTANTS = [*CLOUD, *DEAD_LETTERS, *REMINDERS, *SWEEP, *CALLS]
+MUTANTS = [*NEEDS, *CLOUD, *DEAD_LETTERS, *REMINDERS, *SWEEP, *CALLS]

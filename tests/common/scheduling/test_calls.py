@@ -1,9 +1,13 @@
 """What a call is about: a reminder, a campaign's user, a campaign's tick, or the sweep's."""
 
+from dataclasses import replace
 from datetime import timedelta
+
+import pytest
 
 from common.cloud import firestore
 from common.cloud.firestore import Create
+from common.errors import InProgressError
 from common.idempotency import Call, Outcome
 from common.process.tables import table
 from common.scheduling import calls, campaigns, reminders
@@ -49,6 +53,32 @@ def test_any_other_task_is_the_alarm_of_a_reminder(cloud: Cloud) -> None:
     cloud.advance(minutes=2)
     body = {"reminder_id": "nudge:s", "generation": generation}
     assert due(Call(body=body, raw=b"{}")) == "sent"
+
+
+def test_while_somebody_it_needs_is_unavailable_a_reminder_claims_nothing(cloud: Cloud) -> None:
+    generation = schedule(cloud)
+    cloud.advance(minutes=2)
+
+    def refuse() -> None:
+        raise InProgressError("mail.example is unavailable", retry_after=7)
+
+    kinds = table(replace(KINDS["nudge"], needs=refuse))
+    body = {"reminder_id": "nudge:s", "generation": generation}
+    with pytest.raises(InProgressError, match="unavailable"):
+        calls.due(Call(body=body, raw=b"{}"), kinds, CAMPAIGNS)
+    assert not list(firestore.query("idempotency"))
+    assert due(Call(body=body, raw=b"{}")) == "sent"
+
+
+def test_so_does_the_message_of_a_campaign(cloud: Cloud) -> None:
+    def refuse() -> None:
+        raise InProgressError("mail.example is unavailable", retry_after=7)
+
+    body = {"campaign": "news", "period": "2030-W02", "user_id": "u"}
+    needy = table(replace(CAMPAIGNS["news"], needs=refuse))
+    with pytest.raises(InProgressError, match="unavailable"):
+        calls.due(Call(body=body, raw=b"{}"), KINDS, needy)
+    assert not list(firestore.query("idempotency"))
 
 
 def test_the_tick_of_a_campaign_makes_the_tasks_of_the_campaign(cloud: Cloud) -> None:
