@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     _allowing(_verb(verbs, "apply", _apply, "make it so; a second time changes nothing"))
     destroyed = _verb(verbs, "destroy", _destroy, "remove what is ours, with what waits in it")
     destroyed.add_argument("--yes", action="store_true", help="do not ask")
-    destroyed.add_argument("--purge", action="store_true", help="secrets and documents as well")
+    destroyed.add_argument("--purge", action="store_true", help="queues, secrets and documents too")
     _verb(verbs, "doctor", _doctor, "what is not as it should be; exit status 2 if there is any")
     _verb(verbs, "pause", _pause, "stop queues, schedules and subscriptions; they keep what waits")
     _verb(verbs, "resume", _resume, "set going what pause stopped")

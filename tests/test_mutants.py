@@ -13,6 +13,7 @@ from tests.common.process import mutants as process
 from tests.common.scheduling import mutants as scheduling
 from tests.common.scheduling.campaigns import mutants as campaigns
 from tests.common.triggers import mutants as triggers
+from tests.deployment import mutants as deployment
 from tests.functions import mutants as functions
 
 TESTS = Path(__file__).parent
@@ -26,6 +27,7 @@ LISTS = {
     TESTS / "common/scheduling": scheduling.MUTANTS,
     TESTS / "common/scheduling/campaigns": campaigns.MUTANTS,
     TESTS / "functions": functions.MUTANTS,
+    TESTS / "deployment": deployment.MUTANTS,
 }
 MUTANTS = [mutant for each in LISTS.values() for mutant in each]
 

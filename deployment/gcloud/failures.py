@@ -166,6 +166,14 @@ PASSING = (
 
 NOT_THERE = ("Policy binding with the specified", "Resource not found (resource=")
 """gcloud's own sentence for a binding that is not there, and that of `gcloud pubsub`."""
+HINTS = (
+    (
+        "existed too recently",
+        "Cloud Tasks refuses the name of a deleted queue for up to 7 days: wait, or give the "
+        "environment another prefix",
+    ),
+)
+"""What else is said of an error that nobody can mend by running the command again."""
 NO_COMMAND = (
     "Invalid choice: ",
     "is not installed",
@@ -203,6 +211,12 @@ class Failure:
     def has_no_command(self) -> bool:
         """Whether this gcloud lacks the command."""
         return any(it in self.text for it in NO_COMMAND)
+
+    @property
+    def explained(self) -> str:
+        """gcloud's words, and what else there is to say."""
+        hints = [hint for text, hint in HINTS if text in self.text]
+        return "; ".join([self.text, *hints])
 
     def passing(self) -> Known | None:
         """The row of `PASSING` that this is."""

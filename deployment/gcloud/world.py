@@ -20,6 +20,8 @@ R = TypeVar("R")
 LASTING = (("projects", "describe"), ("version",))
 """What nothing here can change."""
 TRACKS = ("alpha", "beta")
+WORKERS = 32
+"""Things that are done at the same time; 1: one after the other."""
 TOUCHED = {
     "functions": {"run", "eventarc", "pubsub"},
     "services": {
@@ -34,8 +36,11 @@ TOUCHED = {
 class World:
     """The project, as gcloud shows it."""
 
-    def __init__(self, gcloud: Gcloud, region: str, patience: Patience) -> None:
+    def __init__(
+        self, gcloud: Gcloud, region: str, patience: Patience, *, workers: int = WORKERS
+    ) -> None:
         self._gcloud = gcloud
+        self._workers = workers
         self._patience = patience
         self.region = region
         self._answers: dict[tuple[str, ...], Any] = {}
@@ -146,9 +151,9 @@ class World:
     def each(self, work: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """The same for several things at once, in their order."""
         things = list(items)
-        if len(things) < 2:
+        if len(things) < 2 or self._workers == 1:
             return [work(it) for it in things]
-        with ThreadPoolExecutor(max_workers=len(things)) as pool:
+        with ThreadPoolExecutor(max_workers=min(self._workers, len(things))) as pool:
             return list(pool.map(work, things))
 
     def _once(self, words: tuple[str, ...], ask: Callable[[], Any]) -> Any:

@@ -56,8 +56,9 @@ def plan(it: Deployment) -> list[Change]:
 
 
 def leave(it: Deployment) -> list[Change]:
-    """All of ours."""
-    return [_remove(it, email) for email in _ours(it)]
+    """All of ours, but the one that notes the queues while one of them is still there."""
+    kept = {it.target.email(CALLS_TASKS)} if set(noted_queues(it)) & set(it.world.queues) else set()
+    return [_remove(it, email) for email in _ours(it) if email not in kept]
 
 
 def describe(it: Deployment, account: str, change: Mapping[str, str]) -> Command:

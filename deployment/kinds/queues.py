@@ -1,7 +1,8 @@
-"""Queues. They have no labels: ours are those on which an account of ours may make tasks.
+"""Queues. They have no labels: ours are those that `tasks-caller` may look at.
 
 The names are noted before the first queue is made, see `deployment.kinds.accounts`. A deleted
-queue's name is refused for days, so none is deleted on the way to anything.
+queue's name is refused for days, so none is deleted on the way to anything: `destroy` empties and
+pauses them, and the next `apply` sets them going again.
 """
 
 from collections.abc import Iterator
@@ -31,8 +32,13 @@ def plan(it: Deployment) -> list[Change]:
 
 
 def leave(it: Deployment) -> list[Change]:
-    """All of ours, with what waits in them."""
+    """All of ours, with what waits in them, for good."""
     return [_remove(it, name) for name in ours(it)]
+
+
+def stop(it: Deployment) -> list[Change]:
+    """All of ours are emptied and paused, and stay; those that are so already do not change."""
+    return [change for name in ours(it) for change in _stopped(it, name)]
 
 
 def ours(it: Deployment) -> list[str]:
@@ -43,9 +49,9 @@ def ours(it: Deployment) -> list[str]:
 
 
 def is_granted(it: Deployment, name: str) -> bool:
-    """Whether an account of ours may make tasks on it."""
+    """Whether our account may look at it."""
     found = bindings.policy(it, bindings.queue(it, name))
-    return bool(found.get(ENQUEUER, set()) & accounts.emails(it))
+    return bindings.ours(it, CALLS_TASKS, VIEWER).member in found.get(VIEWER, set())
 
 
 def backlog(it: Deployment, name: str) -> str:
@@ -128,11 +134,12 @@ def _found(found: Json) -> Json:
 
 def _grants(it: Deployment, row: Queue) -> list[Grant]:
     pairs = [(ENQUEUER, row.enqueued_by), (VIEWER, row.looked_at_by)]
-    return [
+    used = [
         bindings.ours(it, it.target.runs_as(function), role)
         for role, functions in pairs
         for function in functions
     ]
+    return [bindings.ours(it, CALLS_TASKS, VIEWER), *used]
 
 
 def _removed(it: Deployment) -> Iterator[Change]:
@@ -155,6 +162,22 @@ def _removed(it: Deployment) -> Iterator[Change]:
 def _remove(it: Deployment, name: str) -> Change:
     delete = command("tasks", "queues", "delete", name, f"--location={it.target.region}")
     return Change(sign=REMOVE, kind="queue", name=name, commands=(delete,))
+
+
+def _stopped(it: Deployment, name: str) -> Iterator[Change]:
+    waiting = backlog(it, name)
+    if waiting != "0":
+        purge = command("tasks", "queues", "purge", name, f"--location={it.target.region}")
+        yield Change(
+            sign=CHANGE,
+            kind="queue",
+            name=name,
+            commands=(purge,),
+            differences=(Difference(name="tasks", found=waiting, wanted="none"),),
+            after=f"queue {name}",
+        )
+    if it.world.queues[name].get("state", RUNNING) == RUNNING:
+        yield pauses(it, name, "pause")
 
 
 def forgotten(it: Deployment) -> list[Change]:

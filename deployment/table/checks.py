@@ -25,9 +25,8 @@ SHARE = 0.8
 
 def check(target: Target) -> None:
     """Raises TableError with one line for each number that does not fit."""
-    problems = list(_problems(target))
-    if problems:
-        raise TableError("\n".join(problems))
+    if found := list(problems(target)):
+        raise TableError("\n".join(found))
 
 
 def asked(target: Target) -> int:
@@ -40,7 +39,8 @@ def _cpu_of(bundle: Bundle) -> int:
     return sum(row.cpu * row.max_instances for row in bundle.functions.values())
 
 
-def _problems(target: Target) -> Iterator[str]:
+def problems(target: Target) -> Iterator[str]:
+    """One line for each number that does not fit."""
     bundle = target.bundle
     for function in bundle.functions.values():
         yield from _function(function)

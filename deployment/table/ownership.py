@@ -2,8 +2,8 @@
 
 labels         functions, topics, subscriptions, secrets, the repository, alert policies
 a description  accounts and schedules
-a grant        queues have neither: an account of ours may make tasks on it, and the names of
-               ours are noted in the description of an account before they are made
+a grant        queues have neither: `tasks-caller` may look at it, and the names of ours are
+               noted in the description of that account before they are made
 a note         a database has nothing of the kind
 """
 

@@ -11,7 +11,6 @@ lost.
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from deployment.errors import DeploymentError, RefusedError
@@ -49,13 +48,15 @@ STAGES: Sequence[Sequence[Planner]] = (
     (tooling.plan, services.plan),
     (regions.plan, quota.plan),
     (accounts.plan,),
+    (queues.plan,),
     (grants.plan, repository.plan, database.plan, topics.plan, secrets.plan),
-    (queues.plan, expiry.plan),
+    (expiry.plan,),
     (functions.plan,),
     (callers.plan, subscriptions.plan, schedules.plan, metrics.plan),
     (alerts.plan,),
 )
-"""What a stage makes is there before the next one is planned."""
+"""What a stage makes is there before the next one is planned. Queues come first: a name that was
+deleted lately is refused, and by nothing but making it."""
 GOING: Sequence[Sequence[Planner]] = (
     (schedules.plan, alerts.plan, functions.plan),
     (subscriptions.plan, queues.plan),
@@ -67,7 +68,6 @@ ROUNDS = 4
 """A stage that still differs after so many is given up."""
 STILL = 20
 """Seconds between two lines that say what is still going on."""
-WORKERS = 8
 LONGEST_BUILD = 20 * 60
 LOOK_AGAIN = 15
 """Seconds."""
@@ -145,8 +145,8 @@ def carry_out(work: Work, changes: Sequence[Change]) -> list[tuple[Change, Faile
     groups: dict[str, list[Change]] = {}
     for change in changes:
         groups.setdefault(change.after or change.what, []).append(change)
-    with _Progress(work.progress) as going, ThreadPoolExecutor(max_workers=WORKERS) as pool:
-        done = list(pool.map(lambda group: list(_group(work, group, going)), groups.values()))
+    with _Progress(work.progress) as going:
+        done = work.world.each(lambda group: list(_group(work, group, going)), groups.values())
     return [failed for some in done for failed in some]
 
 
@@ -161,7 +161,7 @@ def _converge(work: Work, stage: Sequence[Planner], counts: Callable[[Change], b
         keys = {change.key for change in changes}
         for change, failed in last:
             if change.key in keys:
-                raise DeploymentError(f"{change.what}: {failed.failure.text}") from failed
+                raise DeploymentError(f"{change.what}: {failed.failure.explained}") from failed
         if not changes:
             return
         if stage == (functions.plan,):

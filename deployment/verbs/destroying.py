@@ -31,13 +31,12 @@ STAGES: Sequence[Planner] = (
     metrics.leave,
     functions.leave,
     subscriptions.leave,
-    queues.leave,
     topics.leave,
     repository.leave,
 )
 """One after the other: what calls goes before what is called, a subscription before its topic."""
-DATA: Sequence[Planner] = (secrets.leave, database.leave)
-"""Only with `--purge`."""
+DATA: Sequence[Planner] = (queues.leave, secrets.leave, database.leave)
+"""Only with `--purge`; else queues stay, empty and paused."""
 LAST: Sequence[Planner] = (grants.leave, accounts.leave)
 """The accounts hold the notes that the others are found by."""
 
@@ -66,6 +65,7 @@ def stays(it: Deployment, *, purge: bool) -> Iterator[str]:
     if not purge and name in it.world.databases:
         yield f"database {name} stays; a later apply needs --adopt database/{name}"
     if not purge:
+        yield from (f"queue {name} stays, emptied and paused" for name in queues.ours(it))
         yield from (f"secret {change.name} stays" for change in secrets.leave(it))
     yield "services stay enabled"
 
@@ -83,4 +83,4 @@ def destroy(work: Work, *, purge: bool) -> None:
 
 
 def _planners(purge: bool) -> Sequence[Planner]:
-    return [*STAGES, *(DATA if purge else ()), *LAST]
+    return [*STAGES, *(DATA if purge else (queues.stop,)), *LAST]

@@ -78,7 +78,7 @@ class Shell:
         return Work(
             target=target,
             options=Options(**options),
-            world=World(self.project, target.region, patience),  # type: ignore[arg-type]
+            world=World(self.project, target.region, patience, workers=1),  # type: ignore[arg-type]
             gcloud=self.project,  # type: ignore[arg-type]
             patience=patience,
             say=self.said.append,

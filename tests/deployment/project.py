@@ -354,6 +354,9 @@ class Project:
     def _tasks_queues_pause(self, names: Names, *_: Any) -> None:
         self._get("queue", names[0])["state"] = "PAUSED"
 
+    def _tasks_queues_purge(self, names: Names, *_: Any) -> None:
+        self._get("queue", names[0])["waiting"] = 0
+
     def _tasks_queues_resume(self, names: Names, *_: Any) -> None:
         self._get("queue", names[0])["state"] = "RUNNING"
 
@@ -583,7 +586,17 @@ VERBS = (
         "enable",
         "list",
     ),
-    *("describe", "pause", "resume", "add", "get", "version", "bulk-delete", "modify-push-config"),
+    *(
+        "describe",
+        "pause",
+        "resume",
+        "purge",
+        "add",
+        "get",
+        "version",
+        "bulk-delete",
+        "modify-push-config",
+    ),
     *("get-iam-policy", "add-iam-policy-binding", "remove-iam-policy-binding"),
 )
 

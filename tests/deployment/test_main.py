@@ -75,6 +75,13 @@ def test_a_refused_proof_ends_with_1(run: Run) -> None:
     assert "refused: a tick of reminder-sweep reaches fanout: HTTP 403" in run.err
 
 
+def test_what_has_not_arrived_is_named_and_ends_with_1(run: Run) -> None:
+    run.project.outcomes["event"] = {}
+    assert run("apply", *PLACE) == 1
+    assert "not seen within" in run.err
+    assert "an event on commerce-events reaches consumer" in run.err
+
+
 def test_a_plan_as_json_is_one_document(run: Run) -> None:
     run("apply", *PLACE)
     run.project.of("queue")["digests"]["state"] = "PAUSED"

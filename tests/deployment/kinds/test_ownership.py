@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from deployment.errors import RefusedError
+from deployment.errors import DeploymentError, RefusedError
 from deployment.table import ownership
 from deployment.table.ownership import Mark
-from tests.deployment.conftest import Shell
+from tests.deployment.conftest import Refusing, Shell
 from tests.deployment.project import HASH, LOCATION, PROJECT
 
 MARK = Mark("pulsecart", "default", "europe-west1")
@@ -80,6 +80,13 @@ def test_a_thing_of_somebody_elses_is_refused_by_name_before_the_first_change(
     with pytest.raises(RefusedError, match=re.escape(f"--adopt {key}")):
         shell.apply()
     assert shell.project.snapshot() == before
+    assert shell.project.changes == []
+
+
+def test_adopting_one_thing_adopts_no_other(shell: Shell) -> None:
+    _seeded(shell, "topic/commerce-events")
+    with pytest.raises(RefusedError, match="topic commerce-events exists"):
+        shell.apply(adopt=frozenset({"topic/commerce-events-dead", "queue/commerce-events"}))
     assert shell.project.changes == []
 
 
@@ -156,8 +163,12 @@ def test_destroy_removes_what_is_ours_and_no_more(deployed: Shell) -> None:
         "ttl": set(left["ttl"]),
         "exemption": set(left["exemption"]),
         "topic": {"theirs"},
-        "queue": {"theirs"},
+        "queue": {"theirs", *deployed.work().target.bundle.queues},
+        "account": {EMAIL},
     }
+    states = {name: it["state"] for name, it in project.of("queue").items()}
+    assert states.pop("theirs") == "RUNNING"
+    assert set(states.values()) == {"PAUSED"}
     assert project.has(f"project {PROJECT}", "roles/viewer", "user:somebody@example.com")
 
 
@@ -179,7 +190,34 @@ def test_destroying_twice_changes_nothing(deployed: Shell) -> None:
 def test_a_queue_that_others_made_anew_under_a_noted_name_is_not_removed(deployed: Shell) -> None:
     deployed.project.policies["queue digests"] = []
     deployed.destroy()
-    assert set(deployed.project.of("queue")) == {"digests"}
+    states = {name: it["state"] for name, it in deployed.project.of("queue").items()}
+    assert states.pop("digests") == "RUNNING"
+    assert set(states.values()) == {"PAUSED"}
+
+
+def test_after_a_destroy_everything_is_made_again_the_same_day(deployed: Shell) -> None:
+    deployed.project.of("queue")["reminders"]["waiting"] = 3
+    deployed.destroy()
+    assert deployed.project.of("queue")["reminders"]["waiting"] == 0
+    deployed.apply(adopt=frozenset({"database/(default)"}))
+    assert deployed.plan().refusals == deployed.lines() == []
+    assert {it["state"] for it in deployed.project.of("queue").values()} == {"RUNNING"}
+
+
+def test_purge_removes_the_queues_too(deployed: Shell) -> None:
+    deployed.destroy(purge=True)
+    assert deployed.project.of("queue") == deployed.project.of("account") == {}
+
+
+def test_the_name_of_a_deleted_queue_is_told_before_anything_else_is_made(
+    shell: Shell, refusing: Refusing
+) -> None:
+    error = "ERROR: (gcloud.tasks.queues.create) FAILED_PRECONDITION: … existed too recently."
+    refusing("tasks queues create reminders", error, 99)
+    with pytest.raises(DeploymentError, match=r"queue reminders: .* wait, or give the environment"):
+        shell.apply()
+    assert not shell.project.of("database")
+    assert not shell.project.of("topic")
 
 
 def test_purge_removes_the_database_if_we_made_it(deployed: Shell) -> None:

@@ -151,6 +151,34 @@ def test_a_second_environment_of_a_project_has_a_database_and_a_prefix_of_its_ow
     load(tmp_path, TEXT, f'{TEXT}{row}database = "other"\nprefix = "x-"\n')
 
 
+LIVE = """
+[environments.live]
+project = "my-project"
+region = "europe-west1"
+database = "live"
+"""
+OTHER = """
+[environments.x]
+project = "my-project"
+region = "{}"
+database = "other"
+prefix = "x-"
+"""
+SHARED = (
+    "functions: live, x ask for 32 vCPU together, but must for 16 at most, 80 % of cpu_quota, 20"
+)
+
+
+@pytest.mark.parametrize(("region", "said"), [("europe-west1", [SHARED]), ("us-east1", [])])
+def test_the_environments_of_one_region_share_its_quota(
+    tmp_path: Path, region: str, said: list[str]
+) -> None:
+    table = load(tmp_path, TEXT, TEXT + LIVE + OTHER.format(region))
+    environment = bundle.environment(table, name="live")
+    found = Target(bundle=table, environment=environment, declared=DECLARED, root=ROOT)
+    assert [line for line in checks.problems(found) if "vCPU" in line] == said
+
+
 def test_an_environment_has_its_overrides(tmp_path: Path) -> None:
     table = load(tmp_path)
     local = bundle.environment(table, name="local")

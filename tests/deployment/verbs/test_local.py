@@ -228,6 +228,7 @@ def test_destroy_says_what_waits_and_removes_what_is_ours(story: Story) -> None:
     done, exists = story["destroy"]
     assert done.returncode == 0, done.stderr
     assert "queue reminders: 0 tasks wait in it" in done.stdout.splitlines()
+    assert {queue["state"] for queue in exists.pop("queues").values()} == {"PAUSED"}
     assert not any(exists.values())
 
 
