@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 import grpc
 from google.api_core import exceptions as google
-from google.cloud import firestore
 from google.cloud.firestore_v1 import types
+from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcTransport
+from grpc.experimental import ChannelOptions
 
 from common.cloud import calls, encoding, identity
 from common.cloud.calls import Metadata, Method, routing
@@ -34,6 +35,14 @@ _INTERRUPTED = (*calls.PASSING, google.InternalServerError, google.DeadlineExcee
 """Ends of a stream of documents behind which it can go on."""
 _REFUSED = (google.AlreadyExists, google.FailedPrecondition, google.NotFound)
 _NEVER = (google.InvalidArgument, TypeError, ValueError)
+_OPTIONS = (
+    # As google.cloud.firestore.Client has them.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    # Without a thread of its own for each read, which costs as much as the read.
+    (ChannelOptions.SingleThreadedUnaryStream, 1),
+)
 _PAGE = 1000
 """Partitions in one answer."""
 
@@ -51,8 +60,8 @@ class FirestoreService:
     ) -> None:
         self._database = f"projects/{project}/databases/{database}"
         self._root = f"{self._database}/documents"
-        self._metadata = metadata
-        self._headers = (*metadata, routing("database", self._database))
+        self._metadata = (("google-cloud-resource-prefix", self._database), *metadata)
+        self._headers = (*self._metadata, routing("database", self._database))
         self._commit = _method(channel, "Commit")
         self._get = _method(channel, "BatchGetDocuments", kind="stream")
         self._query = _method(channel, "RunQuery", kind="stream")
@@ -158,20 +167,25 @@ class FirestoreService:
 
 
 @functools.cache
-def _connected() -> tuple[firestore.Client, FirestoreService]:
+def _connected() -> tuple[grpc.Channel, FirestoreService]:
     config = settings.current()
-    project, database = config.google_cloud_project, config.firestore_database
-    # With another server the client takes none.
-    given = None if config.firestore_emulator_host else identity.credentials()
-    client = firestore.Client(project=project, database=database, credentials=given)
-    # The client knows credentials, emulator, keep-alive and headers, and has no public name for
-    # its channel.
-    return client, FirestoreService(
-        client._firestore_api.transport.grpc_channel,
-        project=project,
-        database=database,
-        metadata=client._rpc_metadata,
+    channel, metadata = _channel(config.firestore_emulator_host)
+    return channel, FirestoreService(
+        channel,
+        project=config.google_cloud_project,
+        database=config.firestore_database,
+        metadata=metadata,
     )
+
+
+def _channel(emulator: str | None) -> tuple[grpc.Channel, Metadata]:
+    """The channel, as Google's client makes one, and what each call says besides."""
+    if emulator:
+        return grpc.insecure_channel(emulator, options=_OPTIONS), [
+            ("authorization", "Bearer owner")
+        ]
+    given = identity.credentials()
+    return FirestoreGrpcTransport.create_channel(credentials=given, options=_OPTIONS), []
 
 
 def connected() -> FirestoreService:

@@ -75,6 +75,8 @@ _MASKS = (
         "…@…",
     ),
 )
+_SIGNS = re.compile(r"(?i)[@?]|bearer")
+"""Whatever a mask finds has one of these in it; most texts have none."""
 
 
 @contextlib.contextmanager
@@ -196,6 +198,8 @@ def _plain(value: Any, depth: int) -> Any:
 
 def masked(text: str) -> str:
     """The text without addresses and credentials; also for what is kept of an error."""
+    if not _SIGNS.search(text):
+        return text
     for pattern, mask in _MASKS:
         text = pattern.sub(mask, text)
     return text

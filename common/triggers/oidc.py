@@ -11,6 +11,9 @@ hammer the issuer. While the issuer is down the known keys go on being used.
 Where Cloud Run itself admits only its invokers, it takes the signature off the token it verified
 and puts a marker there. With PLATFORM_CHECKS_CALLERS such a token is accepted; its claims are
 checked all the same.
+
+The library that verifies tokens is imported by the first call that brings one: `consumer`, which is
+in the same source, gets none.
 """
 
 import functools
@@ -20,9 +23,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import jwt
 import requests
-from jwt.algorithms import RSAAlgorithm
 
 from common.errors import ConfigurationError, ForbiddenError, TransientError, UnauthorizedError
 from common.process import logs, settings
@@ -177,6 +178,9 @@ def _loaded(key: Any) -> tuple[str, Any] | None:
         return None
     if key.get("use", "sig") != "sig" or key.get("alg", "RS256") != "RS256" or "d" in key:
         return None
+    import jwt
+    from jwt.algorithms import RSAAlgorithm
+
     try:
         return key["kid"], RSAAlgorithm.from_jwk(key)
     except (jwt.InvalidKeyError, ValueError, TypeError):
@@ -191,6 +195,8 @@ def _token(header: str | None) -> str:
 
 
 def _key(token: str, keys: Keys) -> Any:
+    import jwt
+
     try:
         header = jwt.get_unverified_header(token)
     except jwt.InvalidTokenError as error:
@@ -207,6 +213,8 @@ def _key(token: str, keys: Keys) -> Any:
 
 def _claims(token: str, key: Any | None, audience: str, issuer: str) -> dict[str, Any]:
     """The claims, verified; with no key, all but the signature, which the platform has verified."""
+    import jwt
+
     try:
         return jwt.decode(
             token,

@@ -8,7 +8,7 @@ import pytest
 PROGRAMS = sorted(
     path.stem
     for path in Path(__file__).parent.glob("*.py")
-    if path.name != Path(__file__).name and '"__main__"' in path.read_text()
+    if path.name not in (Path(__file__).name, "__main__.py") and '"__main__"' in path.read_text()
 )
 
 

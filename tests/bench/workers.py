@@ -33,8 +33,13 @@ def cpu_seconds(master: psutil.Process) -> float:
     return sum(sum(process.cpu_times()[:2]) for process in [master, *master.children()])
 
 
-def cold_start(master: psutil.Process, headers: Mapping[str, str], body: bytes) -> float:
-    """Seconds from the start of another such process to its answer to this POST, a 2xx."""
+def cold_start(
+    master: psutil.Process, headers: Mapping[str, str], body: bytes
+) -> tuple[float, float]:
+    """Start another such process, until it answers this POST with a 2xx.
+
+    Returns how many seconds that takes, and how many of CPU time.
+    """
     port = ports.choose(0)
     words = [f"--port={port}" if w.startswith("--port=") else w for w in master.cmdline()]
     with tempfile.TemporaryDirectory() as run:
@@ -52,7 +57,7 @@ def cold_start(master: psutil.Process, headers: Mapping[str, str], body: bytes) 
                 if time.monotonic() - began > PATIENCE or process.poll() is not None:
                     raise TimeoutError(f"nothing answers: {' '.join(words)}")
                 time.sleep(PAUSE)
-            return time.monotonic() - began
+            return time.monotonic() - began, cpu_seconds(psutil.Process(process.pid))
         finally:
             process.terminate()
             process.wait()
