@@ -15,6 +15,7 @@ from tests.common.scheduling.campaigns import mutants as campaigns
 from tests.common.triggers import mutants as triggers
 from tests.deployment import mutants as deployment
 from tests.functions import mutants as functions
+from tests.local.services import mutants as local
 
 TESTS = Path(__file__).parent
 LISTS = {
@@ -28,6 +29,7 @@ LISTS = {
     TESTS / "common/scheduling/campaigns": campaigns.MUTANTS,
     TESTS / "functions": functions.MUTANTS,
     TESTS / "deployment": deployment.MUTANTS,
+    TESTS / "local/services": local.MUTANTS,
 }
 MUTANTS = [mutant for each in LISTS.values() for mutant in each]
 

@@ -128,8 +128,9 @@ class _Session:
         }
 
     def _passes(self, folder: Path, test: str) -> bool:
-        """Whether there is such a test, and it passes with all of its parameters."""
-        items = self._items.get(f"{folder}/{test}", [])
+        """Whether there is such a test, and it passes with all of its parameters that are quick."""
+        found = self._items.get(f"{folder}/{test}", [])
+        items = [it for it in found if not it.get_closest_marker("slow")] or found
         return bool(items) and all(map(_passed, items))
 
 

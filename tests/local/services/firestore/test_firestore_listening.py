@@ -1,15 +1,23 @@
 """Contract: Listen, through the stock client's `on_snapshot` and as bare messages."""
 
+import asyncio
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from google.cloud import firestore
 from google.cloud.firestore import FieldFilter
 from google.cloud.firestore_v1 import types
+
+from local.kernel.clock import Clock
+from local.kernel.database import Database
+from local.services.firestore import listening
+from local.services.firestore.listening import MOST_WAITING
+from local.services.firestore.service import Firestore
 
 Kind = types.TargetChange.TargetChangeType
 PATIENCE = 10
@@ -250,3 +258,20 @@ def test_a_commit_that_is_refused_is_told_to_nobody(
         batch.commit()
     client.document("people/eve").set({"age": 50})
     assert stream.results() == ["ada", "eve"]
+
+
+def test_a_client_that_is_too_far_behind_is_ended_and_may_resume(tmp_path: Path) -> None:
+    """Here nobody reads at all; what is committed is not kept for ever."""
+
+    async def story() -> str:
+        database = Database(tmp_path / "state")
+        service = Firestore(database, Clock(database))
+        stream = listening.Stream(service.documents, cast(Any, None))
+        stream._targets[1] = listening.Target(1, None)
+        for number in range(MOST_WAITING + 5):
+            stream.committed([], number)
+        found = [stream._inbox.get_nowait() for _ in range(stream._inbox.qsize())]
+        database.close()
+        return f"{len(found)} {found[-1].code.name}"
+
+    assert asyncio.run(story()) == f"{MOST_WAITING + 1} RESOURCE_EXHAUSTED"
