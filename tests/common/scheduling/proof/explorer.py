@@ -1,17 +1,15 @@
-"""Every schedule: a depth-first walk over the worlds, each visited once.
+"""Every schedule of the real code, and what comes after it.
 
-Every event uses up something, or brings an actor forward, so the worlds form a graph without
-cycles, and the schedules are its paths: they are counted, not walked. Wherever nobody is at work,
-the rest is played out: nothing goes wrong any more, and everything that was not acknowledged is
-delivered again, until the reminder is settled.
+Wherever nobody is at work, the rest is played out: nothing goes wrong any more, and everything that
+was not acknowledged is delivered again, until the reminder is settled.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tests.common.scheduling.proof import promises
 from tests.common.scheduling.proof.actors import Actor, Event, Ring, Sweep, Troupe
-from tests.common.scheduling.proof.promises import UNSETTLED, Violation
+from tests.common.scheduling.proof.promises import UNSETTLED
 from tests.common.scheduling.proof.rules import Move, Rules
 from tests.common.scheduling.proof.world import (
     CLOCK,
@@ -22,6 +20,7 @@ from tests.common.scheduling.proof.world import (
     Part,
     World,
 )
+from tests.common.walk import Broken, Explored, Violation, Walk
 
 SIZE = 11
 """Documents in a world, at most."""
@@ -46,61 +45,35 @@ class Scenario:
     """After the schedule, every message kills its process."""
 
 
-@dataclass
-class Explored:
-    """What was found."""
-
-    states: int = 0
-    schedules: int = 0
-    histories: int = 0
-    endings: set[str] = field(default_factory=set)
-
-
-class Broken(Exception):
-    """A promise was broken; says by which schedule."""
-
-    def __init__(self, violation: Violation, path: list[str]) -> None:
-        super().__init__("\n  ".join([str(violation), *path]))
-        self.violation = violation
-
-
-@dataclass
-class _Frame:
-    key: int
-    moves: Iterator[Move]
-    what: str
-    paths: int = 0
-
-
 def explore(scenario: Scenario) -> Explored:
     """Walk through everything that can happen. Raises Broken."""
     return _Walk(scenario).all()
 
 
-class _Walk:
+class _Walk(Walk[World]):
     def __init__(self, scenario: Scenario) -> None:
+        super().__init__()
         troupe = Troupe(scenario.programme)
         self._scenario = scenario
         self._rules = Rules(troupe, scenario.actors, until=scenario.until, size=SIZE)
         self._drain = _Drain(scenario, self._rules)
-        self._paths: dict[int, int] = {}
-        self._stack: list[_Frame] = []
-        self._explored = Explored()
 
     def all(self) -> Explored:
         try:
             beginning = self._beginning()
-            self._open(beginning, "")
-            while self._stack:
-                self._step()
         except Violation as violation:
-            path = [frame.what for frame in self._stack if frame.what]
-            raise Broken(violation, path) from violation
-        self._explored.states = len(self._paths)
-        self._explored.histories = self._rules.histories()
-        self._explored.schedules = self._paths[hash(beginning)]
-        self._explored.endings = self._drain.endings
-        return self._explored
+            raise Broken(violation, []) from violation
+        explored = self.walk(beginning)
+        explored.histories = self._rules.histories()
+        explored.endings = self._drain.endings
+        return explored
+
+    def moves(self, world: World) -> Iterator[Move]:
+        return self._rules.moves(world)
+
+    def look(self, world: World) -> None:
+        if world.is_quiet:
+            self._drain.rest(world)
 
     def _beginning(self) -> World:
         world = self._rules.beginning(self._scenario.budget)
@@ -108,24 +81,6 @@ class _Walk:
             world = self._drain.deliver(world, event)
         parts = (WAITING,) * len(self._scenario.actors)
         return world._replace(parts=parts, clock=self._scenario.since, budget=self._scenario.budget)
-
-    def _open(self, world: World, what: str) -> None:
-        self._stack.append(_Frame(hash(world), self._rules.moves(world), what))
-        if world.is_quiet:
-            self._drain.rest(world)
-
-    def _step(self) -> None:
-        frame = self._stack[-1]
-        for move in frame.moves:
-            key = hash(move.world)
-            if key in self._paths:
-                frame.paths += self._paths[key]
-                continue
-            return self._open(move.world, move.what)
-        self._stack.pop()
-        self._paths[frame.key] = paths = frame.paths or 1
-        if self._stack:
-            self._stack[-1].paths += paths
 
 
 class _Drain:

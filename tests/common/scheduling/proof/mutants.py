@@ -212,7 +212,7 @@ MUTANTS = [
         R, "_put_back",
         "or self._may_have_happened",
         "",
-        "cancelled, twice in doubt",
+        "rung twice",
     ),
     Mutant(
         "what has gone out counts as pending, because its end was refused",

@@ -24,6 +24,7 @@ from tests.common.scheduling.proof.actors import DUE, Application, Event, Ring, 
 from tests.common.scheduling.proof.contents import Fields, owner
 from tests.common.scheduling.proof.scripts import Request
 from tests.common.scheduling.proof.world import CLOCK, Alarm, Generation, World
+from tests.common.walk import Violation
 
 if TYPE_CHECKING:
     from tests.common.scheduling.proof.rules import Rules
@@ -32,10 +33,6 @@ UNSETTLED = ("pending", "sending")
 EXPECTED = ("TransientError", "UnavailableError", "early", "flaky")
 """Errors that the world brings about, or a programme."""
 SETTLED = ("sent", "skipped", "dead", "cancelled")
-
-
-class Violation(Exception):
-    """A promise was broken."""
 
 
 # Commits

@@ -298,6 +298,8 @@ class Rules:
         then = with_part(world, number, _ending(request))
         if request.code == 200 and part.alarm is not None:
             then = silenced(then, part.alarm)
+        if request.code == 500:  # its writes may be there, without what was to come behind them
+            then = then._replace(is_alarm_missing=True)
         promises.check_end(self, then, number, request)
         return self.tidy(then, number)
 

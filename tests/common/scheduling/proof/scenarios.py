@@ -41,26 +41,20 @@ SCENARIOS = [
     _new("scheduled by two events", (FIRST, AGAIN, RING), CRASH),
     Scenario("rung twice", (RING, RING), ONE),
     Scenario("cancelled", (CANCEL, RING), ONE, ends=EITHER),
-    Scenario(
-        "cancelled, twice in doubt",
-        (CANCEL, RING, RING),
-        Budget(faults=2),
-        since=DUE_NOW,
-        until=DUE_NOW,
-        ends=EITHER,
-    ),
     Scenario("cancelled, rung twice", (CANCEL, RING, RING), CRASH, ends=EITHER),
     Scenario("cancelled, a commit is late", (CANCEL, RING), LATE, ends=EITHER),
     Scenario("rescheduled", (AGAIN, RING, NEWER), FAULT),
-    Scenario("rescheduled twice", (AGAIN, THIRD, RING), CRASH),
+    Scenario("rescheduled twice", (AGAIN, THIRD, RING), Budget()),
     Scenario("rescheduled, and cancelled", (AGAIN, CANCEL, RING), CRASH, ends=EITHER),
     Scenario(
-        "early",
-        (RING, RING, CANCEL),
+        "early", (RING, RING, CANCEL), Budget(early=2), since=BEFORE, until=DUE_NOW, ends=EITHER
+    ),
+    Scenario(
+        "early, and a fault",
+        (RING, RING),
         Budget(early=2, faults=1),
         since=BEFORE,
         until=DUE_NOW,
-        ends=EITHER,
     ),
     Scenario("swept", (SWEEP, SWEEP, RING), Budget(faults=1, lost=1), since=OVERDUE_NOW),
     Scenario(
@@ -93,10 +87,15 @@ SCENARIOS = [
     Scenario("moved", (MOVE, RING, NEWER), FAULT),
     Scenario("moved, and cancelled", (MOVE, CANCEL, RING), CRASH, ends=EITHER),
     Scenario("recurs", (RING, NEWER), ONE, "recurring"),
-    Scenario("recurs, and cancelled", (RING, CANCEL), FAULT, "recurring", ends=EITHER),
-    Scenario("recurs, and rescheduled", (RING, AGAIN), FAULT, "recurring"),
+    Scenario("recurs, and cancelled", (RING, CANCEL), CRASH, "recurring", ends=EITHER),
+    Scenario("recurs, and rescheduled", (RING, AGAIN), CRASH, "recurring"),
     Scenario("poison", (RING, RING), CRASH, "poison", is_poison=True, ends=MENDED),
 ]
 
-DEEP = [replace(it, budget=it.budget._replace(faults=it.budget.faults + 1)) for it in SCENARIOS]
-"""The same with one more fault each."""
+DEEP = [
+    replace(it, budget=it.budget._replace(faults=it.budget.faults + 1))
+    for it in SCENARIOS
+    if len(it.actors) < 3 and not it.budget.late and it.name != "waits, and rescheduled"
+]
+"""Those of two actors with one more fault each. Left out, because they take minutes: a third actor,
+and a late commit, together with one more fault."""

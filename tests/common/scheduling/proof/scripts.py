@@ -217,7 +217,7 @@ class Stage:
 
     def commit(self, writes: Sequence[Write]) -> datetime:
         """Firestore: write documents, all or none."""
-        match self._ask(Request("commit", writes=tuple(map(self._written, writes)))):
+        match self._ask(lambda: Request("commit", writes=tuple(map(self._written, writes)))):
             case ("ok", moment):
                 return _time(self.now, moment)
             case ("refused",):
@@ -261,9 +261,10 @@ class Stage:
         """Whether the reminder still makes sense."""
         return self._ask(Request("check")) == ("yes",)
 
-    def _ask(self, request: Request) -> Answer:
+    def _ask(self, request: Request | Callable[[], Request]) -> Answer:
+        """The answer to a request. What has been answered before need not be put together again."""
         if self._at == len(self._items):
-            raise Suspended(request)
+            raise Suspended(request if isinstance(request, Request) else request())
         answer, self.now = self._items[self._at]
         self._at += 1
         return answer

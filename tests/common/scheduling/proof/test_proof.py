@@ -12,9 +12,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.common.scheduling.proof.explorer import Broken, Scenario, explore
+from tests.common.scheduling.proof.explorer import Scenario, explore
 from tests.common.scheduling.proof.mutants import MUTANTS, Mutant
 from tests.common.scheduling.proof.scenarios import DEEP, SCENARIOS
+from tests.common.walk import Broken
 
 Record = Callable[[str, object], None]
 
