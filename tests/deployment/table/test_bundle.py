@@ -135,6 +135,17 @@ def test_a_function_without_a_row_is_told() -> None:
     assert line == "functions: the def reports is decorated by entry.…, but no row names it"
 
 
+def test_whatever_has_a_time_to_go_goes() -> None:
+    """Each module of `common/` that names a collection and writes `expire_at` is in the table."""
+    texts = [path.read_text() for path in (ROOT / "common").rglob("*.py")]
+    named = {
+        found[1]
+        for text in texts
+        if '"expire_at"' in text and (found := re.search(r'^COLLECTION = "(\w+)"', text, re.M))
+    }
+    assert bundle.load(TABLE).expiring.keys() == named | {"shards"}
+
+
 def test_every_setting_that_the_functions_read_is_declared_or_computed() -> None:
     table = target(bundle.load(TABLE))
     assert {*VARIABLES, *SHOP} == DECLARED.settings
