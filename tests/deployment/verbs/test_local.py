@@ -1,5 +1,6 @@
 """./deploy.sh, run against a local cloud through its own gcloud: plan, apply, again, destroy."""
 
+import functools
 import os
 import re
 import shutil
@@ -230,6 +231,27 @@ def test_destroy_says_what_waits_and_removes_what_is_ours(story: Story) -> None:
     assert "queue reminders: 0 tasks wait in it" in done.stdout.splitlines()
     assert {queue["state"] for queue in exists.pop("queues").values()} == {"PAUSED"}
     assert not any(exists.values())
+
+
+@pytest.mark.slow
+def test_an_apply_proves_that_the_functions_are_reached(tmp_path: Path) -> None:
+    """The bundle itself, with the proof that a real project gets, and nothing to do after it."""
+    with local_cloud() as cloud:
+        deployment = Deployment(tmp_path, cloud.url)
+        environment = {**deployment.environment, "PYTHONDONTWRITEBYTECODE": "1"}
+        run = functools.partial(
+            subprocess.run,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=400,
+        )
+        done = run([ROOT / "deploy.sh", "apply", *PLACE])
+        assert done.returncode == 0, done.stderr
+        proved = [line for line in done.stdout.splitlines() if line.startswith("proved: ")]
+        assert len(proved) == 5
+        assert run([ROOT / "deploy.sh", "plan", "local"]).returncode == 0
 
 
 @pytest.mark.parametrize(
