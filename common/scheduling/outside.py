@@ -54,11 +54,14 @@ class Asked:
             result = self._tried(write_id, results)
             if result is not None:
                 return result
-        raise TransientError(f"the reminder about {self.subject!r:.100} cannot be written now")
+        raise TransientError(f"the reminder about {self.subject!r:.100} is out of reach now")
 
     def _tried(self, write_id: str, results: dict[str, str]) -> str | None:
         """One try; None: whether it was applied, the next one sees."""
-        found, record = within.read(self.kind, self.subject)
+        try:
+            found, record = within.read(self.kind, self.subject)
+        except TransientError:
+            return None
         if record is not None and write_id in record.write_ids:
             if record.alarm and record.state == "pending":
                 alarms.set_if_possible(record.alarm.task(record.reminder_id, record.generation))

@@ -365,6 +365,13 @@ REMINDERS = [
         ("test_outside.py::test_a_call_whose_answer_is_lost_is_known_behind_other_writes",),
     ),
     Noticed(
+        "an application's read is tried once",
+        outside.Asked, "_tried",
+        "except TransientError:\n        return None\n    if record",
+        "except AssertionError:\n        return None\n    if record",
+        ("test_outside.py::test_a_call_survives_reads_that_fail",),
+    ),
+    Noticed(
         "a request is done again",
         outside.Asked, "done",
         "if request is None",

@@ -136,8 +136,13 @@ def test_a_call_whose_answer_is_lost_is_known_behind_other_writes(cloud: Cloud) 
 
 def test_a_call_that_cannot_be_made_says_so(cloud: Cloud) -> None:
     cloud.firestore.mishaps = ["error"] * 20
-    with pytest.raises(TransientError, match="cannot be written now"):
+    with pytest.raises(TransientError, match="out of reach now"):
         schedule()
+
+
+def test_a_call_survives_reads_that_fail(cloud: Cloud) -> None:
+    cloud.firestore.failing_reads = 3
+    assert (schedule(), len(history(cloud))) == ("scheduled", 1)
 
 
 def test_a_call_commits_although_cloud_tasks_is_out_of_reach(cloud: Cloud) -> None:
