@@ -7,16 +7,19 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import common.cloud.identity
 from common.errors import BundleError
 from operations import (
     campaigns,
+    cloud,
     command_line,
     dead_letters,
     declared,
     doctor,
+    erasing,
     identity,
     moments,
     output,
@@ -70,6 +73,9 @@ def parser() -> argparse.ArgumentParser:
     _add_campaigns(command_line.group(verbs, "campaigns", "runs of campaigns"))
     shown = command_line.verb(verbs, "show", _show, "what happened to something, by its id")
     shown.add_argument("id", metavar="ID", help="of an event, order, user, reminder, message, …")
+    erased = command_line.verb(verbs, "erase", _erase, "forget a person")
+    erased.add_argument("user", metavar="USER", help="the id of the user")
+    erased.add_argument("--yes", action="store_true", help="do not ask")
     command_line.verb(verbs, "doctor", _doctor, "what is not as it should be")
     _add_console(verbs)
     return top
@@ -82,6 +88,24 @@ def _show(where: Place, given: argparse.Namespace) -> int:
         output.document(timeline.document(found))
     else:
         timeline.tell(found)
+    return FINE
+
+
+def _erase(where: Place, given: argparse.Namespace) -> int:
+    declared.events()  # what is kept of a person is declared
+    if not given.yes:
+        confirm(f"Erase {given.user} in {where.environment}, for good", "erase")
+    if not where.is_local:
+        lasting = moments.lasting(timedelta(seconds=erasing.lease(where)))
+        output.progress(f"… it takes {lasting}: whoever works on something of theirs ends first")
+    report = erasing.erase(where, given.user)
+    if given.json:
+        output.document({"id": given.user, "state": "erased", **report})
+        return FINE
+    counts = {f"{name} deleted": number for name, number in report["deleted"].items()}
+    counts |= {f"{name} stripped": number for name, number in report["stripped"].items()}
+    found = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
+    print(f"{given.user} is forgotten: {found or 'nothing was found'}")
     return FINE
 
 
@@ -108,13 +132,13 @@ def _add_console(verbs: object) -> None:
 
 
 def _console(where: Place, given: argparse.Namespace) -> int:
-    from operations.console import local, server  # the other commands need no server
+    from operations.console import server  # the other commands need no server
 
     serving = server.serve(where, port=given.port, may_write=given.write or where.is_local)
     address = f"http://127.0.0.1:{serving.server_port}/"
     output.document({"url": address}) if given.json else print(f"console: {address}", flush=True)
     if given.announce:
-        local.announce(address)
+        cloud.announce(address)
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stopped.set())
     server.run(serving, stopped)

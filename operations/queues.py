@@ -1,11 +1,8 @@
 """Queues, schedules and subscriptions: whether they go, and what waits in them."""
 
-import os
 from typing import Any
 
-import requests
-
-from operations import backlogs, gcloud
+from operations import backlogs, cloud, gcloud
 from operations.place import Place
 
 MOST = 1000
@@ -58,7 +55,7 @@ def _schedule(job: dict[str, Any]) -> dict[str, Any]:
 
 def _local() -> dict[str, list[dict[str, Any]]]:
     """The local cloud says it in one document, with what Google does not tell."""
-    found = requests.get(f"{os.environ['LOCAL_URL']}/local/v1/status", timeout=30).json()
+    found = cloud.call("GET", "status")
     return {
         "queues": [{**row, "id": row["name"]} for row in found["queues"]],
         "schedules": [_schedule(row) for row in found["jobs"]],

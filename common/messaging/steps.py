@@ -54,7 +54,7 @@ def sending(
         if outgoing is None:
             outgoing = _composed(message, recipient, context, key, work, to)
         sent = _sent(outgoing, work)
-        record = {**sent.document(), "expire_at": work.now + RETENTION}
+        record = {**sent.document(), "cause": work.key, "expire_at": work.now + RETENTION}
         return Outcome(
             result="sent",
             writes=[

@@ -31,6 +31,7 @@ class Work:
 
     now: datetime = NOW
     attempt: int = 1
+    key: str = "e-1"
 
 
 @pytest.fixture
@@ -62,6 +63,7 @@ def test_its_record_is_under_the_key_so_that_a_repeat_is_the_same_record(box: Bo
     assert isinstance(write, Merge)
     assert write.path == "messages/k-1"
     named = {"user_id": "u-1", "template": "news", "state": "sent", "to": "ada@example.com"}
+    named["cause"] = "e-1"
     fields = dict(write.fields)
     assert fields == fields | named | {"expire_at": NOW + RETENTION}
 
