@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from common.errors import UnavailableError
 from common.idempotency.origin import Received
 from common.triggers import boundary, oidc
 from deployment.errors import RefusedError
@@ -85,6 +86,14 @@ def test_a_call_that_google_should_have_stopped_is_found(found: Finder) -> None:
     ending = boundary.attend("reminder", lambda: Received(payload=b""), call)
     assert ending.code == 401
     assert found("reminder") == {"open-to-everybody"}
+
+
+def test_an_outage_of_somebody_elses_is_found(found: Finder) -> None:
+    def fail() -> Any:
+        raise UnavailableError("the provider answered 503")
+
+    boundary.attend("consumer", lambda: Received(payload=b""), fail)
+    assert "outage" in found()
 
 
 def test_a_mistake_of_ours_is_found(found: Finder) -> None:
