@@ -51,9 +51,10 @@ class Audience:
 
     def user_id(self, found: Snapshot) -> str:
         """The id of the user whom a document of the audience is about."""
+        if given := found.data.get(self.id_field):
+            return str(given)
         # A document written by others need not have the field; its id is the user's, escaped.
-        name = firestore.original_name(found.path.rpartition("/")[2])
-        return str(found.data.get(self.id_field) or name or "")
+        return firestore.original_name(found.path.rpartition("/")[2]) or ""
 
 
 @dataclass(frozen=True, kw_only=True)
