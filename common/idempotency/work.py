@@ -10,10 +10,11 @@ An outside effect and its mark are two things, and what lies between them is wha
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from common.cloud import pubsub
 from common.cloud.firestore import Write
 from common.errors import (
     EffectConflictError,
@@ -143,6 +144,19 @@ class Work:
         """
         result, _ = self._performed(name, effect)
         return result
+
+    def publish(self, topic: str, event: Mapping[str, Any], *, name: str | None = None) -> str:
+        """Publish another event on a topic, as an outside effect; returns its `event_id`.
+
+        The id is made from this work and the name of the step, so it is the same in every attempt:
+        whoever consumes the event once has it once. `event` has `event_type`, `user_id` and
+        `payload`; `name` is needed where a handler publishes two of one type. Costs no commit, like
+        `last_step`. Raises what `last_step` and `pubsub.publish` raise.
+        """
+        step = name or f"publish {event.get('event_type')} on {topic}"
+        event_id = self.step_key(step)
+        self.last_step(step, lambda _: pubsub.publish(topic, {**event, "event_id": event_id}))
+        return event_id
 
     def write(self, name: str, effects: Callable[[], Sequence[Write]]) -> None:
         """Commit Firestore effects now, together with the mark of this step; a repeat skips them.

@@ -43,6 +43,7 @@ Action = Literal[
     "skipped",  # what was to be sent makes no sense any more
     "message",  # a message was sent, or withheld
     "enqueued",  # tasks were created
+    "published",  # an event was published
     "step",  # a step of a handler finished
     "library",  # what a library logs
 ]

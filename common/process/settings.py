@@ -57,6 +57,7 @@ class Settings:
     firestore_database: str
     firestore_emulator_host: str | None
     cloud_tasks_emulator_host: str | None
+    pubsub_emulator_host: str | None
     reminder_url: str
     fanout_url: str
     consumer_url: str | None

@@ -63,6 +63,9 @@ VARIABLES: Mapping[str, Variable] = {
     "CLOUD_TASKS_EMULATOR_HOST": Variable(
         meaning="host:port of another Cloud Tasks", parse=parsers.host_and_port
     ),
+    "PUBSUB_EMULATOR_HOST": Variable(
+        meaning="host:port of another Pub/Sub", parse=parsers.host_and_port
+    ),
     "REMINDER_URL": Variable(
         meaning="where Cloud Tasks calls reminder", parse=parsers.base_url, needed_by=ALL
     ),

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from deployment.gcloud.calls import command
 from deployment.gcloud.world import labels_of
 from deployment.kinds import bindings
+from deployment.kinds.bindings import Grant
 from deployment.plan.changes import CHANGE, CREATE, REMOVE, Change, differences
 from deployment.plan.deployment import Deployment
 from deployment.table import ownership
+from deployment.table.bundle import Topic
 
 PUBLISHER = "roles/pubsub.publisher"
 
@@ -42,16 +44,23 @@ def _rows(it: Deployment) -> Iterator[Change]:
 
 
 def _grants(it: Deployment) -> list[Change]:
-    """Pub/Sub itself puts there what it could not deliver."""
-    dead = {row.dead_letter_topic for row in it.target.bundle.subscriptions.values()} - {""}
-    grants = [bindings.agents(it, PUBLISHER)] if dead else []
+    """Who publishes: functions, and Pub/Sub itself, which puts there what it could not deliver."""
+    wanted = {row.name: _publishers(it, row) for row in it.target.bundle.topics.values()}
+    granted = {it.target.name(row): grants for row, grants in wanted.items() if grants}
     changes = it.world.each(
         lambda name: bindings.plan(
-            it, bindings.topic(name), grants, exists=name in it.world.topics
+            it, bindings.topic(name), granted[name], exists=name in it.world.topics
         ),
-        [it.target.name(row) for row in sorted(dead)],
+        sorted(granted),
     )
     return [change for some in changes for change in some]
+
+
+def _publishers(it: Deployment, row: Topic) -> list[Grant]:
+    dead = {each.dead_letter_topic for each in it.target.bundle.subscriptions.values()}
+    agents = [bindings.agents(it, PUBLISHER)] if row.name in dead else []
+    ours = [bindings.ours(it, it.target.runs_as(name), PUBLISHER) for name in row.published_by]
+    return [*agents, *ours]
 
 
 def _removed(it: Deployment) -> Iterator[Change]:

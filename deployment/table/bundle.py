@@ -60,6 +60,8 @@ class Topic:
     """One row of `topics`."""
 
     name: str
+    published_by: tuple[str, ...] = ()
+    """The functions that publish on it, with `work.publish`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -344,6 +346,9 @@ def _check_references(bundle: Bundle) -> Iterator[str]:
             yield f"{path}.calls: there is no function {row.calls}"
         if row.made_by not in ("us", EVENTARC):
             yield f"{path}.made_by: is {row.made_by!r}, but must be 'us' or 'eventarc'"
+    for topic in bundle.topics.values():
+        for name in sorted(set(topic.published_by) - functions):
+            yield f"topics.{topic.name}.published_by: there is no function {name}"
     for queue in bundle.queues.values():
         names = {queue.calls, *queue.enqueued_by, *queue.looked_at_by}
         for name in sorted(names - functions):

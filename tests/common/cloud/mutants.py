@@ -6,11 +6,13 @@ from common.cloud import (
     encoding,
     firestore,
     firestore_service,
+    pubsub,
     tasks,
     tasks_service,
     writes,
 )
 from common.cloud.memory import documents, fields, mishaps, queries, queue
+from common.idempotency import work
 from tests.common.mutants import Noticed
 
 IDS = "test_firestore.py::test_an_ordinary_name_stays_and_a_hostile_one_is_escaped"
@@ -431,6 +433,34 @@ MUTANTS = [
         "GROWTH ** (age // STEP)",
         "1",
         ("test_batches.py::test_a_queue_is_filled_faster_every_five_minutes",),
+    ),
+    Noticed(
+        "a topic that is missing for a while is given up",
+        pubsub.PubSub, "publish",
+        "reply.status_code == _NEVER",
+        "reply.status_code < 500 and reply.status_code != 200",
+        ("test_pubsub.py::test_what_may_pass_waits",),
+    ),
+    Noticed(
+        "what is never taken waits",
+        pubsub.PubSub, "publish",
+        "reply.status_code == _NEVER",
+        "False",
+        ("test_pubsub.py::test_what_is_never_taken_is_given_up",),
+    ),
+    Noticed(
+        "an event's id is the handler's to say",
+        work.Work, "publish",
+        '{**event, "event_id": event_id}',
+        '{"event_id": event_id, **event}',
+        ("test_pubsub.py::test_a_handler_s_event_has_one_id_however_often_it_is_published",),
+    ),
+    Noticed(
+        "two events of a handler have one id",
+        work.Work, "publish",
+        "self.step_key(step)",
+        'self.step_key("publish")',
+        ("test_pubsub.py::test_a_handler_s_event_has_one_id_however_often_it_is_published",),
     ),
     Noticed(
         "two tasks of one name",

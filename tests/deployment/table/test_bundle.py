@@ -208,6 +208,14 @@ def test_a_row_of_several_queues_is_as_many_that_the_code_knows_by_its_name(tmp_
     ]
 
 
+def test_whoever_publishes_on_a_topic_is_a_function(tmp_path: Path) -> None:
+    topic = "[topics.commerce-events]\n"
+    table = load(tmp_path, topic, f'{topic}published_by = ["reminder"]\n')
+    assert table.topics["commerce-events"].published_by == ("reminder",)
+    with pytest.raises(UsageError, match="published_by: there is no function x"):
+        load(tmp_path, topic, f'{topic}published_by = ["x"]\n')
+
+
 def test_the_table_is_not_uploaded_and_not_in_the_digest(tmp_path: Path) -> None:
     names = {path.relative_to(ROOT).as_posix() for path in source.files(ROOT)}
     assert "functions/bundle.toml" not in names
