@@ -16,7 +16,7 @@ none, only texts.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
@@ -157,15 +157,15 @@ class Reply:
     """By lower-case name."""
 
 
-def check(reply: Reply, secrets: Iterable[str] = ()) -> None:
+def check(reply: Reply, secrets: Callable[[], Iterable[str]] = tuple) -> None:
     """Return for a yes, else raise what the answer means.
 
-    `secrets` are texts that the error must not show. Raises PermanentError, KeyKnownError,
+    `secrets` gives the texts that the error must not show. Raises PermanentError, KeyKnownError,
     UnavailableError or AmbiguousRefusalError.
     """
     means = meaning(reply)
     if means != "accepted":
-        raise _error(means, reply, secrets)
+        raise _error(means, reply, secrets())
 
 
 def meaning(reply: Reply) -> Meaning:

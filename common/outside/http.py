@@ -9,9 +9,11 @@ carries the key: the other side drops the repeat if it honours `Idempotency-Key`
 No error names the URL, which may hold a key, nor repeats an address or a token of the answer.
 """
 
+import functools
 import hashlib
 import re
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -55,12 +57,17 @@ def post_json(
     sent = {**(headers or {}), "User-Agent": AGENT, "Idempotency-Key": header_key(key)}
     if token:
         sent["Authorization"] = f"Bearer {token}"
-    secrets = [text for text in (token, *_secrets(url), *_texts(body)) if text]
-    destinations.reach(
-        destination(url, token), lambda: answers.check(_reply(url, body, sent, timeout), secrets)
-    )
+
+    def call() -> None:
+        answers.check(_reply(url, body, sent, timeout), secrets)
+
+    def secrets() -> list[str]:
+        return [text for text in (token, *_secrets(url), *_texts(body)) if text]
+
+    destinations.reach(destination(url, token), call)
 
 
+@functools.lru_cache(maxsize=64)
 def destination(url: str, token: str | None = None) -> Destination:
     """The other side of this URL, reached with this token."""
     parts = urlsplit(url)
@@ -88,7 +95,9 @@ def _reply(url: str, body: Mapping[str, Any], headers: Mapping[str, str], timeou
             stream=True,
         ) as response:
             names = {name.lower(): value for name, value in response.headers.items()}
-            return Reply(status=response.status_code, start=_start(response), headers=names)
+            return Reply(
+                status=response.status_code, start=_start(response, timeout), headers=names
+            )
     except (requests.RequestException, OSError, ValueError) as error:
         failure = _failure(error)
     # Outside of the block above: what the library says of its error has the URL in it.
@@ -116,12 +125,18 @@ def _session() -> requests.Session:
     return session
 
 
-def _start(response: requests.Response) -> str:
-    """How the body begins. A short one is read whole, which lets the connection be used again."""
+def _start(response: requests.Response, patience: float) -> str:
+    """How the body begins. A short one is read whole, which lets the connection be used again; one
+    that comes drop by drop is left after `patience` seconds."""
+    start, deadline = b"", time.monotonic() + patience
     try:
-        start: bytes = response.raw.read(READ, decode_content=True)
+        while len(start) < READ and time.monotonic() < deadline:
+            piece: bytes = response.raw.read1(READ - len(start), decode_content=True)
+            if not piece:
+                break
+            start += piece
     except (urllib3.exceptions.HTTPError, OSError):
-        return ""  # the status has been given, and it decides
+        pass  # the status has been given, and it decides
     return start.decode("utf-8", "replace")
 
 

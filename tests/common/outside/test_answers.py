@@ -152,7 +152,7 @@ def test_a_known_key_is_an_error_of_its_own() -> None:
 
 def test_what_is_shown_is_masked() -> None:
     with pytest.raises(PermanentError) as refused:
-        answers.check(reply(413, "rose sent ada@example.com"), ["rose"])
+        answers.check(reply(413, "rose sent ada@example.com"), lambda: ["rose"])
     assert str(refused.value) == "The other side answered 413: … sent …@…"
 
 

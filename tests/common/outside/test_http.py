@@ -1,6 +1,8 @@
 """Calls to others over HTTP: one POST with its key, to where the setting says and nowhere else."""
 
+import contextlib
 import json
+import socket
 import threading
 import traceback
 from collections.abc import Mapping
@@ -162,6 +164,7 @@ def test_a_name_that_the_other_side_has_moved_to_does_not_get_the_token() -> Non
 
 
 def test_another_token_is_another_destination() -> None:
+    http.destination.cache_clear()
     url = "https://mail.example"
     assert http.destination(url, "a") == http.destination(url, "a") != http.destination(url, "b")
 
@@ -200,6 +203,30 @@ def test_a_yes_whose_body_breaks_off_is_a_yes() -> None:
     """Sending again because of an answer's end would be sending twice."""
     broken = {"Content-Length": "100", "Connection": "close"}
     assert post(Answer(status=200, body=b"{", headers=broken)).method == "POST"
+
+
+def test_an_answer_that_comes_drop_by_drop_is_left() -> None:
+    """Each drop comes in time, and the whole never."""
+    ended = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_drip, args=(server, ended)).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(AmbiguousRefusalError, match="answered 400: drip"):
+            http.post_json(url, BODY, key="k-1", timeout=0.2)
+        assert not ended.is_set()
+        ended.set()
+
+
+def _drip(server: socket.socket, ended: threading.Event) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(10_000)
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 4000\r\n\r\ndrip")
+        drops = 0
+        while not ended.wait(0.05) and (drops := drops + 1) < 100:
+            with contextlib.suppress(OSError):
+                connection.sendall(b".")
+        ended.set()
 
 
 def test_a_thread_keeps_its_connection() -> None:
