@@ -43,6 +43,8 @@ class Expiry:
         self._fields = {(home, group): field_paths.parse(text) for home, group, text in rows}
         self._next: int | None = None
         """The due time the collector waits for."""
+        self._is_stale = True
+        """Whether that has to be looked up: something was written since."""
         documents.watchers.append(self._watch)
         clock.register(self)
 
@@ -61,7 +63,10 @@ class Expiry:
 
     def next_due(self) -> datetime | None:
         """When the collector has something to delete."""
-        self._next = self._database.execute("SELECT min(due) FROM firestore_expiry").fetchone()[0]
+        if self._is_stale:
+            sql = "SELECT min(due) FROM firestore_expiry"
+            self._next = self._database.execute(sql).fetchone()[0]
+            self._is_stale = False
         return None if self._next is None else moment(self._next)
 
     async def run(self) -> None:
@@ -93,6 +98,7 @@ class Expiry:
 
     def _update(self, change: Change, path: FieldPath, now: int) -> None:
         due = _due(change.fields, path, now) if change.after else None
+        self._is_stale = True
         if due is None:
             self._database.execute(
                 "DELETE FROM firestore_expiry WHERE path = ?", (change.path.key,)
@@ -106,12 +112,14 @@ class Expiry:
             " ON CONFLICT (path) DO UPDATE SET due = excluded.due",
             (key, due, group),
         )
+        self._is_stale = True
         if self._next is None or due < self._next:
             self._next = due
             self._clock.changed()
 
     def _forget(self, home: str, group: str) -> None:
         self._fields.pop((home, group), None)
+        self._is_stale = True
         self._database.execute(
             "DELETE FROM firestore_ttl WHERE database = ? AND grp = ?", (home, group)
         )

@@ -7,7 +7,7 @@ import grpc
 from local.kernel.delivery import Reply, Request
 from local.kernel.identity import Issuer
 from local.services.scheduler import job as jobs
-from local.services.scheduler.cron import Cron
+from local.services.scheduler.cron import checked
 from local.services.scheduler.durations import rfc3339, seconds
 
 _CODES = {
@@ -27,7 +27,7 @@ _CODES = {
 def request(job: jobs.JSON, scheduled: datetime, attempt: int, issuer: Issuer) -> Request:
     """The request for the tick of that time; `attempt` is 1 for the first."""
     target = job["httpTarget"]
-    zone = Cron(job["schedule"], job["timeZone"]).zone
+    zone = checked(job["schedule"], job["timeZone"]).zone
     reserved = {
         "X-CloudScheduler": "true",
         "X-CloudScheduler-JobName": job["name"].rsplit("/", 1)[-1],

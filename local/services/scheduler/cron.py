@@ -5,6 +5,7 @@ as soon as the clock has jumped; where the hour comes twice, it fires the first 
 hour fires in every hour that passes.
 """
 
+import functools
 import re
 import zoneinfo
 from datetime import UTC, datetime
@@ -42,6 +43,12 @@ class Cron:
             if tick > moment:
                 return tick
         return None
+
+
+@functools.lru_cache(maxsize=256)
+def checked(schedule: str, time_zone: str) -> Cron:
+    """The schedule of these words, which are read once. Raises Status."""
+    return Cron(schedule, time_zone)
 
 
 def _zone(name: str) -> zoneinfo.ZoneInfo:

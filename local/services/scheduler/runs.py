@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from local.kernel.database import Database
-from local.services.scheduler.cron import Cron
+from local.services.scheduler.cron import checked
 from local.services.scheduler.durations import rfc3339
 from local.services.scheduler.job import JSON
 
@@ -69,7 +69,7 @@ class Job:
 
     def plan(self, after: datetime) -> None:
         """Set the next tick: the first one after that moment, if the job is enabled."""
-        cron = Cron(self.data["schedule"], self.data["timeZone"])
+        cron = checked(self.data["schedule"], self.data["timeZone"])
         self.tick = cron.after(after) if self.enabled else None
 
     def next_due(self) -> datetime | None:
@@ -91,6 +91,8 @@ class Runs:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.together = database.transaction
+        """What is written inside of it is one commit."""
         database.script(_TABLES)
         self.jobs: dict[str, Job] = {}
         self._load()

@@ -117,12 +117,18 @@ class Scheduler:
             while True:
                 now = self._clock.now()
                 for job in list(self._runs.jobs.values()):
-                    self._tick(job, now)
-                    for run in [r for r in job.runs if r.due <= now and not r.in_flight]:
-                        self._start(job, run)
+                    due = job.next_due()
+                    if due is not None and due <= now:
+                        with self._runs.together():
+                            self._turn(job, now)
                 await self._clock.wait_until(self.next_due())
         finally:
             await self._stop()
+
+    def _turn(self, job: Job, now: datetime) -> None:
+        self._tick(job, now)
+        for run in [r for r in job.runs if r.due <= now and not r.in_flight]:
+            self._start(job, run)
 
     def next_due(self) -> datetime | None:
         """The earliest tick or retry."""
@@ -177,14 +183,15 @@ class Scheduler:
         if self._runs.jobs.get(job.name) is not job:
             return
         job.data["status"] = attempt.status(reply)
-        self._runs.save(job)
         now = self._clock.now()
         retry = Retry.of(job.data["retryConfig"])
         wait = None if reply.ok else retry.after(run.attempts + 1, now - run.first)
-        if wait is None or not (job.enabled or run.forced):
-            self._runs.end(job, run)
-        else:
-            self._runs.failed(run, now + wait)
+        with self._runs.together():
+            self._runs.save(job)
+            if wait is None or not (job.enabled or run.forced):
+                self._runs.end(job, run)
+            else:
+                self._runs.failed(run, now + wait)
 
     def _job(self, name: str) -> Job:
         if name not in self._runs.jobs:

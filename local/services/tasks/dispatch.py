@@ -106,6 +106,9 @@ class Dispatcher:
     def turn(self) -> None:
         """File all answers, drop what is too old, start everything due."""
         now = moments.micros(self._clock.now())
+        due = self.next_due()
+        if due is None or moments.micros(due) > now:
+            return  # it was woken for another service
         with self._store.transaction():
             progress = self._file() + self._expire(now)
             started = [a for queue in self.queues.values() for a in self._start(queue, now)]
