@@ -25,6 +25,8 @@ from common.outside import destinations
 from common.process import logs, settings
 from common.process.settings import Settings
 
+FORMAT = 1
+"""Of the record of a message; older ones have none."""
 TEXT_LIMIT = 20_000
 """Characters of the text kept in the record."""
 
@@ -73,6 +75,7 @@ class Sent:
     def document(self) -> dict[str, Any]:
         """The fields of its `messages` document, `expire_at` aside."""
         return {
+            "format": FORMAT,
             "user_id": self.user_id,
             "template": self.template,
             "to": self.to,

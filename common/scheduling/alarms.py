@@ -20,6 +20,10 @@ EARLY = timedelta(seconds=30)
 """An alarm that rings this early counts as due."""
 
 
+FORMAT = 1
+"""Of the body of an alarm; those of older releases have none."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Alarm:
     """An alarm of a reminder, as its record names it."""
@@ -36,7 +40,7 @@ class Alarm:
         return Task(
             queue=self.queue,
             url=config.reminder_url,
-            body={"reminder_id": reminder_id, "generation": generation},
+            body={"reminder_id": reminder_id, "generation": generation, "format": FORMAT},
             identity=(self.queue, reminder_id, str(generation), self.at.isoformat(), self.setter),
             at=self.at,
             audience=config.reminder_audience,

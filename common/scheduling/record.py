@@ -561,8 +561,9 @@ def _content(data: Mapping[str, Any]) -> Content:
         user_id=_is(str, data["user_id"]),
         payload=_is(dict, data["payload"]),
         due_at=_is(datetime, data["due_at"]),
-        what=_is(str, data["what"]),
-        when=_is(str, data["when"]),
+        # Version 0.1.0 did not write these two: no content is the same as one of those.
+        what=_is(str, data.get("what", "")),
+        when=_is(str, data.get("when", "")),
         cause=_is(str | None, data.get("cause")),
     )
 

@@ -78,6 +78,10 @@ class Bundle:
         self.advance(seconds=0)
         return code
 
+    def call(self, function: str, body: Any, **how: Any) -> int:
+        """One call of `reminder` or `fanout`; returns the status that the caller sees."""
+        return self._call(function, {"reminder": ring, "fanout": start}[function], body, **how)
+
     def documents(self, collection: str) -> list[dict[str, Any]]:
         """The fields of the documents in a collection."""
         return list(self.firestore.documents(collection).values())

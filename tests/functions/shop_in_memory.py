@@ -95,6 +95,11 @@ class ShopInMemory:
         body = {"message": message, "deliveryAttempt": 2 - is_first}
         pubsub.receive(CloudEvent(ATTRIBUTES, body), "consumer", EVENTS)
 
+    def replay(self, letter_id: str) -> None:
+        """One message that replays a dead letter, without data."""
+        message = {"messageId": "m", "attributes": {"replay_of": letter_id}}
+        pubsub.receive(CloudEvent(ATTRIBUTES, {"message": message}), "consumer", EVENTS)
+
     def ring(self, task: Task) -> Answer:
         """The answer of `reminder` to this task, at the time at which it is due."""
         if task.at is not None and task.at > self.documents.now:

@@ -25,6 +25,8 @@ from common.scheduling.campaigns.campaign import Campaign, Edition
 
 COLLECTION = "fanouts"
 FORMAT = 1
+YEARS = (1970, 9000)
+"""Of a tick, at least and at most: around it there are windows and periods."""
 RETENTION = timedelta(days=90)
 BLOCKS = timedelta(days=1)
 """How long a run that does not end keeps later ones from beginning."""
@@ -63,7 +65,7 @@ class Run:
     def tick(self) -> datetime:
         """The time that its name tells. Raises MalformedError."""
         time = times.parse_or_none(self.name.partition(BY_HAND)[0])
-        if time is None:
+        if time is None or not YEARS[0] <= time.year <= YEARS[1]:
             raise MalformedError(f"{self.name!r:.100} is no run")
         return time
 
