@@ -87,9 +87,9 @@ KEPT_BY_COMMON = (
     of_everybody(
         "idempotency",
         keeps=(
-            "format", "scope", "key", "fingerprint", "fingerprints", "state", "owner", "write_id",
-            "user_id", "attempts", "vanished", "lease_seconds", "retention_seconds", "first_seen",
-            "expire_at",
+            "format", "scope", "key", "fingerprint", "accepted", "part_of", "state", "owner",
+            "write_id", "user_id", "attempts", "vanished", "lease_seconds", "retention_seconds",
+            "first_seen", "expire_at",
         ),
         sets=_settled,
     ),

@@ -167,3 +167,13 @@ def test_work_that_was_given_up_stays_given_up(documents: MemoryFirestore) -> No
 
 def never(work: Work) -> Outcome:
     raise AssertionError("the handler ran")
+
+
+def test_a_record_stays_that_of_whatever_was_accepted_for_it(documents: MemoryFirestore) -> None:
+    """Else a late original would be another's input, and its letter would hold it again."""
+    kept = {"state": "done", "fingerprint": "1", "accepted": ["2"], "part_of": "e-0"}
+    firestore.commit([Create(path="idempotency/i-1", fields={"user_id": "ada", **kept})])
+    erased()
+    assert (
+        documents.documents()["idempotency/i-1"] | kept == documents.documents()["idempotency/i-1"]
+    )
