@@ -1,11 +1,14 @@
 """The numbers in the documents are those of the code."""
 
+import re
+
 import pytest
 
 from common.idempotency import dead_letters, job
 from common.process.variables import VARIABLES
 from common.scheduling import alarms
 from tests.docs.scratch import ROOT
+from tests.functions.test_costs import COSTS
 
 
 def text(name: str) -> str:
@@ -27,3 +30,10 @@ def text(name: str) -> str:
 )
 def test_a_sentence_has_the_number_of_the_code(page: str, sentence: str) -> None:
     assert sentence in text(page)
+
+
+def test_the_costs_of_an_event_are_those_that_a_test_holds() -> None:
+    page = (ROOT / "docs" / "limits-and-costs.md").read_text()
+    rows = re.findall(r"^\| `([a-z_.]+)`[^|]* \| (\d+) \| (\d+) \|$", page, re.MULTILINE)
+    held = [(name, *map(str, numbers)) for name, _, *numbers in COSTS.values()]
+    assert rows == held

@@ -14,7 +14,7 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 from google.cloud.firestore_v1.field_path import FieldPath
 from google.cloud.firestore_v1.vector import Vector
 from google.protobuf.timestamp_pb2 import Timestamp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.cloud import encoding
@@ -37,6 +37,7 @@ ROOT = "projects/p/databases/(default)/documents"
 NOW = datetime(2030, 1, 1, 12, 0, 0, 123_456, tzinfo=UTC)
 THEIRS = {DELETE_FIELD: google.DELETE_FIELD, SERVER_TIMESTAMP: google.SERVER_TIMESTAMP}
 
+few = settings(max_examples=50, deadline=None)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 names = st.text("ab.`\\ ü", min_size=1, max_size=3) | st.sampled_from(["a", "b", "c"])
 times = st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30))]))
@@ -178,12 +179,14 @@ def test_a_value_of_a_type_of_the_future_is_refused() -> None:
         encoding.decode(Value())
 
 
+@few
 @given(fields)
 def test_a_new_document_is_that_of_googles_client(given: dict[str, Any]) -> None:
     (expected,) = _helpers.pbs_for_create(f"{ROOT}/a/1", theirs(given))
     assert in_order(written(Create(path="a/1", fields=given))) == in_order(expected._pb)
 
 
+@few
 @given(updates)
 def test_an_update_is_that_of_googles_client(given: dict[str, Any]) -> None:
     fence = CLIENT.write_option(last_update_time=NOW)
@@ -192,6 +195,7 @@ def test_an_update_is_that_of_googles_client(given: dict[str, Any]) -> None:
     assert in_order(written(write)) == in_order(expected._pb)
 
 
+@few
 @given(fields | st.dictionaries(names, st.just(DELETE_FIELD)))
 def test_a_merge_is_that_of_googles_client(given: dict[str, Any]) -> None:
     (expected,) = _helpers.pbs_for_set_with_merge(f"{ROOT}/a/1", theirs(given), merge=True)
