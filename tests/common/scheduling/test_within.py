@@ -159,13 +159,11 @@ def test_after_a_while_is_the_same_whenever_it_is_said(cloud: Cloud) -> None:
 
 
 def test_another_user_is_other_content(cloud: Cloud) -> None:
-    schedule(cloud)
-    at = cloud.now + DAY
+    def handler(user_id: str) -> Any:
+        return lambda work: reminders.within(work).schedule(LISTED, "s", user_id=user_id, after=DAY)
 
-    def handler(work: Work) -> list[Write]:
-        return reminders.within(work).schedule(LISTED, "s", user_id="v", payload={}, at=at)
-
-    cloud.handle(handler, "again")
+    cloud.handle(handler("u"))
+    cloud.handle(handler("v"), "again")
     assert cloud.document(PATH)["user_id"] == "v"
 
 
