@@ -23,6 +23,8 @@
     ├── InProgressError           somebody else holds the work: asked again later
     │   └── LostClaimError        it was ours, and is not any more
     ├── SettledError              an earlier write of ours did it: answered with what it says
+    ├── ClaimFirstError           the claim that waited was not had: it comes first now
+    ├── StoppedError              a replay of one effect comes to what it must not take up
     ├── ConfigurationError        the process must not start
     └── CallerRefusedError
         ├── UnauthorizedError     401
@@ -151,6 +153,14 @@ class LostClaimError(InProgressError):
 
 class SettledError(BundleError):
     """An earlier write of ours, whose reply was lost, has settled the work."""
+
+
+class ClaimFirstError(BundleError):
+    """The claim, which waited for the first thing that needs it, could not be had so."""
+
+
+class StoppedError(BundleError):
+    """The replay of one effect stops at a step that is not finished."""
 
 
 class ConfigurationError(BundleError):

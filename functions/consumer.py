@@ -44,9 +44,9 @@ def consumer(cloud_event: CloudEvent) -> None:
 def order_placed(placed: Event, work: Work) -> Outcome:
     """Record the order first, sign-up or not; only its mail waits for an address."""
     work.write("order", lambda: _place(placed, work))
-    work.step("inventory", lambda key: orders.notify_inventory(placed, key))
+    work.effect("inventory", lambda key: orders.notify_inventory(placed, key))
     confirm = _sending(messages.ORDER_CONFIRMATION, placed, work)
-    return Outcome(result=work.last_step("confirmation", confirm))
+    return Outcome(result=work.effect("confirmation", confirm))
 
 
 @event("cart.abandoned", fields={"cart_id": str, "total": NUMBER, "email?": str})
@@ -65,7 +65,7 @@ def cart_abandoned(abandoned: Event, work: Work) -> Outcome:
 @event("payment.failed", fields={**ORDER, "reason?": str})
 def payment_failed(failed: Event, work: Work) -> Outcome:
     """Ask for another try."""
-    return Outcome(result=work.last_step("message", _sending(messages.PAYMENT_RETRY, failed, work)))
+    return Outcome(result=work.effect("message", _sending(messages.PAYMENT_RETRY, failed, work)))
 
 
 @event(
@@ -77,24 +77,16 @@ def user_signed_up(signed_up: Event, work: Work) -> Outcome:
     work.write("user", lambda: _sign_up(signed_up, work))
     if not users.is_first_sign_up(users.read(signed_up.user_id), signed_up):
         return Outcome(result="skipped")
-    return Outcome(result=work.last_step("welcome", _sending(messages.WELCOME, signed_up, work)))
+    return Outcome(result=work.effect("welcome", _sending(messages.WELCOME, signed_up, work)))
 
 
-@event(
-    "user.logged_in",
-    fields={},
-    fast_path=lambda seen: users.skip_if_set(seen, "first_login_at"),
-)
+@event("user.logged_in", fields={})
 def user_logged_in(seen: Event, work: Work) -> Outcome:
     """The first time: look in after three days."""
     return _first(seen, work, "first_login_at", ONBOARDING_DAY_3, days=3)
 
 
-@event(
-    "feature.used",
-    fields={},
-    fast_path=lambda seen: users.skip_if_set(seen, "first_feature_at"),
-)
+@event("feature.used", fields={})
 def feature_used(seen: Event, work: Work) -> Outcome:
     """The first time: look in after a week."""
     return _first(seen, work, "first_feature_at", ONBOARDING_DAY_7, days=7)

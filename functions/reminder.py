@@ -1,6 +1,6 @@
 """Does what is due, if it still makes sense.
 
-Trigger: Cloud Tasks, HTTP with an OIDC token; a reminder's alarm, or one user of a campaign.
+Trigger: Cloud Tasks, HTTP with an OIDC token; an alarm, or one user of a campaign.
 Does: what the kind of the reminder, or the campaign, says; a reminder is checked again first.
 Repeats: none has an effect; the key is reminder and generation, or campaign, period and user.
 Gives up: what can never succeed at once, others after MAX_ATTEMPTS; both are in `dead_letters`.
@@ -11,8 +11,9 @@ from flask import Request
 from common.idempotency import Answer, Call
 from common.process.tables import table
 from common.scheduling import calls
-from common.triggers import entry, http
+from common.triggers import entry, http, pubsub
 from common.triggers.http import Reply
+from functions.consumer import EVENTS
 from functions.shop.campaigns import CAMPAIGNS
 from functions.shop.reminders import (
     CART_ABANDONMENT,
@@ -30,7 +31,7 @@ def reminder(request: Request) -> Reply:
 
 def ring(call: Call) -> Answer:
     """Do what is due."""
-    return calls.due(call, REMINDERS, CAMPAIGNS)
+    return calls.due(call, REMINDERS, CAMPAIGNS, {"consumer": pubsub.resume("consumer", EVENTS)})
 
 
 REMINDERS = table(CART_ABANDONMENT, ONBOARDING_DAY_1, ONBOARDING_DAY_3, ONBOARDING_DAY_7)

@@ -12,7 +12,7 @@ from typing import Any
 
 from common.cloud import firestore
 from common.cloud.firestore import Filter, Snapshot
-from common.idempotency.store import record_id
+from common.idempotency.record import record_id
 from common.process import tables
 from common.scheduling.reminders import ReminderKind
 

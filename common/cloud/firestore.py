@@ -58,6 +58,7 @@ __all__ = [
     "cuts",
     "document_id",
     "is_by_id",
+    "last_read",
     "latest_time",
     "original_name",
     "prepare",
@@ -106,6 +107,11 @@ def read(path: str) -> Snapshot:
 def read_all(paths: Sequence[str]) -> list[Snapshot]:
     """Several documents, in the order of the paths. Raises TransientError, like `read`."""
     return [_seen(snapshot) for snapshot in _in_use().read_all(paths)]
+
+
+def last_read() -> datetime | None:
+    """The server's time of what this thread has read last; None: it has read nothing yet."""
+    return getattr(_thread, "read_time", None)
 
 
 def commit(writes: Sequence[Write]) -> datetime:
@@ -255,7 +261,7 @@ def _service() -> Backend:
 
 
 def _seen(snapshot: Snapshot) -> Snapshot:
-    _remember(snapshot.read_time)
+    _thread.read_time = _remember(snapshot.read_time)
     return snapshot
 
 
@@ -265,6 +271,7 @@ def _remember(time: datetime) -> datetime:
     return time
 
 
+_thread = threading.local()
 _switching = threading.Lock()
 _backend: Backend | None = None
 """What `using` has put in the place of the service."""

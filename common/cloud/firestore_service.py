@@ -1,7 +1,7 @@
 """Firestore as it is: Google's service, or an emulator, called through Google's client.
 
 Every foreign exception is translated here: a failed precondition is `RefusedError`, what the server
-will never take is `PermanentError`, anything else is `TransientError` (and, for a commit,
+will never take is `PermanentError`, anything else is `UnavailableError` (and, for a commit,
 ambiguous: the writes may have been applied).
 """
 
@@ -23,7 +23,7 @@ from common.cloud import calls, encoding, identity
 from common.cloud.calls import Metadata, Method, routing
 from common.cloud.reads import Filter, Query, Snapshot, is_by_id
 from common.cloud.writes import Write
-from common.errors import PermanentError, RefusedError, TransientError
+from common.errors import PermanentError, RefusedError, TransientError, UnavailableError
 from common.process import settings
 
 _REPEATED = {
@@ -96,7 +96,7 @@ class FirestoreService:
         except _NEVER as error:
             raise PermanentError(f"these writes can never be stored: {error}") from error
         except google.GoogleAPIError as error:
-            raise TransientError(f"a commit failed: {error}") from error
+            raise UnavailableError(f"a commit failed: {error}") from error
         return encoding.decode_time(answer.commit_time)
 
     def query(self, query: Query) -> Iterator[Snapshot]:
@@ -210,7 +210,7 @@ def _asking(what: str) -> Iterator[None]:
     except _NEVER as error:
         raise PermanentError(f"{what} can never be read: {error}") from error
     except google.GoogleAPIError as error:
-        raise TransientError(f"cannot read {what}: {error}") from error
+        raise UnavailableError(f"cannot read {what}: {error}") from error
 
 
 def _method(

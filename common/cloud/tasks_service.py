@@ -19,7 +19,7 @@ from google.longrunning import operations_pb2
 from common.cloud import calls, encoding, identity
 from common.cloud.calls import Method, routing
 from common.cloud.task import PARALLEL, Failed, Made, Result, Task, encoded_body, name
-from common.errors import PermanentError, TransientError
+from common.errors import PermanentError, TransientError, UnavailableError
 from common.process import logs, settings
 from common.process.settings import Settings
 
@@ -73,7 +73,7 @@ class TasksService:
         except google.NotFound:
             return False
         except google.GoogleAPIError as error:
-            raise TransientError(f"cannot look at {queue}: {error}") from error
+            raise UnavailableError(f"cannot look at {queue}: {error}") from error
         return True
 
     def create_batch(self, tasks: Sequence[Task], *, request_id: str) -> list[Result]:
@@ -110,7 +110,7 @@ class TasksService:
         except _NOT_TOGETHER as error:
             logs.warning("failed", f"these tasks are created one by one: {error}")
         except google.GoogleAPIError as error:
-            raise TransientError(f"cannot enqueue on {tasks[0].queue}: {error}") from error
+            raise UnavailableError(f"cannot enqueue on {tasks[0].queue}: {error}") from error
         return self._one_by_one(tasks)
 
     def _awaited(self, operation: Message) -> Message:
@@ -123,7 +123,7 @@ class TasksService:
             time.sleep(pause)
             asked = operations_pb2.GetOperationRequest(name=operation.name)
             operation = self._look(asked, routing("name", operation.name))
-        raise TransientError("a batch of tasks takes longer than it may")
+        raise UnavailableError("a batch of tasks takes longer than it may")
 
     def _one_by_one(self, tasks: Sequence[Task]) -> list[Result]:
         return list(_pool().map(self._tried, tasks))
@@ -201,7 +201,7 @@ def _translate(error: google.GoogleAPIError, task: Task) -> PermanentError | Tra
     message = f"cannot enqueue on {task.queue}: {error}"
     if isinstance(error, google.InvalidArgument):
         return PermanentError(message)
-    return TransientError(message)
+    return UnavailableError(message)
 
 
 def _method(channel: grpc.Channel, name: str, request: Any, answer: Any) -> Method:

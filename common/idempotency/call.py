@@ -25,6 +25,11 @@ class Call:
     replay_of: str | None = None
     """The dead letter that this call replays."""
 
+    is_first: bool = False
+    """Whether Cloud Tasks, which counts its tries, calls this one the first."""
+    is_ringing: bool = False
+    """Whether the call rings for work that was handed over."""
+
     @property
     def origin(self) -> Origin:
         """Where the call came from, for a dead letter."""

@@ -1,6 +1,7 @@
 """What one write changes in a claimed record, as a value, and the pure function that applies it.
 
-    Change ─┬─ marks     finished steps, each with the Firestore writes that belong to it
+    Change ─┬─ marks     finished steps and effects, each with its own Firestore writes
+            ├─ begun     the effects that must not happen twice, and may be under way after it
             ├─ ending    how the attempt ends; None: the attempt goes on
             └─ writes    Firestore writes that commit in any case
 
@@ -9,16 +10,17 @@ in the record already. So a change does not say what the record shall be, but wh
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from common.cloud.firestore import Absent, Create, Delete, Update, Write
 from common.idempotency.record import Record
+from common.idempotency.waits import Dead, Owed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """That a step is finished."""
+    """That a step or an effect is finished."""
 
     result: str
     """JSON text of the step's result, or WRITTEN."""
@@ -35,33 +37,29 @@ class Completed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Failed:
-    """The attempt ends: the attempt counts, and another one may follow."""
-
-    error: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class Released:
-    """The attempt ends: something outside stopped it, and it does not count."""
+    """The attempt ends: something outside stopped it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """The attempt ends: what the work needs has not happened yet. The attempt does not count."""
+    """The attempt ends: something is owed, and tried again later."""
 
-    error: str
-    now: datetime
+    owed: Mapping[str, Owed]
+    dead: Mapping[str, Dead]
+    """What is given up, of this and of earlier attempts."""
+    resume_at: datetime | None = None
+    """When the alarm rings of the work that is handed over; None: it is not."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeadLettered:
-    """The attempt ends: the work is given up."""
+    """The attempt ends: these are given up, and nothing else is left to do."""
 
-    error: str
+    dead: Mapping[str, Dead]
 
 
-Ending = Completed | Failed | Released | Waiting | DeadLettered
+Ending = Completed | Released | Waiting | DeadLettered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +67,9 @@ class Change:
     """What one write of a claimed record changes. An empty change renews the lease."""
 
     marks: Mapping[str, Mark] = field(default_factory=dict)
-    """Finished steps, by name."""
+    """Finished steps and effects, by name."""
+    begun: frozenset[str] = frozenset()
+    """The effects that may have happened if this is the last write; see `Record.begun`."""
     ending: Ending | None = None
     writes: Sequence[Write] = ()
 
@@ -82,6 +82,7 @@ def applied(change: Change, record: Record) -> tuple[Record, list[Write]]:
     """
     new = {name: mark for name, mark in change.marks.items() if name not in record.steps}
     record = record.checkpointed({name: mark.result for name, mark in new.items()})
+    record = replace(record, begun=change.begun)
     marked = [write for mark in new.values() for write in mark.writes]
     return _ended(change.ending, record), [*marked, *change.writes]
 
@@ -101,12 +102,10 @@ def _ended(ending: Ending | None, record: Record) -> Record:
     match ending:
         case Completed():
             return record.completed(ending.result)
-        case Failed():
-            return record.failed(ending.error)
         case Released():
             return record.released()
         case Waiting():
-            return record.waiting(ending.error, ending.now)
+            return record.waiting(ending.owed, ending.dead, resume_at=ending.resume_at)
         case DeadLettered():
-            return record.dead_lettered(ending.error)
+            return record.dead_lettered(ending.dead)
     return record

@@ -15,25 +15,31 @@ A claim that was lost stays lost: whatever its handler tries next raises LostCla
 
 A mark may wait in the claim until something is written: it travels with the next commit, whichever
 that is (a later step's, the completion, a failure, a release).
+
+A claim may also wait itself (`fence` is None), on a delivery that is surely the first: its first
+commit creates the record, with whatever travels. Whatever keeps that from happening is left to the
+ordinary way, with the claim first (ClaimFirstError); what is created has this delivery's token.
 """
 
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
 from common.errors import (
+    ClaimFirstError,
     EffectConflictError,
     LostClaimError,
+    PermanentError,
     RefusedError,
     SettledError,
     TransientError,
 )
 from common.idempotency.change import Change, Mark, applied, has_preconditions
-from common.idempotency.record import Record, State
-from common.idempotency.store import Store, record_id
+from common.idempotency.record import Record, State, record_id
+from common.idempotency.store import Store
 from common.process import logs
 
 MAX_TRIES = 8
@@ -54,7 +60,7 @@ class Claim:
         self,
         store: Store,
         record: Record,
-        fence: datetime,
+        fence: datetime | None,
         *,
         renewed_at: float,
         deadline: float,
@@ -66,7 +72,9 @@ class Claim:
         self.record = record
         """The record as it was last written, or read back."""
         self.fence = fence
-        """The server's time of the last write; the next write replaces exactly that one."""
+        """The server's time of the last write, which the next replaces; None: not written yet."""
+        self.begun = set(record.begun)
+        """The effects that are under way, or were in an attempt that vanished; see `Record`."""
         self.lock = threading.RLock()
         """Held while a commit is under way."""
         self._travelling: dict[str, Mark] = {}
@@ -79,12 +87,32 @@ class Claim:
         self._tokens = tokens
         self._issued = {record.write_id}
         self._is_lost = False
+        self._is_too_late = False
+        """The claim waited, and could not be had."""
         self._is_certain = True
         """The last commit ended with an answer, or with a look at the record."""
 
     def remaining(self) -> float:
         """Seconds left of the delivery's budget; negative when the budget is used up."""
         return self._deadline - self._monotonic()
+
+    @property
+    def is_written(self) -> bool:
+        """Whether there is a record; False: the claim waits for the first thing that needs it."""
+        return self.fence is not None
+
+    @property
+    def travels(self) -> Mapping[str, Mark]:
+        """The marks that the next commit takes along."""
+        return self._travelling
+
+    def server_time(self) -> datetime:
+        """The server's time: that of the last write, or of a read where nothing is written yet."""
+        return self.fence or self._store.time(self._id)
+
+    def give_up(self) -> None:
+        """Begin nothing any more, because the process ends. For a claim that is not written yet."""
+        self._is_lost = True
 
     def result_of(self, step: str) -> str | None:
         """The mark of a finished step: JSON text, or WRITTEN. None: the step is not finished."""
@@ -112,7 +140,12 @@ class Claim:
             self._ensure_held()
             if with_travelling:
                 change = replace(change, marks={**self._travelling, **change.marks})
+            change = replace(change, begun=frozenset(self.begun))
             sent = self._monotonic()
+            if self.fence is None:
+                self.fence = self._created(change)
+                self._renewed_at = sent
+                return
             mine: set[str] = set()
             for tried in range(MAX_TRIES):
                 if tried and self.remaining() <= 0:
@@ -123,24 +156,40 @@ class Claim:
             raise TransientError("the store keeps failing")
 
     def ensure_ready(self) -> None:
-        """Make sure that an effect may begin: the claim is held, and there is time enough.
+        """Make sure that an effect may begin: the claim is held and written, and there is time.
 
-        Renews the lease if little of it is left, or if the last commit ended in doubt. Raises
-        TransientError when the budget is used up, LostClaimError, and what `commit` raises.
+        Renews the lease if little of it is left, if the last commit ended in doubt, or if what is
+        under way has to be noted. Raises TransientError when the budget is used up, LostClaimError,
+        and what `commit` raises.
         """
         with self.lock:
             if self.remaining() <= 0:
                 raise TransientError("the handler's budget is used up")
             self._ensure_held()
             left = self._renewed_at + self.record.lease_seconds - self._monotonic()
-            if left < self.record.lease_seconds * RENEW_BELOW or not self._is_certain:
+            is_short = left < self.record.lease_seconds * RENEW_BELOW or not self._is_certain
+            if is_short or not self.is_written or self.record.begun != self.begun:
                 self.commit(Change())
 
     def _ensure_held(self) -> None:
+        if self._is_too_late:
+            raise ClaimFirstError
         if self._is_lost or self.record.state is not State.CLAIMED:
             raise LostClaimError
 
+    def _created(self, change: Change) -> datetime:
+        record, effects = applied(change, self.record)
+        try:
+            time = self._store.create(record, effects)
+        except (RefusedError, TransientError, PermanentError) as error:
+            self._is_too_late = True
+            raise ClaimFirstError from error
+        logs.info("claimed", "attempt 1 begins", attempt=1)
+        self.record = replace(record, first_seen=time)
+        return time
+
     def _is_committed(self, change: Change, mine: set[str]) -> bool:
+        assert self.fence is not None
         record, effects = applied(change, self.record)
         record = replace(record, write_id=self._tokens())
         mine.add(record.write_id)

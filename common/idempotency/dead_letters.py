@@ -5,7 +5,6 @@ open ──replayed and completed──▶ replayed
 """
 
 import hashlib
-import re
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +14,7 @@ from common.cloud.firestore import SERVER_TIMESTAMP, Create, Increment, Merge
 from common.errors import PermanentError, RefusedError
 from common.idempotency.fingerprint import fingerprint
 from common.idempotency.origin import Origin, Received
+from common.idempotency.waits import MAX_ERROR, word
 from common.process import logs
 
 COLLECTION = "dead_letters"
@@ -22,8 +22,6 @@ RETENTION = timedelta(days=45)
 """How long a dead letter is kept after its last change."""
 MAX_PAYLOAD = 900_000
 """Bytes of a payload that are kept; a document holds 1 MiB."""
-MAX_ERROR = 2000
-"""Characters of an error, or of a key, that are kept."""
 FORMAT = 1
 """The format of a dead letter. Older ones have none."""
 AGAIN = ("reason", "error", "last_seen", "state", "expire_at")
@@ -42,14 +40,16 @@ def opened(
     first_seen: datetime | None = None,
     key: str | None = None,
     origin: Origin | None = None,
+    effect: str | None = None,
 ) -> Merge:
     """The write that opens a dead letter, or opens it again, whatever its state.
 
     `source` is the function that gave the work up, `reason` is one word for why, `error` the text
     of the last error (cut to MAX_ERROR characters), `payload` what was received (cut to MAX_PAYLOAD
     bytes), `attempts` how often the work was tried, `first_seen` when it was first claimed (None:
-    now), `key` its business key, `origin` what its delivery said of it. `now` is a server time, if
-    one is known: RETENTION after it the collector removes the dead letter.
+    now), `key` its business key, `origin` what its delivery said of it, `effect` the one effect of
+    the work that was given up (None: the whole work). `now` is a server time, if one is known:
+    RETENTION after it the collector removes the dead letter.
     """
     fields: dict[str, Any] = {
         "format": FORMAT,
@@ -61,6 +61,7 @@ def opened(
         "last_seen": SERVER_TIMESTAMP,
         "state": "open",
         "key": key[:MAX_ERROR] if key else None,
+        "effect": effect,
         **_origin(origin or Origin()),
         **_payload(payload),
     }
@@ -84,7 +85,7 @@ def record_refused(*, source: str, error: PermanentError, received: Received) ->
     write = opened(
         dead_letter_id,
         source=source,
-        reason=reason(error),
+        reason=word(error),
         error=str(error),
         payload=received.payload,
         attempts=1,
@@ -110,12 +111,6 @@ def replayed(dead_letter_id: str) -> Merge:
 def path_of(dead_letter_id: str) -> str:
     """Where a dead letter is."""
     return f"{COLLECTION}/{dead_letter_id}"
-
-
-def reason(error: PermanentError) -> str:
-    """The reason that a dead letter names for an error: KeyReusedError is `key_reused`."""
-    name = type(error).__name__.removesuffix("Error")
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 def _id_of(source: str, received: Received) -> str:

@@ -8,58 +8,58 @@ work. A handler gets a `Work` and returns an `Outcome`, which is stored with the
 
     def on_booking(work: Work) -> Outcome:
         booking = Merge(path="bookings/b-1", fields={"booked_at": work.now})
-        work.write("booking", lambda: [booking])          # a Firestore effect, with its mark
-        work.step("mail", lambda key: f"sent under {key}")  # an outside effect, remembered
+        work.write("booking", lambda: [booking])            # a Firestore effect, with its mark
+        work.effect("mail", lambda key: f"sent under {key}")  # an outside effect, remembered
         seen = Merge(path="patients/ada", fields={"has_booked": True})
-        return Outcome(result="sent", writes=[seen])      # commits together with "done"
+        return Outcome(result="sent", writes=[seen])        # commits together with "done"
 
-`run` calls the handler for a `Job`, which names the work, unless the work is done, dead or in
-progress.
+`run` calls the handler for a `Job`, which names the work, unless the work is done, dead, handed
+over or in progress.
 
 The life of a record:
 
     (absent) ──claim──▶ claimed ──complete──▶ done
         ▲               ▲     │ │
         │               │     │ └─dead-letter─▶ dead
-     expired       claim│     │fail,            │
-        │               │     │release, wait    │replay (that delivery alone)
+     expired       claim│     │wait,            │
+        │               │     │release          │replay (that delivery alone)
         │               │     ▼                 │
-       any              └── waiting             └──▶ claimed, attempts at zero
+       any              └── waiting             └──▶ claimed, attempts begin anew
 
     the record is        │ a delivery of the same work
     ─────────────────────┼──────────────────────────────────────────────────────────────────────
-    absent, or expired   │ claims the work and runs the handler; one that the platform calls the
-                         │ first may take the fast path, without a claim
+    absent, or expired   │ claims the work and runs the handler; on one that the platform calls
+                         │ the first, the claim waits for the first thing that needs it
     claimed, leased      │ raises InProgressError: ask again later
-    claimed, lease over  │ takes the work over and runs the handler, alone in its process
+    claimed, lease over  │ takes the work over and runs the handler, alone in its process; where
+                         │ attempts vanished before, hands over, or raises InProgressError, until a
+                         │ growing pause is over; the twelfth time answers dead_lettered
     waiting              │ takes the work over and runs the handler
-    (either, at the cap) │ answers dead_lettered; for `hold` whenever an attempt has vanished
+    waiting, handed over │ answers waiting; whoever rings for the work takes it over
     done                 │ answers duplicate, with the stored result
-    dead                 │ answers dead_lettered; a replay takes the work over and runs the handler
-    for another payload  │ raises KeyReusedError; a corrected replay of dead work of which no step
-                         │ has finished runs the handler
+    dead                 │ answers dead_lettered; a replay of the work's or of an effect's dead
+                         │ letter takes the work over and runs the handler
+    for another payload  │ raises KeyReusedError; a replay may bring a corrected one, and then both
+                         │ are this work, and the newest is run
     unreadable           │ raises CorruptRecordError; a replay begins anew
 
-How an attempt ends is the table in `common.idempotency.attempt`. The two clocks of a record are
-drawn in `common.idempotency.record`. How the writes of a claim are fenced, and how a lost reply is
-told from a lost claim, is in `common.idempotency.claim`; steps are in `common.idempotency.work`.
+How an attempt ends is the table in `common.idempotency.attempt`, what is waited for and how long in
+`common.idempotency.waits`. The two clocks of a record are drawn in `common.idempotency.record`. How
+the writes of a claim are fenced, and how a lost reply is told from a lost claim, is in
+`common.idempotency.claim`; steps and effects are in `common.idempotency.work`.
 
 What a delivery costs, in Firestore operations, as `tests/bench/idempotency_counts.py` measures
 them; documents that the handler itself writes come in the same commits:
 
-    outcome                                  │ commits │ of them refused │ reads
-    ─────────────────────────────────────────┼─────────┼─────────────────┼──────
-    first delivery                           │ 2       │ 0               │ 0
-    each `step` and each `write`             │ +1      │ 0               │ 0
-    each `last_step`                         │ 0       │ 0               │ 0
-    first delivery, on its fast path         │ 1       │ 0               │ 0
-    duplicate, in progress, dead already     │ 1       │ 1               │ 1
-    after a failed or vanished attempt       │ 3       │ 1               │ 1
-
-A job's `fast_path` is for what is decided by reads and done by Firestore writes alone, such as an
-event that turns out to need nothing: it returns the Outcome, or None where it takes the handler.
-Two deliveries may take the fast path at the same time; the commit of one of them is refused, and
-that delivery finds the record of the other.
+    outcome                                        │ commits │ of them refused │ reads
+    ───────────────────────────────────────────────┼─────────┼─────────────────┼──────
+    first delivery, Firestore alone                │ 1       │ 0               │ 0
+    first delivery, with outside effects           │ 2       │ 0               │ 0
+    a delivery that nobody calls the first         │ 2       │ 0               │ 0
+    each `step`; each `write` after an effect      │ +1      │ 0               │ 0
+    each `effect`; if it cannot be repeated        │ 0; +1   │ 0               │ 0
+    duplicate, in progress, waiting, dead already  │ 1       │ 1               │ 1
+    after a wait, or a vanished attempt            │ 3       │ 1               │ 1
 
 All of this is proven by `tests/common/idempotency/proof`: there this code runs through every
 schedule of three deliveries, with everything that can go wrong between any two of its requests.
@@ -67,39 +67,47 @@ schedule of three deliveries, with everything that can go wrong between any two 
 
 import json
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import datetime
 
+from common.cloud.firestore import Write
 from common.errors import (
+    ClaimFirstError,
     CorruptRecordError,
     InProgressError,
     KeyReusedError,
-    PermanentError,
     RefusedError,
     TransientError,
+    UnknownOutcomeError,
 )
-from common.idempotency.attempt import Attempt, answer_of
+from common.idempotency.attempt import Attempt, answer_of, set_alarm
 from common.idempotency.claim import MAX_TRIES, Claim, token
 from common.idempotency.exclusive import ProcessLock
-from common.idempotency.fingerprint import fingerprint, to_json
-from common.idempotency.job import Answer, Handler, Job, Limits, dead_letter_writes
+from common.idempotency.fingerprint import fingerprint
+from common.idempotency.job import Answer, Ended, Handler, Job, Limits, dead_letter
 from common.idempotency.record import (
+    WHOLE,
     Acquire,
     CorruptRecord,
     DeadAlready,
     DeadLetter,
     Decision,
     Duplicate,
+    HandedOver,
+    HandOver,
     InProgress,
     KeyReused,
+    NeedsForce,
     Record,
     Request,
     State,
     decide,
+    record_id,
 )
-from common.idempotency.store import FirestoreStore, Store, record_id
+from common.idempotency.store import FirestoreStore, Store
+from common.idempotency.waits import spread
 from common.idempotency.work import Outcome, Work
 from common.process import logs, settings
 
@@ -113,28 +121,35 @@ def run(
     store: Store | None = None,
     limits: Limits | None = None,
     monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
     tokens: Callable[[], str] = token,
     process_lock: ProcessLock | None = None,
 ) -> Answer:
-    """Do the work of this delivery, unless the work is done, dead or in progress.
+    """Do the work of this delivery, unless the work is done, dead, handed over or in progress.
 
     `handler` does the work, under a claim. Returns an Answer, after which the delivery may be
     acknowledged. Raises InProgressError (ask again later: another delivery is at the work), what
-    the handler raised if that is worth another try (ask again), TransientError when the record
-    cannot be read or written (ask again), KeyReusedError and CorruptRecordError (never ask again),
-    and NothingToDoError as the handler raised it (the work is done).
+    the handler raised if that is worth another try and cannot be handed over (ask again),
+    TransientError when the record cannot be read or written (ask again), KeyReusedError,
+    UnknownOutcomeError and CorruptRecordError (never ask again), and NothingToDoError as the
+    handler raised it (the work is done).
 
     The limits are those of the settings unless given. The other arguments are for tests: where
-    records are stored, a monotonic clock in seconds, random names, and the lock by which work runs
-    alone in its process.
+    records are stored, a monotonic clock in seconds, how to wait, random names, and the lock by
+    which work runs alone in its process.
     """
     process_lock = process_lock or _process_lock
     delivery = _Delivery(job, store or _store, limits or _limits(), process_lock, monotonic, tokens)
-    with process_lock.shared(), delivery.reserved:
-        got = delivery.acquire()
-        if isinstance(got, Answer):
-            return got
-        return Attempt(job, got, max_attempts=delivery.limits.max_attempts).run(handler)
+
+    def attempt(claim: Claim) -> Answer:
+        return Attempt(job, claim, patience=delivery.limits.patience, sleep=sleep).run(handler)
+
+    with process_lock.shared(patience=delivery.limits.budget / 10), delivery.reserved:
+        if (waiting := delivery.waiting_claim()) is not None:
+            with suppress(ClaimFirstError):
+                return attempt(waiting)
+        got = delivery.acquire(is_second_try=waiting is not None)
+        return got if isinstance(got, Answer) else attempt(got)
 
 
 _store = FirestoreStore()
@@ -144,7 +159,10 @@ _process_lock = ProcessLock()
 def _limits() -> Limits:
     config = settings.current()
     return Limits(
-        max_attempts=config.max_attempts, budget=config.handler_budget, lease=config.lease_seconds
+        max_attempts=config.max_attempts,
+        budget=config.handler_budget,
+        lease=config.lease_seconds,
+        outage_patience=config.outage_patience,
     )
 
 
@@ -175,9 +193,23 @@ class _Delivery:
         self._owner = tokens()
         self._is_exclusive = False
 
-    def acquire(self) -> Claim | Answer:
-        """The claim, or the answer. Raises what `run` raises before the handler is called."""
-        got = self._first()
+    def waiting_claim(self) -> Claim | None:
+        """A claim that is written by the first thing that needs it; None: it has to come first.
+
+        Only on a delivery that is surely the first, and there alone: what kills the process before
+        its claim is counted at the second.
+        """
+        job = self._job
+        if not job.is_first or job.replay_of or job.is_ringing or job.writes_on_claim:
+            return None
+        return self._made(self._request().fresh, None, self._started)
+
+    def acquire(self, *, is_second_try: bool) -> Claim | Answer:
+        """The claim, or the answer. Raises what `run` raises before the handler is called.
+
+        After a first try, whatever came of it is looked at first.
+        """
+        got = self._read_back() if is_second_try else decide(None, self._request())
         for tried in range(MAX_TRIES):
             if isinstance(got, Claim | Answer):
                 return got
@@ -187,30 +219,6 @@ class _Delivery:
         if isinstance(got, Claim | Answer):
             return got
         raise TransientError("the record of this work keeps changing")
-
-    def _first(self) -> Claim | Answer | Decision:
-        outcome = self._declared()
-        if outcome is None:
-            return decide(None, self._request())
-        return self._fast_path(outcome) or self._read_back()
-
-    def _declared(self) -> Outcome | None:
-        if not self._job.fast_path or not self._job.is_first or self._job.replay_of:
-            return None
-        try:
-            return self._job.fast_path()
-        except Exception as error:  # the handler, under its claim, will meet the error again
-            logs.warning("failed", f"not on the fast path: {error}")
-            return None
-
-    def _fast_path(self, outcome: Outcome) -> Answer | None:
-        record = self._request().fresh
-        try:
-            record = record.completed(to_json(outcome.result))
-            self._store.create(record, outcome.writes)
-        except (RefusedError, TransientError, PermanentError):
-            return None
-        return Answer(status="done", result=outcome.result)
 
     def _read_back(self) -> Claim | Answer | Decision:
         found = self._store.read(self._id)
@@ -226,6 +234,8 @@ class _Delivery:
         match decision:
             case Acquire():
                 return self._claim(decision)
+            case HandOver():
+                return self._hand_over(decision)
             case DeadLetter():
                 return self._dead_letter(decision)
             case Duplicate():
@@ -234,10 +244,17 @@ class _Delivery:
             case DeadAlready():
                 logs.info("duplicate", "this work was dead-lettered already")
                 return Answer(status="dead_lettered", result=decision.error)
+            case HandedOver():
+                logs.info("duplicate", "this work waits for its alarm")
+                return Answer(status="waiting")
             case InProgress():
-                raise InProgressError(retry_after=decision.retry_after)
+                raise InProgressError(retry_after=spread(decision.retry_after, self._owner))
             case KeyReused():
                 raise KeyReusedError(f"key {self._job.key!r:.200} was used for other work")
+            case NeedsForce():
+                raise UnknownOutcomeError(
+                    "what this corrects may have happened: without force it is not corrected"
+                )
             case CorruptRecord():
                 raise CorruptRecordError(f"the record of {self._job.key!r:.200} cannot be read")
 
@@ -246,7 +263,7 @@ class _Delivery:
             patience = self._remaining() / 2
             self.reserved.enter_context(self._process_lock.exclusive(patience=patience))
             self._is_exclusive = True
-        effects = self._job.writes_on_claim()
+        effects = self._job.writes_on_claim() if self._job.writes_on_claim else ()
         sent = self._monotonic()
         try:
             if decision.fence is None:
@@ -259,24 +276,51 @@ class _Delivery:
 
     def _held(self, record: Record, time: datetime, sent: float) -> Claim:
         logs.info("claimed", f"attempt {record.attempts} begins", attempt=record.attempts)
+        return self._made(replace(record, first_seen=record.first_seen or time), time, sent)
+
+    def _made(self, record: Record, fence: datetime | None, sent: float) -> Claim:
         return Claim(
             self._store,
-            replace(record, first_seen=record.first_seen or time),
-            time,
+            record,
+            fence,
             renewed_at=sent,
             deadline=self._deadline,
             monotonic=self._monotonic,
             tokens=self._tokens,
         )
 
-    def _dead_letter(self, decision: DeadLetter) -> Answer | None:
-        effects = dead_letter_writes(self._job, decision.record, decision.reason)
-        try:
-            self._store.replace(decision.record, decision.fence, effects)
-        except (RefusedError, TransientError):
+    def _hand_over(self, decision: HandOver) -> Answer | None:
+        assert self._job.deferral is not None
+        record = decision.record
+        ended = Ended(state="waiting", now=decision.fence, resume_at=record.resume_at)
+        set_alarm(self._job.deferral, ended)
+        if not self._is_written(record, decision.fence, self._job.deferral.writes(ended)):
             return None
-        logs.error("dead_lettered", decision.record.error or "")
-        return answer_of(decision.record)
+        logs.warning("waiting", f"{record.vanished} attempts in a row have vanished")
+        return Answer(status="waiting")
+
+    def _dead_letter(self, decision: DeadLetter) -> Answer | None:
+        record = decision.record
+        letter = dead_letter(self._job, record, WHOLE, record.dead[WHOLE])
+        ended = Ended(
+            state="dead",
+            now=decision.fence,
+            error=record.error,
+            was_handed_over=decision.was_handed_over,
+        )
+        deferral = self._job.deferral
+        others = [*self._job.writes_on_dead_letter(), *(deferral.writes(ended) if deferral else ())]
+        if not self._is_written(record, decision.fence, [letter, *others]):
+            return None
+        logs.error("dead_lettered", record.error or "")
+        return answer_of(record)
+
+    def _is_written(self, record: Record, fence: datetime, effects: Sequence[Write]) -> bool:
+        try:
+            self._store.replace(record, fence, effects)
+        except (RefusedError, TransientError):
+            return False
+        return True
 
     def _request(self) -> Request:
         fresh = Record(
@@ -287,14 +331,16 @@ class _Delivery:
             write_id=self._tokens(),
             lease_seconds=self.limits.lease,
             retention_seconds=self.limits.retention,
-            replay_of=self._job.replay_of,
             part_of=self._job.part_of,
             user_id=self._job.origin.user_id,
         )
         return Request(
             fresh=fresh,
-            max_attempts=self.limits.max_attempts,
-            on_unknown_outcome=self._job.on_unknown_outcome,
+            patience=self.limits.patience,
+            replay_of=self._job.replay_of,
+            is_forced=self._job.is_forced,
+            is_ringing=self._job.is_ringing,
+            may_hand_over=self._job.deferral is not None,
         )
 
     def _remaining(self) -> float:

@@ -21,14 +21,14 @@ class ProcessLock:
         self._changed = threading.Condition()
 
     @contextmanager
-    def shared(self) -> Iterator[None]:
+    def shared(self, *, patience: float = 0.0) -> Iterator[None]:
         """Hold the lock together with others, for the length of the `with` block.
 
-        Raises InProgressError at once, without waiting, while somebody holds the lock exclusively
-        or waits to do so.
+        Waits up to `patience` seconds while somebody holds the lock exclusively or waits to do so;
+        raises InProgressError if that does not end in time.
         """
         with self._changed:
-            if self._is_reserved:
+            if not self._changed.wait_for(lambda: not self._is_reserved, timeout=patience):
                 raise InProgressError("another piece of work needs this process for itself")
             self._holders += 1
         try:
@@ -58,3 +58,4 @@ class ProcessLock:
         finally:
             with self._changed:
                 self._is_reserved = False
+                self._changed.notify_all()

@@ -4,26 +4,37 @@ The states are drawn in `common.idempotency.delivery`. `decide` takes what a del
 the delivery asks for, and returns one of the decisions below:
 
 found            │ what a delivery of the same work may do
-─────────────────┼──────────────────────────────────────────────────────────────
+─────────────────┼──────────────────────────────────────────────────────────────────────
 absent, expired  │ Acquire (a fresh record)
 unreadable       │ CorruptRecord; a replay: Acquire (a fresh record)
-other fingerprint│ KeyReused; a corrected replay of a dead record without steps: Acquire
+other fingerprint│ KeyReused; a replay of what is dead, corrected: Acquire, both accepted
 done             │ Duplicate, with the stored result
 dead             │ DeadAlready; a replay: Acquire, finished steps kept
 claimed, leased  │ InProgress
-claimed, over    │ Acquire, alone in its process; at the cap, or for `hold`: DeadLetter
-waiting          │ Acquire; at the cap: DeadLetter
+claimed, over    │ Acquire, alone in its process; vanished again and again: HandOver, or
+                 │ InProgress, until its pause is over; too often: DeadLetter
+waiting          │ Acquire
+handed over      │ HandedOver; whoever rings for it: Acquire
+
+"Of the same work": with one of the fingerprints that the record has accepted. Only the newest of
+them is run; what comes with an older one is answered, and does nothing.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
+
+from common.idempotency.waits import MAX_VANISHED, Dead, Owed, Patience, vanished_pause
 
 OnUnknownOutcome = Literal["rerun", "hold"]
 """What becomes of an effect that may have happened: `rerun` repeats the effect, `hold` gives the
 work up with a dead letter."""
+
+WHOLE = ""
+"""Stands for the work as a whole, where an effect has its name."""
 
 WRITTEN = ""
 """The mark of a step that has no result, because the step consisted of Firestore writes alone."""
@@ -46,7 +57,7 @@ class State(StrEnum):
 class Record:
     """What is stored about one piece of work. All times are the server's.
 
-    A record is never changed. `completed`, `failed` and the other transitions return the record
+    A record is never changed. `completed`, `waiting` and the other transitions return the record
     that takes its place.
     """
 
@@ -55,28 +66,41 @@ class Record:
     key: str
     """The business key, unique within the scope."""
     fingerprint: str
-    """A digest of the work's identity; every transition keeps it."""
+    """A digest of the work's identity; of several that were accepted, the newest: that is run."""
+    accepted: tuple[str, ...] = ()
+    """All the fingerprints that were accepted, the original first; empty: only the one above."""
     state: State = State.CLAIMED
     owner: str = ""
     """The token of the delivery that wrote the record last."""
     write_id: str = ""
     """Fresh in every write, so that no write is a no-op and every write can be recognised."""
     attempts: int = 1
-    """How many attempts have begun, the present one included."""
+    """How many attempts have begun, the present one included, whatever became of them."""
+    vanished: int = 0
+    """How many attempts in a row have ended without a word."""
     lease_seconds: float
     """How long the holder of the claim may write nothing before others take the claim over."""
     retention_seconds: float
     """How long the record is remembered after its last write."""
     steps: Mapping[str, str] = field(default_factory=dict)
     """The finished steps: name to the JSON text of the result, or to WRITTEN."""
+    begun: frozenset[str] = frozenset()
+    """Effects of which nobody knows whether they happened, because they were under way at the last
+    write. Only those that must not happen twice are noted here."""
+    owed: Mapping[str, Owed] = field(default_factory=dict)
+    """What waits: effects by name, and WHOLE where the handler itself could not go on."""
+    dead: Mapping[str, Dead] = field(default_factory=dict)
+    """What was given up, by the same names; each has a dead letter of its own."""
+    replays: Mapping[str, str] = field(default_factory=dict)
+    """What is being replayed, by the same names, and the id of its dead letter."""
+    salts: Mapping[str, str] = field(default_factory=dict)
+    """What makes the keys of corrected effects new ones, by the same names."""
+    resume_at: datetime | None = None
+    """The work is handed over: a record of its own has an alarm for this time."""
     result: str | None = None
     """JSON text of the result, once the work is done."""
     error: str | None = None
     """The last error, as text."""
-    waiting_since: datetime | None = None
-    """When the work first had to wait for something that had not happened yet."""
-    replay_of: str | None = None
-    """The id of the dead letter that this work replays."""
     part_of: str | None = None
     """What the work is a part of, if it is counted."""
     first_seen: datetime | None = None
@@ -86,28 +110,72 @@ class Record:
 
     def completed(self, result: str) -> "Record":
         """The work is done; `result` is JSON text."""
-        return replace(self, state=State.DONE, result=result, error=None, waiting_since=None)
+        return replace(
+            self._ended(State.DONE), result=result, error=None, owed={}, dead={}, replays={}
+        )
 
     def checkpointed(self, steps: Mapping[str, str]) -> "Record":
-        """These steps are finished too."""
-        return replace(self, steps={**self.steps, **steps})
-
-    def failed(self, error: str) -> "Record":
-        """The attempt failed; the next delivery may make another one."""
-        return replace(self, state=State.WAITING, error=error)
+        """These steps and effects are finished too, and owed no longer."""
+        owed = {name: it for name, it in self.owed.items() if name not in steps}
+        return replace(self, steps={**self.steps, **steps}, owed=owed)
 
     def released(self) -> "Record":
-        """The attempt was stopped from outside, and does not count."""
-        return replace(self, state=State.WAITING, attempts=self.attempts - 1)
+        """The attempt was stopped from outside; whoever rings for the work goes on ringing."""
+        return replace(self._ended(State.WAITING), resume_at=self.resume_at)
 
-    def waiting(self, error: str, now: datetime) -> "Record":
-        """What the work needs has not happened yet; the attempt does not count."""
-        since = self.waiting_since or now
-        return replace(self.released(), error=error, waiting_since=since)
+    def waiting(
+        self,
+        owed: Mapping[str, Owed],
+        dead: Mapping[str, Dead],
+        *,
+        resume_at: datetime | None,
+    ) -> "Record":
+        """Something is owed, and perhaps something given up; nobody holds the work."""
+        return replace(
+            self._ended(State.WAITING),
+            owed=owed,
+            dead=dead,
+            resume_at=resume_at,
+            error=next((it.error for it in owed.values()), self.error),
+            replays={
+                name: letter
+                for name, letter in self.replays.items()
+                if name in owed or (name == WHOLE and WHOLE not in dead)
+            },
+        )
 
-    def dead_lettered(self, error: str) -> "Record":
-        """The work is given up."""
-        return replace(self, state=State.DEAD, error=error)
+    def dead_lettered(self, dead: Mapping[str, Dead]) -> "Record":
+        """These are given up, and nothing is left to do."""
+        error = next(it.error for it in dead.values())
+        return replace(self._ended(State.DEAD), dead=dead, owed={}, replays={}, error=error)
+
+    def _ended(self, state: State) -> "Record":
+        return replace(self, state=state, vanished=0, resume_at=None)
+
+    def letter_id(self, name: str) -> str:
+        """The id of the dead letter of an effect, or of the work as a whole."""
+        return letter_id(self.scope, self.key, name)
+
+    def effect_key(self, name: str) -> str:
+        """The idempotency key of an effect: the same in every attempt, until it is corrected."""
+        key = effect_id(self.scope, self.key, name)
+        salt = self.salts.get(name, self.salts.get(WHOLE, ""))
+        return hashlib.sha256(f"{key}\0{salt}".encode()).hexdigest() if salt else key
+
+
+def record_id(scope: str, key: str) -> str:
+    """The id of the record of this work."""
+    return hashlib.sha256(f"{scope}\0{key}".encode()).hexdigest()
+
+
+def effect_id(scope: str, key: str, name: str) -> str:
+    """An id that no other effect of any work has."""
+    return hashlib.sha256(f"{scope}\0{key}\0{name}".encode()).hexdigest()
+
+
+def letter_id(scope: str, key: str, name: str) -> str:
+    """The id of the dead letter of an effect, or (WHOLE) of the work as a whole."""
+    return record_id(scope, key) if name == WHOLE else effect_id(scope, key, name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,9 +196,15 @@ class Request:
 
     fresh: Record
     """The record that the delivery would create: its token, fingerprint, lease and retention."""
-    max_attempts: int
-    """How many attempts may begin before the work is given up."""
-    on_unknown_outcome: OnUnknownOutcome = "rerun"
+    patience: Patience
+    replay_of: str | None = None
+    """The dead letter that the delivery replays."""
+    is_forced: bool = False
+    """A correction is taken also where the effect may have happened with the old content."""
+    is_ringing: bool = False
+    """It rings for work that was handed over."""
+    may_hand_over: bool = False
+    """The work can be handed over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,8 +225,22 @@ class DeadLetter:
     record: Record
     fence: datetime
     """The update time of the record that is replaced."""
-    reason: str
-    """The reason that the dead letter names."""
+    was_handed_over: bool = False
+    """The work was handed over when its last attempt began."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandOver:
+    """Decision: hand the work over by writing `record`: it must not run again so soon."""
+
+    record: Record
+    fence: datetime
+    """The update time of the record that is replaced."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandedOver:
+    """Decision: do nothing, because the work has an alarm that will ring."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +264,7 @@ class InProgress:
     """Decision: ask again later, because another delivery holds the claim."""
 
     retry_after: float
-    """Seconds until the lease of that claim is over."""
+    """Seconds until the lease of that claim, or a pause after it, is over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,11 +273,27 @@ class KeyReused:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NeedsForce:
+    """Decision: refuse the correction, because the effect may have happened as it was before."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class CorruptRecord:
     """Decision: refuse the delivery, because the record does not say whether the work was done."""
 
 
-Decision = Acquire | DeadLetter | Duplicate | DeadAlready | InProgress | KeyReused | CorruptRecord
+Decision = (
+    Acquire
+    | DeadLetter
+    | Duplicate
+    | DeadAlready
+    | HandOver
+    | HandedOver
+    | InProgress
+    | KeyReused
+    | NeedsForce
+    | CorruptRecord
+)
 
 
 # Two clocks, both started by the last write and read by the server:
@@ -203,9 +307,9 @@ Decision = Acquire | DeadLetter | Duplicate | DeadAlready | InProgress | KeyReus
 # At the very moment of either end the record is still live.
 
 
-def lease_left(record: Record, found: Found) -> float:
-    """Seconds until the holder's lease is over; negative once the lease is over."""
-    return record.lease_seconds - _age(found)
+def lease_left(held: Record, found: Found) -> float:
+    """Seconds until the lease of the record as it was found is over; negative once it is over."""
+    return held.lease_seconds - _age(found)
 
 
 def is_expired(record: Record, found: Found) -> bool:
@@ -216,73 +320,125 @@ def is_expired(record: Record, found: Found) -> bool:
 def decide(found: Found | None, request: Request) -> Decision:
     """What a delivery with this request may do about what it found (None: no record)."""
     if found is None:
-        return Acquire(record=request.fresh)
+        return Acquire(record=_fresh(request))
     if found.record is None:
-        if request.fresh.replay_of is None:
+        if request.replay_of is None:
             return CorruptRecord()
-        return Acquire(record=request.fresh, fence=found.update_time)
+        return Acquire(record=_fresh(request), fence=found.update_time)
     if is_expired(found.record, found):
-        return Acquire(record=request.fresh, fence=found.update_time)
-    return _decide_live(found.record, found, request)
+        return Acquire(record=_fresh(request), fence=found.update_time)
+    record, left = _signed(found.record, request), lease_left(found.record, found)
+    if request.replay_of is not None and (replayed := _replayed(record, request.replay_of)):
+        if record.state is State.CLAIMED and left >= 0:
+            return InProgress(retry_after=left)
+        return _decide_replay(record, found, request, replayed)
+    return _decide_live(record, found, request, left)
 
 
-def _decide_live(record: Record, found: Found, request: Request) -> Decision:
-    if record.fingerprint != request.fresh.fingerprint and not _is_correction(record, request):
+def _fresh(request: Request) -> Record:
+    if request.replay_of is None:
+        return request.fresh
+    return replace(request.fresh, replays={WHOLE: request.replay_of})
+
+
+def _decide_live(record: Record, found: Found, request: Request, left: float) -> Decision:
+    given = request.fresh.fingerprint
+    if given != record.fingerprint and given not in record.accepted:
         return KeyReused()
     match record.state:
         case State.DONE:
             return Duplicate(result=record.result or "null")
         case State.DEAD:
-            return _decide_dead(record, found, request)
-        case State.CLAIMED:
-            return _decide_claimed(record, found, request)
-        case State.WAITING:
-            return _decide_waiting(record, found, request)
+            return DeadAlready(error=record.error or "")
+        case State.CLAIMED if left >= 0:
+            return InProgress(retry_after=left)
+        case State.WAITING if record.resume_at is not None and not request.is_ringing:
+            return HandedOver()
+    if given != record.fingerprint:
+        # Whoever brought the newest one goes on with it.
+        return InProgress(retry_after=record.lease_seconds)
+    if record.state is State.CLAIMED:
+        return _decide_vanished(record, found, request, lease=left + _age(found))
+    return Acquire(record=_taken(record), fence=found.update_time, is_exclusive=record.vanished > 0)
 
 
-def _is_correction(record: Record, request: Request) -> bool:
-    # A replay may bring a corrected payload as long as no step was done with the old one.
-    is_replay = record.state is State.DEAD and request.fresh.replay_of is not None
-    return is_replay and not record.steps
-
-
-def _decide_dead(record: Record, found: Found, request: Request) -> Decision:
-    if request.fresh.replay_of is None:
-        return DeadAlready(error=record.error or "")
-    fresh = replace(request.fresh, steps=record.steps, first_seen=record.first_seen, attempts=1)
-    return Acquire(record=fresh, fence=found.update_time)
-
-
-def _decide_claimed(record: Record, found: Found, request: Request) -> Decision:
-    left = lease_left(record, found)
-    if left >= 0:
+def _decide_vanished(record: Record, found: Found, request: Request, *, lease: float) -> Decision:
+    vanished = record.vanished + 1
+    if vanished >= MAX_VANISHED:
+        error = f"the last {vanished} attempts vanished"
+        dead = {**record.dead, WHOLE: Dead(reason="vanished", error=error)}
+        return DeadLetter(
+            record=record.dead_lettered(dead),
+            fence=found.update_time,
+            was_handed_over=record.resume_at is not None,
+        )
+    record = replace(record, vanished=vanished)
+    left = vanished_pause(vanished, lease, request.patience) - _age(found)
+    if left < 0:
+        return Acquire(record=_taken(record), fence=found.update_time, is_exclusive=True)
+    if not request.may_hand_over:
         return InProgress(retry_after=left)
-    if request.on_unknown_outcome == "hold":
-        error = "an attempt vanished midway; whether its effect happened is not known"
-        return _dead_letter(record, found, request, "unknown_outcome", error)
-    if record.attempts >= request.max_attempts:
-        error = f"the last of {record.attempts} attempts vanished"
-        return _dead_letter(record, found, request, "vanished", error)
-    taken = _take_over(record, request)
-    return Acquire(record=taken, fence=found.update_time, is_exclusive=True)
+    at = found.read_time + timedelta(seconds=left)
+    record = replace(record, state=State.WAITING, resume_at=at)
+    return HandOver(record=record, fence=found.update_time)
 
 
-def _decide_waiting(record: Record, found: Found, request: Request) -> Decision:
-    if record.attempts >= request.max_attempts:
-        error = record.error or "no attempt is left"
-        return _dead_letter(record, found, request, "attempts_used_up", error)
-    return Acquire(record=_take_over(record, request), fence=found.update_time)
+# A replay names the dead letter of one effect, or of the work as a whole
 
 
-def _take_over(record: Record, request: Request) -> Record:
-    return replace(_signed(record, request), state=State.CLAIMED, attempts=record.attempts + 1)
+def _replayed(record: Record, replay_of: str) -> set[str]:
+    """What of the work is dead and has this letter; of a letter of another kind, all that is."""
+    own = {name for name in record.dead if record.letter_id(name) == replay_of}
+    if own or replay_of in _letters(record):
+        return own
+    return set(record.dead)
 
 
-def _dead_letter(
-    record: Record, found: Found, request: Request, reason: str, error: str
-) -> DeadLetter:
-    record = _signed(record, request).dead_lettered(error)
-    return DeadLetter(record=record, fence=found.update_time, reason=reason)
+def _letters(record: Record) -> set[str]:
+    names = {*record.steps, *record.owed, *record.replays, WHOLE}
+    return {record.letter_id(name) for name in names}
+
+
+def _decide_replay(record: Record, found: Found, request: Request, replayed: set[str]) -> Decision:
+    is_corrected = request.fresh.fingerprint != record.fingerprint
+    may_have_happened = any(record.dead[name].unknown_since for name in replayed)
+    if is_corrected and may_have_happened and not request.is_forced:
+        return NeedsForce()
+    revived = _revived(record, request, replayed)
+    if is_corrected:
+        revived = _corrected(revived, request.fresh.fingerprint, replayed)
+    is_exclusive = record.state is State.CLAIMED
+    return Acquire(record=revived, fence=found.update_time, is_exclusive=is_exclusive)
+
+
+def _revived(record: Record, request: Request, replayed: set[str]) -> Record:
+    letters = dict.fromkeys(replayed, request.replay_of or "")
+    return replace(
+        record,
+        state=State.CLAIMED,
+        attempts=record.attempts + 1,
+        vanished=0,
+        begun=frozenset() if WHOLE in replayed else record.begun - replayed,
+        dead={name: it for name, it in record.dead.items() if name not in replayed},
+        replays={**record.replays, **letters},
+    )
+
+
+def _corrected(record: Record, fingerprint: str, replayed: set[str]) -> Record:
+    """The correction is accepted; what it is sent for gets a new key, what is owed keeps its."""
+    accepted = dict.fromkeys([*record.accepted, record.fingerprint, fingerprint])
+    salt = "" if fingerprint == next(iter(accepted)) else fingerprint
+    kept = {name: record.salts.get(name, record.salts.get(WHOLE, "")) for name in record.owed}
+    return replace(
+        record,
+        fingerprint=fingerprint,
+        accepted=tuple(accepted),
+        salts={**record.salts, **kept, **dict.fromkeys(replayed, salt)},
+    )
+
+
+def _taken(record: Record) -> Record:
+    return replace(record, state=State.CLAIMED, attempts=record.attempts + 1)
 
 
 def _signed(record: Record, request: Request) -> Record:
@@ -294,7 +450,6 @@ def _signed(record: Record, request: Request) -> Record:
         write_id=request.fresh.write_id,
         lease_seconds=request.fresh.lease_seconds,
         retention_seconds=request.fresh.retention_seconds,
-        replay_of=request.fresh.replay_of or record.replay_of,
     )
 
 

@@ -13,21 +13,17 @@ from typing import Any, Protocol
 from common.cloud import firestore
 from common.cloud.firestore import SERVER_TIMESTAMP, Write
 from common.errors import ResultNotStorableError
-from common.idempotency.record import Found, Record, State
+from common.idempotency.record import WHOLE, Found, Record, State, record_id
+from common.idempotency.waits import Dead, Owed
 from common.process import logs
 
 COLLECTION = "idempotency"
-FORMAT = 1
-"""Of the records that are written; older ones have none."""
+FORMAT = 2
+"""Of the records that are written; those of format 1, which say no format, can be read."""
 SHOWN_KEY = 500
 """Characters of a key kept readable in the record."""
 MAX_RESULTS = 900_000
 """Bytes of all results in one record; a document holds 1 MiB, and its error must still fit."""
-
-
-def record_id(scope: str, key: str) -> str:
-    """The id of the record, and of the dead letter, of this work."""
-    return hashlib.sha256(f"{scope}\0{key}".encode()).hexdigest()
 
 
 class Store(Protocol):
@@ -40,6 +36,9 @@ class Store(Protocol):
 
     def read(self, record_id: str) -> Found | None:
         """The record with this id, by a strong read; None: there is none. Raises TransientError."""
+
+    def time(self, record_id: str) -> datetime:
+        """The server's time, by a strong read. Raises TransientError."""
 
     def create(self, record: Record, effects: Sequence[Write]) -> datetime:
         """Create the record. Refused if there is one already."""
@@ -61,6 +60,10 @@ class FirestoreStore:
             update_time=snapshot.update_time,
             read_time=snapshot.read_time,
         )
+
+    def time(self, record_id: str) -> datetime:
+        """See `Store`."""
+        return firestore.read(f"{COLLECTION}/{record_id}").read_time
 
     def create(self, record: Record, effects: Sequence[Write]) -> datetime:
         """See `Store`."""
@@ -92,20 +95,25 @@ def _encode(record: Record) -> dict[str, Any]:
         "scope": record.scope,
         "key": record.key[:SHOWN_KEY],
         "fingerprint": record.fingerprint,
+        "accepted": list(record.accepted),
         "state": record.state.value,
         "owner": record.owner,
         "write_id": record.write_id,
         "attempts": record.attempts,
+        "vanished": record.vanished,
         "lease_seconds": record.lease_seconds,
         "retention_seconds": record.retention_seconds,
         "steps": {
-            _step_field(name): {"name": name, "result": result}
-            for name, result in record.steps.items()
+            _field(name): {"name": name, "result": result} for name, result in record.steps.items()
         },
+        "begun": sorted(record.begun),
+        "owed": {_field(name): {"name": name, **vars(it)} for name, it in record.owed.items()},
+        "dead": {_field(name): {"name": name, **vars(it)} for name, it in record.dead.items()},
+        "replays": {_field(name): {"name": name, "of": it} for name, it in record.replays.items()},
+        "salts": {_field(name): {"name": name, "salt": it} for name, it in record.salts.items()},
+        "resume_at": record.resume_at,
         "result": record.result,
         "error": record.error,
-        "waiting_since": record.waiting_since,
-        "replay_of": record.replay_of,
         "user_id": record.user_id,
         "first_seen": record.first_seen or SERVER_TIMESTAMP,
     }
@@ -121,7 +129,7 @@ def _path(record: Record) -> str:
     return f"{COLLECTION}/{record_id(record.scope, record.key)}"
 
 
-def _step_field(name: str) -> str:
+def _field(name: str) -> str:
     # A dot in a name must not become a path.
     return f"s{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
@@ -135,25 +143,53 @@ def _decode(path: str, data: Mapping[str, Any]) -> Record | None:
 
 
 def _record(data: Mapping[str, Any]) -> Record:
+    if "format" not in data:
+        data = {**data, **_of_the_first_format(data)}
     return Record(
         scope=_is(str, data["scope"]),
         key=_is(str, data["key"]),
         fingerprint=_is(str, data["fingerprint"]),
+        accepted=tuple(_is(str, it) for it in data.get("accepted", ())),
         state=State(data["state"]),
         owner=_is(str, data["owner"]),
         write_id=_is(str, data["write_id"]),
         attempts=_is(int, data["attempts"]),
+        vanished=_is(int, data.get("vanished", 0)),
         lease_seconds=float(data["lease_seconds"]),
         retention_seconds=float(data["retention_seconds"]),
-        steps={_is(str, step["name"]): _is(str, step["result"]) for step in data["steps"].values()},
+        steps={_is(str, it["name"]): _is(str, it["result"]) for it in data["steps"].values()},
+        begun=frozenset(_is(str, it) for it in data.get("begun", ())),
+        owed=_by_name(Owed, data.get("owed")),
+        dead=_by_name(Dead, data.get("dead")),
+        replays=_texts(data.get("replays"), "of"),
+        salts=_texts(data.get("salts"), "salt"),
+        resume_at=_is(datetime | None, data.get("resume_at")),
         result=_json(data.get("result")),
         error=_is(str | None, data.get("error")),
-        waiting_since=_is(datetime | None, data.get("waiting_since")),
-        replay_of=_is(str | None, data.get("replay_of")),
         part_of=_is(str | None, data.get("part_of")),
         first_seen=_is(datetime | None, data.get("first_seen")),
         user_id=_is(str | None, data.get("user_id")),
     )
+
+
+def _of_the_first_format(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record of the first format says of the work as a whole, as this one says it."""
+    dead = Dead(reason="permanent", error=str(data.get("error") or ""))
+    of = data.get("replay_of")
+    is_replayed = of is not None and data["state"] not in ("done", "dead")
+    return {
+        "dead": {"whole": {"name": WHOLE, **vars(dead)}} if data["state"] == "dead" else {},
+        "replays": {"whole": {"name": WHOLE, "of": of}} if is_replayed else {},
+    }
+
+
+def _by_name(type_: Any, kept: Mapping[str, Any] | None) -> dict[str, Any]:
+    items = [dict(it) for it in (kept or {}).values()]
+    return {_is(str, it.pop("name")): type_(**it) for it in items}
+
+
+def _texts(kept: Mapping[str, Any] | None, field: str) -> dict[str, str]:
+    return {_is(str, it["name"]): _is(str, it[field]) for it in (kept or {}).values()}
 
 
 def _json(text: Any) -> str | None:

@@ -32,6 +32,7 @@ Action = Literal[
     "lost_claim",  # it was ours and is not any more
     "released",  # given back uncounted
     "not_yet",  # what it needs has not happened
+    "waiting",  # it cannot be done now, and is tried again later
     "failed",  # tried again later
     "dead_lettered",  # given up, and recorded
     "replayed",  # a dead letter was replayed

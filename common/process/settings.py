@@ -82,6 +82,7 @@ class Settings:
     lease_seconds: float
     threads: int
     max_attempts: int
+    outage_patience: timedelta
     redelivery_attempts: int | None
     redelivery_seconds: float | None
     function_target: str | None

@@ -151,6 +151,11 @@ VARIABLES: Mapping[str, Variable] = {
     "MAX_ATTEMPTS": Variable(
         meaning="attempts until work is dead-lettered", parse=parsers.count, default="5"
     ),
+    "OUTAGE_PATIENCE": Variable(
+        meaning="seconds that work waits for somebody outside who is down or refuses us",
+        parse=parsers.delay,
+        default="604800",
+    ),
     "REDELIVERY_ATTEMPTS": Variable(
         meaning="how often whoever calls the function makes a delivery, at least",
         parse=parsers.count,

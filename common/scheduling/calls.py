@@ -3,25 +3,40 @@
 from collections.abc import Mapping
 
 from common.idempotency import Answer, Call
-from common.scheduling import campaigns, ringing, sweep
+from common.idempotency.fields import parse_object
+from common.scheduling import campaigns, resuming, ringing, sweep
 from common.scheduling.campaigns import Campaign
 from common.scheduling.kinds import ReminderKind
 from common.scheduling.needs import Needs, nobody
+from common.scheduling.resuming import Input, Resume
 
 
 def due(
-    call: Call, kinds: Mapping[str, ReminderKind], campaigns_: Mapping[str, Campaign]
+    call: Call,
+    kinds: Mapping[str, ReminderKind],
+    campaigns_: Mapping[str, Campaign],
+    resume: Mapping[str, Resume],
 ) -> Answer:
     """Do what is due: a reminder whose alarm rang, or a campaign's message to one user.
 
-    The task of a campaign names its campaign, an alarm its reminder. Raises InProgressError while
-    somebody outside whom it needs is known to be unavailable, and what `ringing.ring` and
-    `campaigns.send_to_user` raise.
+    The task of a campaign names its campaign, an alarm its reminder; that reminder may stand for
+    work of another function that was handed over, and `resume` says how each of those goes on.
+    Raises InProgressError while somebody outside whom it needs is known to be unavailable, and what
+    `ringing.ring`, `resuming.ring` and `campaigns.send_to_user` raise.
     """
     _needs(call, kinds, campaigns_)()
     if "campaign" in call.body:
         return campaigns.send_to_user(call, campaigns_)
+    if resuming.is_one(call):
+        mine = {ringing.FUNCTION: lambda given: _again(given, campaigns_)}
+        return resuming.ring(call, {**resume, **mine})
     return ringing.ring(call, kinds)
+
+
+def _again(given: Input, campaigns_: Mapping[str, Campaign]) -> Answer:
+    body = parse_object(given.data, "the body", len(given.data))
+    call = Call(body=body, raw=given.data, task=given.origin.task, is_ringing=True)
+    return campaigns.send_to_user(call, campaigns_)
 
 
 def tick(call: Call, campaigns_: Mapping[str, Campaign]) -> Answer:

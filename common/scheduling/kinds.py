@@ -7,7 +7,7 @@
     from common.scheduling.quiet import QuietHours
 
     def take_pills(due: Reminder, work: Work) -> Outcome:
-        work.last_step("text", lambda key: f"sent to {due.user_id} under {key}")
+        work.effect("text", lambda key: f"sent to {due.user_id} under {key}")
         return Outcome(result="sent")
 
     PILLS = ReminderKind(
@@ -26,6 +26,7 @@ from typing import Any
 
 from common.errors import ConfigurationError
 from common.idempotency import Outcome, Work
+from common.idempotency.record import OnUnknownOutcome
 from common.scheduling.needs import Needs, nobody
 from common.scheduling.quiet import QuietHours
 
@@ -66,6 +67,8 @@ class ReminderKind:
     """Whom `act` needs outside, such as `messages.ensure_open`."""
     queue: str = QUEUE
     """The Cloud Tasks queue of its alarms, which bounds how many ring at once."""
+    on_unknown_outcome: OnUnknownOutcome = "rerun"
+    """`hold`: what may have happened already is dead-lettered and not done again, for money."""
     quiet: QuietHours | None = None
     """When nothing is to be sent; what is due then waits for the end."""
 

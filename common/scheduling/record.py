@@ -371,8 +371,16 @@ def done(
     return Change(result=state, fields=_settled(record, state, now))
 
 
-def put_back(record: Record, kind: ReminderKind, *, now: datetime, setter: str) -> Change:
-    """With a wait: nobody has sent it, nobody is sending it."""
+def put_back(
+    record: Record,
+    kind: ReminderKind,
+    *,
+    now: datetime,
+    setter: str,
+    alarm: Alarm | None = None,
+) -> Change:
+    """With a wait: nobody has sent it, nobody is sending it. `alarm` rings for the next try; None:
+    whoever brought this ring brings it again."""
     mark = record.mark
     if mark and mark.does == "cancel":
         return Change(result="cancelled", fields=_settled(record, "cancelled", now))
@@ -380,11 +388,23 @@ def put_back(record: Record, kind: ReminderKind, *, now: datetime, setter: str) 
         return _follow(record, kind, mark.content, "waiting", ["waiting"], now, setter)
     fields = {
         "state": "pending",
-        "overdue_at": now + GRACE,
+        "overdue_at": (alarm.at if alarm else now) + GRACE,
         "history": _history(record, "waiting", now),
         "updated_at": now,
     }
+    if alarm:
+        fields["alarm"] = alarm.fields(record.reminder_id, record.generation)
     return Change(result="waiting", fields=fields)
+
+
+def waits(record: Record, alarm: Alarm, now: datetime) -> dict[str, Any]:
+    """With a wait, and it may have been sent: it is still being sent, and is tried again."""
+    return {
+        "alarm": alarm.fields(record.reminder_id, record.generation),
+        "overdue_at": alarm.at + GRACE,
+        "history": _history(record, "waiting", now),
+        "updated_at": now,
+    }
 
 
 def given_up(record: Record, kind: ReminderKind | None, *, now: datetime, setter: str) -> Change:

@@ -12,7 +12,7 @@ shell, these are calls:
     from common.scheduling.reminders import Reminder, ReminderKind
 
     def ask(due: Reminder, work: Work) -> Outcome:
-        work.last_step("mail", lambda key: f"sent to {due.user_id} under {key}")
+        work.effect("mail", lambda key: f"sent to {due.user_id} under {key}")
         return Outcome(result="sent")
 
     REVIEW = ReminderKind(name="review", act=ask)

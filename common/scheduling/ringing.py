@@ -25,10 +25,11 @@ from common.errors import (
     RefusedError,
 )
 from common.idempotency import Answer, Call, Job, Outcome, Work
+from common.idempotency.job import Ended
 from common.process import logs, settings
 from common.scheduling import alarms
 from common.scheduling import record as records
-from common.scheduling.alarms import EARLY
+from common.scheduling.alarms import EARLY, Alarm
 from common.scheduling.kinds import ReminderKind
 from common.scheduling.record import Change, Mark, Record
 
@@ -136,6 +137,9 @@ class _Ringing:
             writes_on_claim=self._begin,
             writes_on_wait=self._put_back,
             writes_on_dead_letter=self._give_up,
+            on_unknown_outcome=self._kind.on_unknown_outcome,
+            is_ringing=True,
+            deferral=self,
         )
 
     # Before the claim
@@ -208,6 +212,36 @@ class _Ringing:
             return []  # something of it has gone out: it is to be finished
         now, setter = found.read_time, self._setter(found)
         return _written(found, records.put_back(record, self._kind, now=now, setter=setter))
+
+    def set_alarm(self, ended: Ended) -> None:
+        """See `Deferral`: it is tried again then."""
+        alarms.set_now(self._next_try(ended).task(self._id, self._generation))
+
+    def writes(self, ended: Ended) -> Sequence[Write]:
+        """See `Deferral`: while nobody sends, it can be cancelled."""
+        if ended.state != "waiting":
+            return []  # that is in the outcome, or goes with the dead letter
+        relied_on, self._relied_on = self._relied_on, None
+        found, record = relied_on or self._read()
+        if record is None or not self._is_mine(record):
+            return []
+        alarm, now = self._next_try(ended), found.read_time
+        if ended.is_outcome_unknown or self._is_under_way():
+            return [found.write(records.waits(record, alarm, now))]
+        setter = self._setter(found)
+        return _written(
+            found, records.put_back(record, self._kind, now=now, setter=setter, alarm=alarm)
+        )
+
+    def _next_try(self, ended: Ended) -> Alarm:
+        assert ended.now is not None
+        assert ended.resume_at is not None
+        setter = f"{self._call.task or 'by hand'} {ended.now.isoformat()}"
+        return alarms.first(self._kind.queue, ended.resume_at, ended.now, setter)
+
+    def _is_under_way(self) -> bool:
+        """Whether something of it has gone out, or may have."""
+        return self._may_have_happened or self._work is None or self._work.has_begun
 
     def _give_up(self) -> Sequence[Write]:
         found, record = self._read()

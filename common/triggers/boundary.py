@@ -2,11 +2,13 @@
 
 raised                │ status                   │ code │ so the delivery
 ──────────────────────┼──────────────────────────┼──────┼─────────────────────────────────
-(nothing)             │ the result, or duplicate │ 200  │ is acknowledged
+(nothing)             │ the result, duplicate,   │ 200  │ is acknowledged
+                      │ or waiting               │      │
 NothingToDoError      │ as the error says        │ 200  │ is acknowledged
 PermanentError        │ dead_lettered            │ 200  │ is acknowledged once that is recorded
 InProgressError       │ in_progress              │ 409  │ is made again, after `retry_after`
-NotYetError           │ error                    │ 500  │ is made again
+NotYetError,          │ error                    │ 500  │ is made again: this could not even be
+UnavailableError      │                          │      │ handed over
 UnauthorizedError     │ unauthorized             │ 401  │ is refused
 ForbiddenError        │ forbidden                │ 403  │ is refused
 any other             │ error                    │ 500  │ is made again
@@ -23,6 +25,7 @@ from common.errors import (
     NothingToDoError,
     NotYetError,
     PermanentError,
+    UnavailableError,
 )
 from common.idempotency import Answer, dead_letters
 from common.idempotency.origin import Received
@@ -64,8 +67,8 @@ def attend(function: str, received: Callable[[], Received], do: Callable[[], Ans
         return Ending(status=error.status)
     except PermanentError as error:
         return _dead_letter(function, received, error)
-    except NotYetError as error:
-        logs.info("not_yet", str(error))
+    except (NotYetError, UnavailableError) as error:
+        logs.warning("waiting", str(error))
         return Ending(status="error", code=500, error=str(error))
     except Exception as error:
         return _failed(error)

@@ -70,8 +70,6 @@ class EventType:
     name: str
     fields: Fields
     handler: Handler
-    fast_path: Callable[[Event], Outcome | None] | None = None
-    """What a first delivery can do in one commit; None: the handler runs. See `Job`."""
     on_unknown_outcome: OnUnknownOutcome = "rerun"
     """`hold`: what may have happened already is dead-lettered and not done again, for money."""
 
@@ -84,7 +82,6 @@ def event(
     name: str,
     *,
     fields: Fields,
-    fast_path: Callable[[Event], Outcome | None] | None = None,
     on_unknown_outcome: OnUnknownOutcome = "rerun",
 ) -> Callable[[Handler], EventType]:
     """Declare the decorated function as the handler of the events of type `name`.
@@ -97,7 +94,6 @@ def event(
             name=name,
             fields=fields,
             handler=handler,
-            fast_path=fast_path,
             on_unknown_outcome=on_unknown_outcome,
         )
 

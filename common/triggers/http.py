@@ -3,6 +3,7 @@
 200 sent, skipped, enqueued   done now, or nothing to do any more
 200 duplicate                 done already
 200 dead_lettered             can never succeed, or was given up: recorded
+200 waiting                   cannot be done now: handed over, an alarm will ring
 409 in_progress               another delivery is at work on it; with Retry-After
 500 error                     failed; worth another try
 401 unauthorized, 403 forbidden, before anything is read or written
@@ -95,6 +96,7 @@ class _Calling:
             due_at=_epoch(header("X-CloudTasks-TaskETA")),
             tick=self._tick(),
             replay_of=header(REPLAY_HEADER),
+            is_first=header("X-CloudTasks-TaskRetryCount") == "0",
         )
 
     def received(self) -> Received:

@@ -1,8 +1,8 @@
 """Functions that Pub/Sub triggers: from a CloudEvent to an acknowledgement, or a refusal of one.
 
-acknowledged (200)  done, done before, dead-lettered, or nothing to do
+acknowledged (200)  done, done before, dead-lettered, handed over, or nothing to do
 409                 another delivery is at work on it
-500                 failed; worth another try, which Pub/Sub makes after 10 to 600 s
+500                 failed, and could not be handed over; Pub/Sub tries again after 10 to 600 s
 """
 
 import base64
@@ -21,14 +21,15 @@ from common.errors import MalformedError
 from common.idempotency import Answer, Job
 from common.idempotency.origin import Origin, Received
 from common.process import logs, times
+from common.scheduling.resuming import Input, Resume, Resumption
 from common.triggers import boundary, events, replay
 from common.triggers.events import Event, EventType
 from common.triggers.replay import Letter
 
 REPLAY_ATTRIBUTE = "replay_of"
 """The message attribute that names the dead letter which a message replays."""
-
-
+FORCE_ATTRIBUTE = "force"
+"""With `true`, a replay's correction is taken also where what it corrects may have happened."""
 FIRST_PUBLISHED = "CloudPubSubDeadLetterSourceTopicPublishTime"
 """The attribute in which Pub/Sub says, in the slow lane, when a message was first published."""
 OF_THE_PLATFORM = ("CloudPubSub", "googclient_")
@@ -125,7 +126,7 @@ class _Delivery:
         logs.info("received", f"{event.event_type} {event.event_id}")
         type_ = self.types[event.event_type]
         return idempotency.run(
-            _job(event, self.message.is_first, self.function, type_),
+            _job(event, self.function, type_, is_first=self.message.is_first),
             lambda work: type_.handler(event, work),
         )
 
@@ -161,8 +162,31 @@ class _Delivery:
         )
 
 
-def _job(event: Event, is_first: bool, function: str, type_: EventType) -> Job:
-    fast_path = type_.fast_path
+def resume(function: str, types: Mapping[str, EventType]) -> Resume:
+    """How work of the function `function` goes on that was handed over.
+
+    `types` is the function's table of events.
+    """
+
+    def resume(given: Input) -> Answer:
+        event = events.parse(given.data, types, origin=given.origin)
+        logs.info("received", f"{event.event_type} {event.event_id}, handed over before")
+        type_ = types[event.event_type]
+        job = _job(event, function, type_, is_ringing=True)
+        return idempotency.run(job, lambda work: type_.handler(event, work))
+
+    return resume
+
+
+def _job(
+    event: Event,
+    function: str,
+    type_: EventType,
+    *,
+    is_first: bool = False,
+    is_ringing: bool = False,
+) -> Job:
+    given = Input(function=function, data=event.raw, origin=event.origin)
     return Job(
         scope=function,
         key=event.event_id,
@@ -170,9 +194,11 @@ def _job(event: Event, is_first: bool, function: str, type_: EventType) -> Job:
         payload=event.raw,
         origin=event.origin,
         replay_of=event.replay_of,
+        is_forced=event.origin.attributes.get(FORCE_ATTRIBUTE) == "true",
         on_unknown_outcome=type_.on_unknown_outcome,
         is_first=is_first,
-        fast_path=(lambda: fast_path(event)) if fast_path else None,
+        is_ringing=is_ringing,
+        deferral=Resumption(key=event.event_id, input=given),
     )
 
 

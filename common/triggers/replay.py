@@ -20,6 +20,7 @@ from typing import Any
 from common.cloud import firestore
 from common.errors import NothingToDoError, ReplayRefusedError
 from common.idempotency import dead_letters
+from common.idempotency.waits import MAX_ERROR
 
 NOT_OF_THE_KEY = ("key_reused", "replay_refused")
 """The reasons of letters of inputs that were refused under a key that belongs to other work."""
@@ -52,7 +53,7 @@ class Letter:
                 f"dead letter {self.letter_id} is of no work: its key is another's"
             )
         known = self.fields.get("key") or self.fields.get("event_id")
-        if known is not None and (key is None or known != key[: dead_letters.MAX_ERROR]):
+        if known is not None and (key is None or known != key[:MAX_ERROR]):
             raise ReplayRefusedError(f"dead letter {self.letter_id} is not of {key!r:.200}")
 
     def require_input(self, body: bytes) -> None:

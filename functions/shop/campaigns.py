@@ -18,7 +18,7 @@ def _send_digest(user_id: str, edition: Edition, work: Work) -> Outcome:
     told = orders.within(user_id, edition.days_before(7, zone))
     context = {"orders": told.orders, "spending": told.spending}
     send = sending(messages.WEEKLY_DIGEST, work, user_id, context)
-    return Outcome(result=work.last_step("message", send))
+    return Outcome(result=work.effect("message", send))
 
 
 WEEKLY_DIGEST = Campaign(

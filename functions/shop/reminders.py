@@ -26,7 +26,7 @@ def _onboard(due: Reminder, work: Work) -> Outcome:
 
 def _send(message: Message, due: Reminder, work: Work) -> Outcome:
     send = sending(message, work, due.user_id, due.payload, to=due.payload.get("email"))
-    return Outcome(result=work.last_step("message", send))
+    return Outcome(result=work.effect("message", send))
 
 
 CART_ABANDONMENT = ReminderKind(

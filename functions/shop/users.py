@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from common.cloud import firestore
 from common.cloud.firestore import Snapshot, Write
-from common.idempotency import Outcome, Work
+from common.idempotency import Work
 from common.messaging.recipients import Recipient
 from common.people import marks
 from common.process import settings
@@ -100,9 +100,3 @@ def set_first(event: Event, work: Work, mark: Mark) -> list[Write]:
     if found.data.get(mark):
         return []
     return [*known.unless_erased(), found.write({"user_id": event.user_id, mark: work.now})]
-
-
-def skip_if_set(event: Event, mark: Mark) -> Outcome | None:
-    """The fast path: the mark is set, so the event is `skipped`; None: the handler runs."""
-    found = firestore.read(path(event.user_id))
-    return Outcome(result="skipped") if found.data.get(mark) else None

@@ -13,10 +13,12 @@ from dataclasses import replace
 from typing import Any
 
 from common import idempotency
-from common.cloud import firestore
-from common.errors import InProgressError, KeyReusedError, PermanentError
+from common.cloud import firestore, tasks
+from common.cloud.memory import MemoryTasks
+from common.errors import InProgressError, KeyReusedError, NotYetError, PermanentError
 from common.idempotency import Handler, Job, Limits, Outcome, Work
 from common.idempotency.exclusive import ProcessLock
+from common.scheduling.resuming import Input, Resumption
 from tests.bench.rates import table
 from tests.common.wire import Wire, running
 
@@ -94,7 +96,14 @@ def _raising(error: BaseException) -> Handler:
 def _steps(work: Work) -> Outcome:
     work.write("first", lambda: [])
     work.step("second", lambda key: None)
-    work.last_step("third", lambda key: None)
+    work.effect("third", lambda key: None)
+    return Outcome()
+
+
+def _writing_and_sending(work: Work) -> Outcome:
+    work.write("first", lambda: [])
+    work.effect("second", lambda key: None)
+    work.effect("third", lambda key: None)
     return Outcome()
 
 
@@ -102,11 +111,22 @@ def _first_delivery(wire: Wire) -> Callable[[], None]:
     return _delivery("first", _done)
 
 
-def _first_on_the_fast_path(wire: Wire) -> Callable[[], None]:
-    return _delivery("once", _done, is_first=True, fast_path=Outcome)
+def _called_the_first(wire: Wire) -> Callable[[], None]:
+    return _delivery("once", _done, is_first=True)
 
 
-def _with_a_write_a_step_and_a_last_step(wire: Wire) -> Callable[[], None]:
+def _called_the_first_with_effects(wire: Wire) -> Callable[[], None]:
+    return _delivery("once with effects", _writing_and_sending, is_first=True)
+
+
+def _waits_already(wire: Wire) -> Callable[[], None]:
+    deferral = Resumption(key="waits", input=Input(function="bench", data=b""))
+    with tasks.using(MemoryTasks()):
+        _delivered("waits", _raising(NotYetError()), deferral=deferral)
+    return _delivery("waits", _done)
+
+
+def _with_a_write_a_step_and_an_effect(wire: Wire) -> Callable[[], None]:
     return _delivery("steps", _steps)
 
 
@@ -158,8 +178,10 @@ CASES: dict[str, Case] = {
     case.__name__.strip("_"): case
     for case in (
         _first_delivery,
-        _first_on_the_fast_path,
-        _with_a_write_a_step_and_a_last_step,
+        _called_the_first,
+        _called_the_first_with_effects,
+        _with_a_write_a_step_and_an_effect,
+        _waits_already,
         _duplicate,
         _in_progress,
         _other_payload,

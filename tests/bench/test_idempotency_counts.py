@@ -8,13 +8,15 @@ from common.idempotency import delivery
 from tests.bench import idempotency_counts
 
 DOCUMENTED = {
-    "first delivery": "first delivery ",
-    "first on the fast path": "first delivery, on its fast path",
+    "first delivery": "a delivery that nobody calls the first",
+    "called the first": "first delivery, Firestore alone",
+    "called the first with effects": "first delivery, with outside effects",
     "duplicate": "duplicate, in progress",
     "in progress": "duplicate, in progress",
+    "waits already": "duplicate, in progress",
     "dead already": "duplicate, in progress",
-    "after a failure": "after a failed",
-    "after an attempt that vanished": "after a failed",
+    "after a failure": "after a wait",
+    "after an attempt that vanished": "after a wait",
 }
 
 
@@ -31,8 +33,8 @@ def test_the_documented_costs_are_true(outcome: str, measured: dict[str, Any]) -
     assert [int(cell) for cell in line.split("│")[1:]] == [commits, refused, reads]
 
 
-def test_a_step_and_a_write_cost_a_commit_each_and_a_last_step_none(
+def test_a_step_and_a_write_cost_a_commit_each_and_an_effect_none(
     measured: dict[str, Any],
 ) -> None:
-    steps, plain = measured["with a write a step and a last step"], measured["first delivery"]
+    steps, plain = measured["with a write a step and an effect"], measured["first delivery"]
     assert steps[1] - plain[1] == 2

@@ -6,8 +6,8 @@ from typing import Any
 from common.cloud.firestore import Create
 from common.cloud.memory import MemoryFirestore
 from common.idempotency import Job, Limits
-from common.idempotency.record import Record
-from common.idempotency.store import COLLECTION, FirestoreStore, record_id
+from common.idempotency.record import Record, record_id
+from common.idempotency.store import COLLECTION, FirestoreStore
 
 LIMITS = Limits(max_attempts=3, budget=50.0, lease=90.0)
 

@@ -100,23 +100,6 @@ USERS = [
          "test_handlers.py::TestFirst::test_the_first_is_marked_and_followed_up"),
     ),
     Noticed(
-        "the fast path skips the first",
-        users, "skip_if_set",
-        "if found.data.get(mark) else None",
-        "if True else None",
-        ("shop/test_users.py::TestFirst::test_one_mark_does_not_stand_for_the_other",
-         "test_handlers.py::TestFirst::test_the_first_is_marked_and_followed_up"),
-    ),
-    Noticed(
-        "the fast path is never taken",
-        users, "skip_if_set",
-        "if found.data.get(mark) else None",
-        "if False else None",
-        ("shop/test_users.py::TestFirst::test_where_it_is_marked_there_is_nothing_to_do",
-         "test_handlers.py::TestFirst::"
-         "test_another_where_the_platform_counts_it_as_the_first_delivery_is_one_commit"),
-    ),
-    Noticed(
         "every sign-up is the first",
         users, "is_first_sign_up",
         '"signed_up_at" not in user.data or user.data.get(SIGN_UP) == event.event_id',
@@ -290,7 +273,7 @@ HANDLERS = [
     Noticed(
         "the confirmation has no step",
         consumer, "order_placed",
-        'work.last_step("confirmation", confirm)',
+        'work.effect("confirmation", confirm)',
         'confirm(work.step_key("confirmation")).result',
         ("test_handlers.py::TestOrderPlaced::test_it_is_recorded_and_confirmed",),
     ),

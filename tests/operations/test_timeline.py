@@ -8,7 +8,7 @@ import pytest
 from common.cloud import firestore
 from common.cloud.firestore import Merge
 from common.cloud.memory import MemoryFirestore
-from common.idempotency.store import record_id
+from common.idempotency.record import record_id
 from operations import timeline
 from operations.errors import NotFoundError
 

@@ -9,6 +9,7 @@ from common.cloud import firestore
 from common.cloud.firestore import Filter, Snapshot
 from common.errors import MalformedError
 from common.idempotency import Call, Outcome, Work
+from common.idempotency.record import OnUnknownOutcome
 from common.process import logs
 from common.scheduling.campaigns import periods
 from common.scheduling.campaigns.periods import At, Period, TargetDay, Window
@@ -88,6 +89,8 @@ class Campaign:
     send: Callable[[str, Edition, Work], Outcome]
     """Sends one user, by id, the message of an edition; the result is `sent` (or None, which counts
     as `sent`) or `skipped`."""
+    on_unknown_outcome: OnUnknownOutcome = "rerun"
+    """`hold`: what may have happened already is dead-lettered and not done again, for money."""
     needs: Needs = nobody
     """Whom `send` needs outside, such as `messages.ensure_open`."""
     day: TargetDay = periods.today

@@ -22,7 +22,8 @@ from common.cloud.tasks import Failed, Result, Task
 from common.errors import PermanentError, TransientError
 from common.idempotency import dead_letters
 from common.idempotency.origin import Origin
-from common.idempotency.store import record_id
+from common.idempotency.record import record_id
+from common.idempotency.waits import MAX_ERROR
 from common.process import logs, settings
 from common.scheduling.campaigns import periods
 from common.scheduling.campaigns.runs import FORMAT, Run
@@ -111,7 +112,7 @@ class Enqueuer:
         """It is that of the message, which `reminder` sends when it is replayed."""
         user_id = str(task.body["user_id"])
         key = key_of(self._edition, user_id, force=self._force)
-        shown = user_id[: dead_letters.MAX_ERROR]
+        shown = user_id[:MAX_ERROR]
         logs.error("dead_lettered", str(error), user_id=shown)
         return dead_letters.opened(
             record_id(FUNCTION, key),

@@ -9,6 +9,7 @@ from common.idempotency import Answer, Call, Job, Outcome
 from common.process import logs
 from common.scheduling.campaigns.campaign import Campaign, Edition, named
 from common.scheduling.campaigns.runs import Run
+from common.scheduling.resuming import Input, Resumption
 
 FUNCTION = "reminder"
 
@@ -28,14 +29,21 @@ def send_to_user(call: Call, campaigns: Mapping[str, Campaign]) -> Answer:
     found = run.read()
     if found.data.get("state") == "cancelled":
         raise NothingToDoError("skipped", f"run {run.id} is cancelled")
+    key = key_of(edition, user_id, force=bool(found.data.get("force")))
     job = Job(
         scope=FUNCTION,
-        key=key_of(edition, user_id, force=bool(found.data.get("force"))),
+        key=key,
         identity={"campaign": campaign.name, "period": period, "user_id": user_id},
         payload=call.raw,
         replay_of=call.replay_of,
         origin=call.origin,
         part_of=run.id,
+        on_unknown_outcome=campaign.on_unknown_outcome,
+        is_first=call.is_first,
+        is_ringing=call.is_ringing,
+        deferral=Resumption(
+            key=key, input=Input(function=FUNCTION, data=call.raw, origin=call.origin)
+        ),
     )
     return idempotency.run(job, lambda work: _sent(campaign.send(user_id, edition, work)))
 

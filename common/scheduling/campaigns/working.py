@@ -14,7 +14,8 @@ from common.cloud.firestore import Snapshot
 from common.cloud.tasks import MAX_BATCH
 from common.errors import InProgressError, PermanentError, TransientError
 from common.idempotency import Call, dead_letters
-from common.idempotency.store import record_id
+from common.idempotency.record import record_id
+from common.idempotency.waits import MAX_ERROR, word
 from common.process import logs, settings
 from common.scheduling.campaigns.enqueuing import Enqueuer
 from common.scheduling.campaigns.shards import SIZE, Shard, State
@@ -128,8 +129,8 @@ def _failed(call: Call, shard: Shard, error: Exception) -> State:
     if failures < settings.current().max_attempts and not isinstance(error, PermanentError):
         shard.released(failures=failures)
         raise error
-    text = f"{type(error).__name__}: {error}"[: dead_letters.MAX_ERROR]
-    reason = dead_letters.reason(error) if isinstance(error, PermanentError) else "attempts_used_up"
+    text = f"{type(error).__name__}: {error}"[:MAX_ERROR]
+    reason = word(error) if isinstance(error, PermanentError) else "attempts_used_up"
     letter = dead_letters.opened(
         record_id(FUNCTION, shard.id),
         source=FUNCTION,

@@ -13,7 +13,7 @@ from google.cloud.firestore_v1 import types
 from common.cloud import firestore
 from common.cloud.firestore import Create, Delete, Merge, Snapshot, Update
 from common.cloud.firestore_service import FirestoreService
-from common.errors import BundleError, PermanentError, RefusedError, TransientError
+from common.errors import BundleError, PermanentError, RefusedError, UnavailableError
 from tests.common.cloud.scripted import Scripted, scripted
 
 DATABASE = "projects/p/databases/d"
@@ -108,7 +108,7 @@ PASSING = [
 def test_what_may_pass_is_worth_another_try(
     server: Scripted, call: Call, code: grpc.StatusCode
 ) -> None:
-    assert raised(server, code, call) is TransientError
+    assert raised(server, code, call) is UnavailableError
 
 
 @pytest.mark.parametrize("code", [Code.ALREADY_EXISTS, Code.FAILED_PRECONDITION, Code.NOT_FOUND])
@@ -162,7 +162,7 @@ def test_what_surely_passes_is_asked_again(
 def test_only_a_read_is_repeated_after_an_error_inside_the_service(server: Scripted) -> None:
     server.answers = deque([Code.INTERNAL, [found("a/1")]])
     assert read().exists
-    assert raised(server, Code.INTERNAL, commit) is TransientError
+    assert raised(server, Code.INTERNAL, commit) is UnavailableError
     assert [call.method for call in server.calls] == [*["BatchGetDocuments"] * 2, "Commit"]
 
 
@@ -224,7 +224,7 @@ def test_a_query_that_cannot_go_on_says_so(server: Scripted, code: grpc.StatusCo
     server.answers = deque([[result("a/1"), code]])
     ordered = firestore.query("a", ("at", "<", NOW))
     assert next(ordered).path == "a/1"
-    with pytest.raises(TransientError):
+    with pytest.raises(UnavailableError):
         next(ordered)
     assert len(server.calls) == 1
 

@@ -207,7 +207,7 @@ def test_a_task_that_exists_is_there(service: Service) -> None:
 def test_what_may_pass_is_worth_another_try(service: Service, code: grpc.StatusCode) -> None:
     """A queue is missing for a while after it was made, and rights take time to spread."""
     said = refused(service, code)
-    assert said.startswith("TransientError: cannot enqueue on reminders: ")
+    assert said.startswith("UnavailableError: cannot enqueue on reminders: ")
 
 
 def test_only_a_task_that_is_wrong_in_itself_is_refused_for_good(service: Service) -> None:
@@ -290,7 +290,7 @@ def test_each_of_many_has_its_own_result(service: Service) -> None:
 
 def test_many_that_all_failed_have_their_own_results_too(service: Service) -> None:
     service.statuses = {0: Code.ALREADY_EXISTS, 1: Code.RESOURCE_EXHAUSTED, 2: Code.NOT_FOUND}
-    assert create() == ["existed", "TransientError", "TransientError"]
+    assert create() == ["existed", "UnavailableError", "UnavailableError"]
 
 
 def test_one_that_is_too_large_stops_none_of_its_neighbours(service: Service) -> None:

@@ -11,7 +11,6 @@ from common.idempotency.change import (
     Completed,
     DeadLettered,
     Ending,
-    Failed,
     Mark,
     Released,
     Waiting,
@@ -19,6 +18,7 @@ from common.idempotency.change import (
     has_preconditions,
 )
 from common.idempotency.record import WRITTEN, Record, State
+from common.idempotency.waits import Dead, Owed
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 RECORD = Record(
@@ -31,6 +31,8 @@ RECORD = Record(
     retention_seconds=100.0,
     steps={"mail": "1"},
 )
+OWED = Owed(reason="not_yet", first=NOW, since=NOW, tries=1, until=NOW, error="late")
+DEAD = Dead(reason="permanent", error="bad")
 MAIL, ORDER, DONE = Merge(path="a/mail"), Merge(path="a/order"), Merge(path="a/done")
 
 
@@ -45,6 +47,18 @@ def test_marks_are_added_with_their_writes_before_the_changes_own() -> None:
     assert writes == [ORDER, DONE]
 
 
+def test_what_is_marked_is_owed_no_longer() -> None:
+    owing = replace(RECORD, owed={"order": OWED, "sms": OWED})
+    record, _ = applied(Change(marks={"order": Mark(result=WRITTEN)}), owing)
+    assert record.owed == {"sms": OWED}
+
+
+def test_what_may_be_under_way_is_what_the_change_says() -> None:
+    begun, _ = applied(Change(begun=frozenset({"charge"})), RECORD)
+    assert begun.begun == {"charge"}
+    assert applied(Change(), begun)[0].begun == set()
+
+
 def test_a_mark_that_is_there_already_is_left_alone_with_its_writes() -> None:
     change = Change(marks={"mail": Mark(result="2", writes=[MAIL])}, writes=[DONE])
     assert applied(change, RECORD) == (RECORD, [DONE])
@@ -54,13 +68,21 @@ def test_a_mark_that_is_there_already_is_left_alone_with_its_writes() -> None:
     ("ending", "expected"),
     [
         (Completed(result="0"), {"state": State.DONE, "result": "0"}),
-        (Failed(error="e"), {"state": State.WAITING, "error": "e"}),
-        (Released(), {"state": State.WAITING, "attempts": 1}),
+        (Released(), {"state": State.WAITING}),
         (
-            Waiting(error="e", now=NOW),
-            {"state": State.WAITING, "attempts": 1, "error": "e", "waiting_since": NOW},
+            Waiting(owed={"sms": OWED}, dead={"fax": DEAD}, resume_at=NOW),
+            {
+                "state": State.WAITING,
+                "error": "late",
+                "owed": {"sms": OWED},
+                "dead": {"fax": DEAD},
+                "resume_at": NOW,
+            },
         ),
-        (DeadLettered(error="e"), {"state": State.DEAD, "error": "e"}),
+        (
+            DeadLettered(dead={"fax": DEAD}),
+            {"state": State.DEAD, "error": "bad", "dead": {"fax": DEAD}},
+        ),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -11,6 +11,7 @@ from common.errors import KeyReusedError, MalformedError, PermanentError
 from common.idempotency import dead_letters
 from common.idempotency.dead_letters import MAX_PAYLOAD
 from common.idempotency.origin import Received
+from common.idempotency.waits import word
 from tests.common.memory_store import MemoryStore
 
 
@@ -61,7 +62,7 @@ def test_an_error_is_kept_without_addresses_and_keys() -> None:
      (PermanentError(), "permanent")],
 )  # fmt: skip
 def test_the_reason_is_the_kind_of_error(error: PermanentError, reason: str) -> None:
-    assert dead_letters.reason(error) == reason
+    assert word(error) == reason
 
 
 def test_replaying_only_changes_the_state() -> None:

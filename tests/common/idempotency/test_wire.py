@@ -5,7 +5,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -21,8 +22,9 @@ from common.errors import (
 )
 from common.idempotency import Answer, Job, Limits, Outcome, Work
 from common.idempotency.exclusive import ProcessLock
-from common.idempotency.record import Record, State
-from common.idempotency.store import FirestoreStore, record_id
+from common.idempotency.record import WHOLE, Record, State, record_id
+from common.idempotency.store import FirestoreStore
+from common.idempotency.waits import Dead, Owed
 from local.kernel.faults import Plan
 from tests.common.memory_store import LIMITS, job
 from tests.common.wire import Wire, running
@@ -76,10 +78,39 @@ class TestRecord:
             work.write("__w__", lambda: [effect("write")])
             return Outcome(result=0)
 
-        run(handler, job("round trip", replay_of="dead letter"))
+        run(handler, job("round trip"))
         record = found("round trip")
         assert record.steps == {"a.b/`c": '{"x": [0, null, ""]}', "__w__": ""}
-        assert (record.state, record.result, record.replay_of) == (State.DONE, "0", "dead letter")
+        assert (record.state, record.result) == (State.DONE, "0")
+
+    def test_all_of_it_comes_back(self, wire: Wire) -> None:
+        now = datetime(2030, 1, 1, tzinfo=UTC)
+        owed = Owed(
+            reason="unavailable",
+            first=now,
+            since=now,
+            tries=2,
+            until=now,
+            error="e",
+            unknown_since=now,
+        )
+        dead = Dead(reason="outage", error="e")
+        run(lambda work: Outcome(), job("whole"))
+        record = replace(
+            found("whole"),
+            accepted=("f", "g"),
+            vanished=1,
+            begun=frozenset({"a.b"}),
+            owed={"a.b": owed, WHOLE: replace(owed, unknown_since=None)},
+            dead={"/": dead},
+            replays={"`": "letter"},
+            salts={"__x__": "salt"},
+            resume_at=now,
+        )
+        fence = STORE.read(record_id("tests", "whole"))
+        assert fence
+        STORE.replace(record, fence.update_time, [])
+        assert found("whole") == record
 
     def test_its_times_are_the_servers(self, wire: Wire) -> None:
         run(lambda work: Outcome(result=work.now.timestamp()), job("times"))
@@ -236,7 +267,7 @@ class TestChaos:
             self._mishap(dice)
             return Outcome(writes=[effect(f"{key} mail")])
 
-        work.last_step("mail", mail)
+        work.effect("mail", mail)
         self._mishap(dice)
         return Outcome(writes=[effect(f"{key} done")])
 

@@ -38,6 +38,7 @@ def run(
         handler,
         limits=limits,
         monotonic=store.monotonic,
+        sleep=store.advance,
         process_lock=ProcessLock(),
     )
 
@@ -63,10 +64,10 @@ class TestStep:
         answer = run(store, lambda work: Outcome(result=work.step("a.b/c", never)))
         assert answer.result == {"x": [0, None]}
 
-    def test_it_costs_one_write_and_a_last_step_none(self, store: MemoryStore) -> None:
+    def test_it_costs_one_write_and_an_effect_none(self, store: MemoryStore) -> None:
         def handler(work: Work) -> Outcome:
             work.step("one", lambda key: 1)
-            work.last_step("two", lambda key: 2)
+            work.effect("two", lambda key: 2)
             return Outcome()
 
         run(store, handler)
@@ -161,12 +162,12 @@ class TestMarks:
 
     def test_a_failure_records_it(self, store: MemoryStore) -> None:
         outcome = Outcome(result=7, writes=[Merge(path="effects/mail")])
-        fail(store, lambda work: work.last_step("mail", lambda key: outcome))
+        fail(store, lambda work: work.effect("mail", lambda key: outcome))
         assert (store.record().steps, store.effects) == ({"mail": "7"}, ["effects/mail"])
 
     def test_giving_up_records_it(self, store: MemoryStore) -> None:
         def handler(work: Work) -> Outcome:
-            work.last_step("mail", lambda key: 7)
+            work.effect("mail", lambda key: 7)
             raise PermanentError
 
         run(store, handler)
@@ -174,7 +175,7 @@ class TestMarks:
 
     def test_waiting_records_it(self, store: MemoryStore) -> None:
         def handler(work: Work) -> Outcome:
-            work.last_step("mail", lambda key: 7)
+            work.effect("mail", lambda key: 7)
             raise NotYetError
 
         with pytest.raises(NotYetError):
@@ -328,7 +329,7 @@ class TestRelease:
         thread.join()
         return done[0]
 
-    def test_between_effects_it_is_given_back_uncounted(self, store: MemoryStore) -> None:
+    def test_between_effects_it_is_given_back(self, store: MemoryStore) -> None:
         def handler(work: Work) -> Outcome:
             assert self.release(is_last_call=False)
             work.step("mail", never)
@@ -336,11 +337,11 @@ class TestRelease:
 
         with pytest.raises(LostClaimError):
             run(store, handler)
-        assert (store.record().state, store.record().attempts) == (State.WAITING, 0)
+        assert (store.record().state, store.record().attempts) == (State.WAITING, 1)
 
     def test_it_takes_the_marks_along(self, store: MemoryStore) -> None:
         def handler(work: Work) -> Outcome:
-            work.last_step("mail", lambda key: 7)
+            work.effect("mail", lambda key: 7)
             assert self.release(is_last_call=False)
             return Outcome()
 
@@ -361,7 +362,7 @@ class TestRelease:
 
         with pytest.raises(LostClaimError):
             run(store, lambda work: Outcome(result=work.step("mail", effect)))
-        assert (store.record().state, store.record().attempts) == (State.WAITING, 0)
+        assert (store.record().state, store.record().attempts) == (State.WAITING, 1)
 
     def test_held_work_is_never_given_back_in_the_middle(self, store: MemoryStore) -> None:
         def effect(key: str) -> None:

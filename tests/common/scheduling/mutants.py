@@ -74,7 +74,7 @@ DEAD_LETTERS = [
     Noticed(
         "what cannot be recorded as dead is acknowledged",
         attempt.Attempt, "_dead_letter",
-        "self._settle(Change(ending=DeadLettered(error=error), writes=writes))",
+        "self._settle(lambda: Change(ending=ending, writes=self._writes(left, ended)))",
         'return Answer(status="dead_lettered")',
         ("test_ringing.py::test_what_is_not_recorded_as_dead_is_not_acknowledged",),
     ),

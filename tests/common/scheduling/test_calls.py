@@ -29,7 +29,7 @@ CAMPAIGNS = table(
 
 
 def due(call: Call) -> object:
-    return calls.due(call, KINDS, CAMPAIGNS).result
+    return calls.due(call, KINDS, CAMPAIGNS, {}).result
 
 
 def tick(call: Call) -> object:
@@ -65,7 +65,7 @@ def test_while_somebody_it_needs_is_unavailable_a_reminder_claims_nothing(cloud:
     kinds = table(replace(KINDS["nudge"], needs=refuse))
     body = {"reminder_id": "nudge:s", "generation": generation}
     with pytest.raises(InProgressError, match="unavailable"):
-        calls.due(Call(body=body, raw=b"{}"), kinds, CAMPAIGNS)
+        calls.due(Call(body=body, raw=b"{}"), kinds, CAMPAIGNS, {})
     assert not list(firestore.query("idempotency"))
     assert due(Call(body=body, raw=b"{}")) == "sent"
 
@@ -77,7 +77,7 @@ def test_so_does_the_message_of_a_campaign(cloud: Cloud) -> None:
     body = {"campaign": "news", "period": "2030-W02", "user_id": "u"}
     needy = table(replace(CAMPAIGNS["news"], needs=refuse))
     with pytest.raises(InProgressError, match="unavailable"):
-        calls.due(Call(body=body, raw=b"{}"), KINDS, needy)
+        calls.due(Call(body=body, raw=b"{}"), KINDS, needy, {})
     assert not list(firestore.query("idempotency"))
 
 

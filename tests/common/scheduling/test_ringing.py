@@ -10,7 +10,7 @@ import pytest
 from common.cloud.firestore import Delete, Merge, Write
 from common.cloud.tasks import FURTHEST, Task
 from common.errors import NothingToDoError, PermanentError, TransientError, UnavailableError
-from common.idempotency import Outcome, Work
+from common.idempotency import Outcome, Work, attempt
 from common.scheduling import reminders, ringing
 from common.scheduling.alarms import EARLY, HOP, Alarm
 from common.scheduling.kinds import Reminder, ReminderKind
@@ -172,7 +172,7 @@ def test_a_kind_without_a_check_always_makes_sense(cloud: Cloud) -> None:
 def test_what_has_begun_is_not_checked_again(cloud: Cloud) -> None:
     """A message that went out is not called skipped because of what it brought about."""
     nudge, alarm = Nudge(then=failing(TransientError())), due(cloud)
-    assert ring(cloud, alarm, nudge) == "error"
+    assert ring(cloud, alarm, nudge) == "waiting"
     nudge.then, nudge.makes_sense = lambda work: None, False
     assert (ring(cloud, alarm, nudge), state(cloud)) == ("sent", "sent")
     assert (nudge.asked, len(nudge.sent)) == (1, 1)
@@ -187,7 +187,7 @@ def test_what_finds_nothing_to_do_is_skipped(cloud: Cloud) -> None:
 
 def test_what_fails_is_tried_again(cloud: Cloud) -> None:
     nudge, alarm = Nudge(does=failing(TransientError())), due(cloud)
-    assert (ring(cloud, alarm, nudge), state(cloud)) == ("error", "pending")
+    assert (ring(cloud, alarm, nudge), state(cloud)) == ("waiting", "pending")
     nudge.does = lambda work: None
     assert ring(cloud, alarm, nudge) == "sent"
 
@@ -213,15 +213,18 @@ def test_what_can_never_succeed_is_dead_with_its_dead_letter(cloud: Cloud) -> No
 def test_what_is_given_up_after_the_last_attempt_is_dead(cloud: Cloud) -> None:
     nudge, alarm = Nudge(does=failing(TransientError())), due(cloud)
     answers = [ring(cloud, alarm, nudge) for _ in range(5)]
-    assert (answers, state(cloud)) == (["error"] * 4 + ["dead_lettered"], "dead")
+    assert (answers, state(cloud)) == (["waiting"] * 4 + ["dead_lettered"], "dead")
 
 
-def test_what_is_not_recorded_as_dead_is_not_acknowledged(cloud: Cloud) -> None:
+def test_what_is_not_recorded_as_dead_is_not_acknowledged(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its alarm rings again, and finds it as it was."""
+    monkeypatch.setattr(attempt, "SETTLE_PAUSE", 0)
     alarm = due(cloud)
 
     def fail(work: Work) -> None:
-        cloud.firestore.mishaps = ["error"] * 20
+        cloud.firestore.mishaps = ["error"] * 200
         raise PermanentError
 
     assert cloud.deliver(Nudge(does=fail).ring, alarm).code == 500
@@ -328,9 +331,9 @@ def test_what_may_have_gone_out_stays_in_sending(cloud: Cloud) -> None:
         work.step("call", lambda key: failing(UnavailableError(outcome_unknown=True))(work))
 
     nudge, alarm = Nudge(does=lose), due(cloud)
-    assert (ring(cloud, alarm, nudge), state(cloud)) == ("error", "sending")
+    assert (ring(cloud, alarm, nudge), state(cloud)) == ("waiting", "sending")
     nudge.does = failing(UnavailableError("down"))
-    assert (ring(cloud, alarm, nudge), state(cloud)) == ("error", "sending")
+    assert (ring(cloud, alarm, nudge), state(cloud)) == ("waiting", "sending")
 
 
 def test_what_may_have_gone_out_and_was_cancelled_is_not_sent_again(cloud: Cloud) -> None:
@@ -426,7 +429,8 @@ def test_one_that_fails_after_scheduling_itself_is_tried_again(cloud: Cloud) -> 
         raise TransientError
 
     nudge, alarm = Nudge(again=fail), due(cloud)
-    assert (ring(cloud, alarm, nudge), cloud.tasks.take()) == ("error", [])
+    assert ring(cloud, alarm, nudge) == "waiting"
+    assert [it.body for it in cloud.tasks.take()] == [alarm.body], "it rings for the same again"
     nudge.again = _daily
     assert (ring(cloud, alarm, nudge), len(nudge.sent)) == ("rescheduled", 1)
 

@@ -87,7 +87,7 @@ class Town:
         self._maybe_killed()
         if self.dice.random() < 0.05:
             self._change(due.subject)
-        work.last_step("message", lambda key: self._send(due.subject, key))
+        work.effect("message", lambda key: self._send(due.subject, key))
         self._maybe_killed()
         return Outcome(result="sent")
 

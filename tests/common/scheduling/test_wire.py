@@ -67,7 +67,7 @@ class Race:
             return  # nothing to do, in progress, or not known
 
     def _act(self, due: Reminder, work: Work) -> Outcome:
-        work.last_step("message", self._send)
+        work.effect("message", self._send)
         return Outcome(result="sent")
 
     def _send(self, key: str) -> None:

@@ -308,7 +308,7 @@ def test_moving_what_then_could_not_be_sent_moves_it(cloud: Cloud) -> None:
         raise TransientError
 
     nudge, alarm = Nudge(does=move_and_fail), due(cloud)
-    assert ring(cloud, alarm, nudge) == "error"
+    assert ring(cloud, alarm, nudge) == "waiting"
     assert (state(cloud), cloud.document(PATH)["due_at"] > cloud.now) == ("pending", True)
     assert (ring(cloud, alarm, nudge), nudge.sent) == ("skipped", [])
 
@@ -357,7 +357,7 @@ def test_what_has_not_gone_out_yet_does_not(cloud: Cloud) -> None:
 def test_what_waits_after_a_failure_is_cancelled(cloud: Cloud) -> None:
     nudge = Nudge(does=lambda work: _raise(TransientError()))
     alarm = due(cloud)
-    assert (ring(cloud, alarm, nudge), state(cloud)) == ("error", "pending")
+    assert (ring(cloud, alarm, nudge), state(cloud)) == ("waiting", "pending")
     cancel(cloud)
     nudge.does = lambda work: None
     assert (ring(cloud, alarm, nudge), nudge.sent, state(cloud)) == ("skipped", [], "cancelled")
@@ -369,7 +369,7 @@ def test_what_is_cancelled_while_it_fails_is_not_tried_again(cloud: Cloud) -> No
         raise TransientError
 
     nudge, alarm = Nudge(does=cancel_and_fail), due(cloud)
-    assert (ring(cloud, alarm, nudge), state(cloud)) == ("error", "cancelled")
+    assert (ring(cloud, alarm, nudge), state(cloud)) == ("waiting", "cancelled")
     assert (ring(cloud, alarm, nudge), nudge.sent) == ("skipped", [])
 
 
@@ -419,7 +419,7 @@ def test_the_same_content_takes_a_cancellation_back(cloud: Cloud) -> None:
         _same(cloud, alarm)
         raise TransientError
 
-    assert (ring(cloud, alarm, Nudge(does=meanwhile)), state(cloud)) == ("error", "pending")
+    assert (ring(cloud, alarm, Nudge(does=meanwhile)), state(cloud)) == ("waiting", "pending")
 
 
 def test_a_cancellation_takes_back_what_was_to_come_after(cloud: Cloud) -> None:

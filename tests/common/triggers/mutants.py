@@ -72,7 +72,7 @@ BOUNDARY = [
     Noticed(
         "what needs something else first is dead-lettered",
         boundary, "attend",
-        "except NotYetError as error:",
+        "except (NotYetError, UnavailableError) as error:",
         "except ZeroDivisionError as error:",
         (LOGGED, CALL),
     ),
@@ -237,8 +237,8 @@ PUBSUB = [
     Noticed(
         "the key is Pub/Sub's own id",
         pubsub._Delivery, "handle",
-        "_job(event, self.message.is_first",
-        "_job(replace(event, event_id=self.message.message_id), self.message.is_first",
+        "_job(event, self.function",
+        "_job(replace(event, event_id=self.message.message_id), self.function",
         ("test_pubsub.py::TestWork::test_its_key_is_the_producers",),
     ),
     Noticed(
@@ -247,7 +247,7 @@ PUBSUB = [
         'is_first=body.get("deliveryAttempt") == 1',
         "is_first=True",
         ("test_pubsub.py::TestUnwrap::test_only_what_the_platform_counts_as_the_first_delivery_is_one",
-         "test_pubsub.py::TestWork::test_no_other_delivery_goes_by_it"),
+         "test_pubsub.py::TestWork::test_on_any_other_it_comes_first"),
     ),
     Noticed(
         "a delivery that nobody counts is the first",
@@ -365,7 +365,7 @@ REPLAY = [
     Noticed(
         "a letter is that of any work",
         replay.Letter, "require_work",
-        "known is not None and (key is None or known != key[: dead_letters.MAX_ERROR])",
+        "known is not None and (key is None or known != key[:MAX_ERROR])",
         "False",
         (OTHER_WORK,),
     ),

@@ -138,17 +138,15 @@ class TestDeclaration:
         work: Any = object()
         assert (order_placed.name, order_placed(read(), work)) == ("order.placed", Outcome())
 
-    def test_unless_it_says_otherwise_it_is_run_again_and_has_no_fast_path(self) -> None:
-        assert (order_placed.on_unknown_outcome, order_placed.fast_path) == ("rerun", None)
+    def test_unless_it_says_otherwise_it_is_run_again(self) -> None:
+        assert order_placed.on_unknown_outcome == "rerun"
 
     def test_it_may_say_otherwise(self) -> None:
-        @event("t", fields={}, fast_path=lambda seen: None, on_unknown_outcome="hold")
+        @event("t", fields={}, on_unknown_outcome="hold")
         def held(seen: Event, work: Work) -> Outcome:
             return Outcome()
 
         assert held.on_unknown_outcome == "hold"
-        assert held.fast_path
-        assert held.fast_path(read()) is None
 
     def test_declaring_it_lists_it_nowhere(self) -> None:
         made = event("t", fields={})(lambda seen, work: Outcome())

@@ -10,13 +10,14 @@ import pytest
 from cloudevents.http import CloudEvent
 from werkzeug.exceptions import Conflict, InternalServerError
 
-from common.cloud.memory import MemoryFirestore
+from common.cloud.memory import MemoryFirestore, MemoryTasks
 from common.errors import (
     InProgressError,
     NothingToDoError,
     NotYetError,
     PermanentError,
     TransientError,
+    UnavailableError,
 )
 from common.idempotency import Outcome, Work
 from common.process import times
@@ -231,19 +232,16 @@ class TestWork:
         deliver("e-1", never)
         (letter_id,) = (path.partition("/")[2] for path in documents.documents("dead_letters"))
         deliver("e-1", done, message={"attributes": {"replay_of": letter_id}})
-        assert (record(documents)["state"], record(documents)["replay_of"]) == ("done", letter_id)
+        assert record(documents)["state"] == "done"
+        assert [it["state"] for it in letters(documents)] == ["replayed"]
 
-    def test_the_first_delivery_may_go_by_the_fast_path_that_the_event_declares(
-        self, documents: MemoryFirestore
-    ) -> None:
-        fast: dict[str, Any] = {"fast_path": lambda event: Outcome(result="fast")}
-        deliver("e-1", never, envelope={"deliveryAttempt": 1}, **fast)
-        assert (record(documents)["result"], documents.commits) == ('"fast"', 1)
+    def test_on_the_first_delivery_the_claim_waits(self, documents: MemoryFirestore) -> None:
+        deliver("e-1", done, envelope={"deliveryAttempt": 1})
+        assert (record(documents)["state"], documents.commits) == ("done", 1)
 
-    def test_no_other_delivery_goes_by_it(self, documents: MemoryFirestore) -> None:
-        fast: dict[str, Any] = {"fast_path": lambda event: Outcome(result="fast")}
-        deliver("e-1", done, envelope={"deliveryAttempt": 2}, **fast)
-        assert record(documents)["result"] == "null"
+    def test_on_any_other_it_comes_first(self, documents: MemoryFirestore) -> None:
+        deliver("e-1", done, envelope={"deliveryAttempt": 2})
+        assert (record(documents)["state"], documents.commits) == ("done", 2)
 
 
 class TestEnding:
@@ -252,20 +250,34 @@ class TestEnding:
         deliver("e", never)
         assert letters(documents) == []
 
+    def test_what_another_is_at_is_not_acknowledged(self, documents: MemoryFirestore) -> None:
+        with pytest.raises(Conflict):
+            deliver("e", raising(InProgressError()))
+
     @pytest.mark.parametrize(
-        ("error", "answer"),
-        [
-            (InProgressError(), Conflict),
-            (NotYetError(), InternalServerError),
-            (TransientError(), InternalServerError),
-            (ValueError(), InternalServerError),
-        ],
+        "error", [NotYetError(), UnavailableError(), TransientError(), ValueError()]
     )
-    def test_what_is_not_settled_is_not_acknowledged(
-        self, documents: MemoryFirestore, error: Exception, answer: Any
+    def test_what_cannot_be_done_now_is_handed_over(
+        self, documents: MemoryFirestore, queues: MemoryTasks, error: Exception
     ) -> None:
-        with pytest.raises(answer):
-            deliver("e", raising(error))
+        deliver("e", raising(error))
+        assert record(documents)["state"] == "waiting"
+        (handed,) = documents.documents("reminders").values()
+        assert (handed["kind"], handed["state"]) == ("resume", "pending")
+        (alarm,) = queues.take()
+        assert alarm.body == {
+            "reminder_id": handed["reminder_id"],
+            "generation": handed["generation"],
+        }
+        assert alarm.at == handed["due_at"] > documents.now
+
+    def test_it_is_recorded_also_where_no_alarm_can_be_set(
+        self, documents: MemoryFirestore, queues: MemoryTasks
+    ) -> None:
+        queues.is_unreachable = True
+        deliver("e", raising(UnavailableError()))
+        (handed,) = documents.documents("reminders").values()
+        assert handed["overdue_at"] > handed["due_at"]
 
     def test_what_turns_out_to_be_settled_is_acknowledged(self, documents: MemoryFirestore) -> None:
         deliver("e", raising(NothingToDoError("skipped", "it is settled")))
@@ -273,9 +285,8 @@ class TestEnding:
         assert letters(documents) == []
 
     def test_an_unknown_outcome_is_tried_again(self, documents: MemoryFirestore) -> None:
-        with pytest.raises(InternalServerError):
-            deliver("e", charging)
-        assert letters(documents) == []
+        deliver("e", charging)
+        assert (record(documents)["state"], letters(documents)) == ("waiting", [])
 
     def test_an_unknown_outcome_is_held_where_the_handler_says_so(
         self, documents: MemoryFirestore

@@ -8,7 +8,7 @@ import pytest
 from common.cloud import firestore
 from common.cloud.memory import Mishap
 from common.errors import BundleError
-from common.idempotency import Call
+from common.idempotency import Call, attempt
 from common.scheduling import campaigns
 from common.scheduling.campaigns.runs import Run
 from functions.shop.campaigns import CAMPAIGNS, WEEKLY_DIGEST
@@ -81,7 +81,8 @@ def test_a_digest_that_is_sent_again_is_the_same(shop_in_memory: ShopInMemory) -
     """The first attempt fails behind the provider; an order comes before the second one."""
     shop_in_memory.user(digest_opt_in=True)
     shop_in_memory.documents.now = SUNDAY + timedelta(hours=15)
-    failing: list[Mishap] = ["error"] * 20
+    shop_in_memory.environment.setattr(attempt, "SETTLE_PAUSE", 0)
+    failing: list[Mishap] = ["error"] * 200
     shop_in_memory.documents.mishaps = ["none", *failing]
     with pytest.raises(BundleError):
         send()

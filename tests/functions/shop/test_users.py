@@ -10,7 +10,6 @@ from common.cloud import firestore
 from common.cloud.firestore import Create, Merge, Update, Write
 from common.cloud.memory import MemoryFirestore
 from common.errors import RefusedError
-from common.idempotency import Outcome
 from common.messaging.recipients import Recipient
 from functions.shop import users
 from tests.functions.shop_in_memory import Work, event
@@ -190,10 +189,7 @@ class TestFirst:
     def test_where_it_is_marked_there_is_nothing_to_do(self, documents: MemoryFirestore) -> None:
         store(first_login_at=NOW)
         assert users.set_first(event("user.logged_in"), WORK, "first_login_at") == []
-        skipped = users.skip_if_set(event("user.logged_in"), "first_login_at")
-        assert skipped == Outcome(result="skipped")
 
     def test_one_mark_does_not_stand_for_the_other(self, documents: MemoryFirestore) -> None:
         store(first_login_at=NOW)
         assert users.set_first(event("feature.used"), WORK, "first_feature_at")
-        assert users.skip_if_set(event("feature.used"), "first_feature_at") is None

@@ -1,9 +1,12 @@
 import pytest
 
+from common.idempotency import record
 from common.process import logs
+from tests.common.idempotency.proof.promises import MAX_VANISHED
 
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a million attempts would log millions of lines."""
-    monkeypatch.setattr(logs, "_log", lambda *record: None)
+    monkeypatch.setattr(logs, "_log", lambda *entry: None)
+    monkeypatch.setattr(record, "MAX_VANISHED", MAX_VANISHED)

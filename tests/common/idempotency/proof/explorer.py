@@ -7,11 +7,15 @@ cycles, and the schedules are its paths: they are counted, not walked.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from tests.common.idempotency.proof import promises
 from tests.common.idempotency.proof.programs import Kind, Programme
 from tests.common.idempotency.proof.promises import Violation
-from tests.common.idempotency.proof.world import OVER, Budget, Delivery, Late, Move, Rules, World
+from tests.common.idempotency.proof.scripts import Content
+from tests.common.idempotency.proof.world import PAST, Budget, Delivery, Late, Move, Rules, World
 
 NOTHING = Budget()
+SETTLED = ("done", "duplicate", "dead_lettered", "reused", "forced")
+"""How a delivery ends after which it is not made again."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +69,9 @@ class _Walk:
         self._rules = Rules(scenario.programme, scenario.kinds)
         self._paths: dict[int, int] = {}
         self._drained: set[int] = set()
-        self._redelivered = {
-            kind: Rules(scenario.programme, (kind._replace(is_early=False, is_first=False),))
-            for kind in scenario.kinds
-        }
+        again = {kind._replace(is_early=False, is_first=False) for kind in scenario.kinds}
+        again |= {kind._replace(is_ringing=True, replays=None) for kind in again}
+        self._redelivered = {kind: Rules(scenario.programme, (kind,)) for kind in again}
         self._stack: list[_Frame] = []
         self._explored = Explored()
 
@@ -98,13 +101,13 @@ class _Walk:
         if order == self._numbers:
             return hash(world)
         place = {number: place for place, number in enumerate(order)}
-        record, age, ledger, dead_letter, deliveries, late, budget = world
+        record, age, ledger, letters, alarm, deliveries, late, budget = world
         if record is not None and record.owner in place:
             record = record._replace(owner=place[record.owner])
         if late:
             late = frozenset([Late(place[it.sender], it.request) for it in late])
         deliveries = tuple([deliveries[number] for number in order])
-        return hash((record, age, ledger, dead_letter, deliveries, late, budget))
+        return hash((record, age, ledger, letters, alarm, deliveries, late, budget))
 
     def _order(self, world: World) -> list[int]:
         order = self._numbers
@@ -131,27 +134,46 @@ class _Walk:
     # After the schedule: what was not acknowledged is delivered again, and nothing goes wrong
 
     def _drain(self, world: World) -> None:
-        record = world.record and world.record._replace(owner=-1, write_id="", error=None)
+        record = world.record and world.record._replace(owner=-1, write_id="")
         rest = world._replace(record=record, late=frozenset(), budget=NOTHING)
         if (key := hash(rest)) in self._drained:
             return
         self._drained.add(key)
         ends = zip(self._scenario.kinds, world.deliveries, strict=True)
         again = {kind for kind, end in ends if end in ("error", "in_progress", "lost", "crashed")}
-        for kind in sorted(again or {self._scenario.kinds[0]}):
-            rest = self._deliver(rest, kind)
+        kinds = sorted(again or {self._scenario.kinds[0]}, key=repr)
+        rest = self._deliver(rest, [it._replace(is_early=False, is_first=False) for it in kinds])
+        if rest.alarm == "pending" and rest.record is not None:
+            self._ring(rest, rest.record)
 
-    def _deliver(self, world: World, kind: Kind) -> World:
-        for _ in range(self._scenario.programme.max_attempts + 3):
-            record = world.record and world.record._replace(owner=-1, write_id="")
-            world = world._replace(record=record, deliveries=(Delivery(0),))
-            world = self._run(self._redelivered[kind], world)
-            how = world.deliveries[0]
-            if how in ("done", "duplicate", "dead_lettered", "reused"):
+    def _ring(self, world: World, record: Content) -> None:
+        """What was handed over rings: with the newest payload, which its record holds."""
+        kinds = [it for it in self._redelivered if it.is_ringing]
+        newest = [it for it in kinds if promises.fingerprint_of(it) == record.fingerprint]
+        world = self._deliver(world, newest[:1])
+        if world.alarm == "pending" or (world.record and world.record.owed):
+            raise Violation("what was handed over is never done")
+
+    def _deliver(self, world: World, kinds: list[Kind]) -> World:
+        """Deliver these again and again, until each is acknowledged."""
+        for _ in range(self._scenario.programme.max_attempts + 5):
+            kinds = [*kinds]
+            for kind in kinds[:]:
+                world = self._once(world, kind)
+                how = world.deliveries[0]
+                if how in SETTLED or (how == "waiting" and not kind.is_ringing):
+                    kinds.remove(kind)
+            if not kinds:
                 return world
-            if world.record and world.record.state == "claimed":
-                world = world._replace(age=OVER)
-        raise Violation(f"{kind} is never acknowledged: {how}")
+        raise Violation(f"{kinds[0]} is never acknowledged: {how}")
+
+    def _once(self, world: World, kind: Kind) -> World:
+        record = world.record and world.record._replace(owner=-1, write_id="")
+        world = world._replace(record=record, deliveries=(Delivery(0),))
+        world = self._run(self._redelivered[kind], world)
+        if world.record and world.record.state == "claimed":
+            return world._replace(age=PAST)
+        return world
 
     def _run(self, rules: Rules, world: World) -> World:
         while isinstance(delivery := world.deliveries[0], Delivery):

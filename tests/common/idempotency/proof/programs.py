@@ -2,26 +2,30 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from common.cloud.firestore import Merge, Update, Write
 from common.errors import NotYetError, PermanentError, TransientError
 from common.idempotency import Job, Limits, Outcome, Work
-from common.idempotency.record import OnUnknownOutcome
+from common.idempotency.job import Ended
+from common.idempotency.record import OnUnknownOutcome, letter_id
 
 EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
 RESULT = 0
 """Falsy on purpose: it has to come back as it is."""
-DEAD_LETTER = "dead_letter"
+SCOPE, KEY = "proof", "key"
 
 
 class Kind(NamedTuple):
     """What sets one delivery apart from the others."""
 
     payload: int = 1
-    is_replay: bool = False
+    replays: str | None = None
+    """Whose dead letter it replays: an effect's, or (WHOLE) the work's."""
+    is_ringing: bool = False
+    """It rings for work that was handed over."""
     is_first: bool = False
     is_early: bool = False
     """The delivery comes before what the work needs."""
@@ -39,24 +43,49 @@ class Programme:
     max_attempts: int = 3
     on_unknown_outcome: OnUnknownOutcome = "rerun"
     writes_on_claim: Sequence[Write] = ()
-    fast_path: bool = False
+    is_handed_over: bool = False
+    """Whether work can be handed over that cannot be done now."""
+    outage_patience: timedelta = timedelta(days=7)
 
     def job(self, kind: Kind) -> Job:
         return Job(
-            scope="proof",
-            key="key",
+            scope=SCOPE,
+            key=KEY,
             identity={"payload": kind.payload},
             payload=b"{}",
             on_unknown_outcome=self.on_unknown_outcome,
-            replay_of=DEAD_LETTER if kind.is_replay else None,
+            replay_of=None if kind.replays is None else letter_id(SCOPE, KEY, kind.replays),
             is_first=kind.is_first,
-            fast_path=(lambda: _done()) if self.fast_path else None,
-            writes_on_claim=lambda: self.writes_on_claim,
+            is_ringing=kind.is_ringing,
+            writes_on_claim=(lambda: self.writes_on_claim) if self.writes_on_claim else None,
+            deferral=_DEFERRAL if self.is_handed_over else None,
         )
 
     def limits(self, lease: float, retention: float) -> Limits:
         # No budget: nothing but the fence protects from a holder that comes back late.
-        return Limits(max_attempts=self.max_attempts, budget=1e12, lease=lease, retention=retention)
+        return Limits(
+            max_attempts=self.max_attempts,
+            budget=1e12,
+            lease=lease,
+            retention=retention,
+            outage_patience=self.outage_patience,
+        )
+
+
+class _Deferral:
+    """Its alarm rings as soon as somebody makes a delivery that rings."""
+
+    def set_alarm(self, ended: Ended) -> None:
+        """See `Deferral`."""
+
+    def writes(self, ended: Ended) -> Sequence[Write]:
+        """See `Deferral`."""
+        if ended.state == "waiting":
+            return [Merge(path="effects/alarm:pending")]
+        return [Merge(path="effects/alarm:settled")] if ended.was_handed_over else []
+
+
+_DEFERRAL = _Deferral()
 
 
 def update(name: str) -> Update:
@@ -83,43 +112,63 @@ def order(kind: Kind, work: Work, effect: Effect) -> Outcome:
     """All kinds of steps."""
     work.write("order", lambda: [update("order")])
     work.step("mail", lambda key: _sent(effect, "mail"))
-    work.last_step("task", lambda key: _sent(effect, "task"))
+    work.effect("task", lambda key: _sent(effect, "task"))
     return _done()
 
 
 def last(kind: Kind, work: Work, effect: Effect) -> Outcome:
-    """One outside effect, whose mark travels with the completion."""
-    work.last_step("task", lambda key: _sent(effect, "task"))
+    """One effect, whose mark travels with the completion."""
+    work.effect("task", lambda key: _sent(effect, "task"))
     return _done()
 
 
 def pair(kind: Kind, work: Work, effect: Effect) -> Outcome:
-    """Two outside effects with nothing written between them."""
-    work.last_step("task", lambda key: _sent(effect, "task"))
-    work.last_step("mail", lambda key: _sent(effect, "mail"))
+    """Two effects that know nothing of each other."""
+    work.effect("task", lambda key: _sent(effect, "task"))
+    work.effect("mail", lambda key: _sent(effect, "mail"))
     return _done()
 
 
 def refused(kind: Kind, work: Work, effect: Effect) -> Outcome:
     """Can never succeed, until a replay finds it mended."""
-    work.last_step("task", lambda key: _sent(effect, "task"))
-    if not kind.is_replay:
+    work.effect("task", lambda key: _sent(effect, "task"))
+    if kind.replays is None:
         raise PermanentError("refused")
     return _done()
 
 
 def rejected(kind: Kind, work: Work, effect: Effect) -> Outcome:
     """The same without a step."""
-    if not kind.is_replay:
+    if kind.replays is None:
         raise PermanentError("rejected")
     return _done()
 
 
 def flaky(kind: Kind, work: Work, effect: Effect) -> Outcome:
     """Fails once after its step."""
-    work.last_step("task", lambda key: _sent(effect, "task"))
+    work.effect("task", lambda key: _sent(effect, "task"))
     if work.attempt == 1:
         raise TransientError("flaky")
+    return _done()
+
+
+def later(kind: Kind, work: Work, effect: Effect) -> Outcome:
+    """A write and an effect; on a first delivery the write waits for the effect's claim."""
+    work.write("order", lambda: [update("order")])
+    work.effect("task", lambda key: _sent(effect, "task"))
+    return _done()
+
+
+def stepped(kind: Kind, work: Work, effect: Effect) -> Outcome:
+    """An effect, and a step that the handler stops at."""
+    work.effect("task", lambda key: _sent(effect, "task"))
+    work.step("mail", lambda key: _sent(effect, "mail"))
+    return _done()
+
+
+def unrepeatable(kind: Kind, work: Work, effect: Effect) -> Outcome:
+    """An effect whose mark is committed at once."""
+    work.effect("mail", lambda key: replace(_sent(effect, "mail"), is_repeatable=False))
     return _done()
 
 

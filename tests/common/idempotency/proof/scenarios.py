@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from common.idempotency.record import WHOLE
 from tests.common.idempotency.proof import programs
 from tests.common.idempotency.proof.explorer import Scenario
 from tests.common.idempotency.proof.programs import Kind, Programme, update
@@ -11,8 +12,11 @@ ORDINARY = Kind()
 OTHER = Kind(payload=2)
 FIRST = Kind(is_first=True)
 EARLY = Kind(is_early=True)
-REPLAY = Kind(is_replay=True)
-CORRECTED = Kind(is_replay=True, payload=2)
+RINGING = Kind(is_ringing=True)
+REPLAY = Kind(replays=WHOLE)
+OF_THE_MAIL = Kind(replays="mail")
+CORRECTED = Kind(replays=WHOLE, payload=2)
+CORRECTED_MAIL = Kind(replays="mail", payload=2)
 
 TWICE = (ORDINARY, ORDINARY, OTHER)
 THRICE = (ORDINARY, ORDINARY, ORDINARY)
@@ -58,8 +62,10 @@ SCENARIOS = [
         TWICE,
         ONE,
     ),
+    Scenario("first: Firestore alone", Programme(programs.commit), (FIRST, FIRST, OTHER), ONE),
+    Scenario("first: a write, an effect", Programme(programs.later), (FIRST, FIRST, OTHER), ONE),
     Scenario(
-        "the fast path", Programme(programs.commit, fast_path=True), (FIRST, FIRST, OTHER), ONE
+        "first: a handler that compensates", Programme(programs.careless), (FIRST, FIRST), ONE
     ),
     Scenario(
         "the last attempt vanishes",

@@ -18,19 +18,24 @@ from common.errors import (
     KeyReusedError,
     LostClaimError,
     NothingToDoError,
+    PermanentError,
     RefusedError,
     TransientError,
+    UnavailableError,
+    UnknownOutcomeError,
 )
 from common.idempotency.exclusive import ProcessLock
-from common.idempotency.record import Found, Record, State
+from common.idempotency.record import WHOLE, Found, Record, State, letter_id
+from common.idempotency.waits import Dead, Owed
 from common.process import shutdown
-from tests.common.idempotency.proof.programs import EPOCH, Kind, Programme
+from tests.common.idempotency.proof.programs import EPOCH, KEY, SCOPE, Kind, Programme
 
 LEASE = 90.0
 RETENTION = 86400.0 * 60
-AGES = (0.0, LEASE + 1, RETENTION + 1)
-"""Of a record, in seconds: live, its lease over, expired."""
+AGES = (0.0, LEASE + 1, RETENTION / 2, RETENTION + 1)
+"""Of a record, in seconds: live, its lease over, every pause after it over, expired."""
 ME, OTHER = "me", "other"
+LETTERS = {letter_id(SCOPE, KEY, name): name for name in (WHOLE, "mail", "task", "sorry")}
 
 
 class Content(NamedTuple):
@@ -42,11 +47,19 @@ class Content(NamedTuple):
     """In a script ME or OTHER; in the world the number of the delivery."""
     write_id: str
     attempts: int
+    """Two stands for any number above one."""
+    vanished: int
     steps: tuple[tuple[str, str], ...]
+    begun: frozenset[str]
+    owed: tuple[tuple[str, str, int, bool], ...]
+    """Name, reason, how often (where that decides), and whether it may have happened."""
+    dead: tuple[tuple[str, str, bool], ...]
+    """Name, reason, and whether it may have happened."""
+    replays: tuple[tuple[str, str], ...]
+    salts: tuple[tuple[str, str], ...]
+    accepted: tuple[str, ...]
+    handed_over: bool
     result: str | None
-    error: str | None
-    waited: bool
-    replay_of: str | None
 
 
 class Effect(NamedTuple):
@@ -120,6 +133,7 @@ class Script:
                 store=played,
                 limits=self._programme.limits(LEASE, RETENTION),
                 monotonic=lambda: played.now,
+                sleep=lambda seconds: None,
                 tokens=played.token,
                 process_lock=ProcessLock(),
             )
@@ -135,6 +149,7 @@ def _name_of(error: Exception) -> str:
         LostClaimError: "lost",
         InProgressError: "in_progress",
         KeyReusedError: "reused",
+        UnknownOutcomeError: "forced",
         NothingToDoError: "nothing",
         TransientError: "error",
     }
@@ -176,8 +191,18 @@ class _Played:
 
     def effect(self, name: str) -> None:
         """An outside effect."""
-        if self._ask(Request("effect", name))[0] != "ok":
-            raise TransientError("an outside effect failed")
+        match self._ask(Request("effect", name))[0]:
+            case "down":
+                raise UnavailableError("they are down")
+            case "unknown":
+                raise UnavailableError("their answer is lost", outcome_unknown=True)
+            case "never":
+                raise PermanentError("they refuse it")
+            case "error":
+                raise TransientError("an outside effect failed")
+
+    def time(self, record_id: str) -> datetime:
+        return EPOCH
 
     def _write(self, request: Request) -> datetime:
         match self._ask(request):
@@ -212,32 +237,64 @@ def content(record: Record) -> Content:
         record.state.value,
         record.owner,
         record.write_id,
-        record.attempts,
+        min(record.attempts, 2),
+        record.vanished,
         tuple(sorted(record.steps.items())),
+        record.begun,
+        tuple(sorted((name, *_owed(it)) for name, it in record.owed.items())),
+        tuple(
+            sorted((name, it.reason, bool(it.unknown_since)) for name, it in record.dead.items())
+        ),
+        tuple(sorted(record.replays.items())),
+        tuple(sorted(record.salts.items())),
+        record.accepted,
+        record.resume_at is not None,
         record.result,
-        record.error,
-        record.waiting_since is not None,
-        record.replay_of,
     )
+
+
+def _owed(it: Owed) -> tuple[str, int, bool]:
+    return it.reason, it.tries if it.reason == "transient" else 1, bool(it.unknown_since)
 
 
 def _record(it: Content) -> Record:
     return Record(
-        scope="proof",
-        key="key",
+        scope=SCOPE,
+        key=KEY,
         fingerprint=it.fingerprint,
         state=State(it.state),
         owner=it.owner,
         write_id=it.write_id,
         attempts=it.attempts,
+        vanished=it.vanished,
         lease_seconds=LEASE,
         retention_seconds=RETENTION,
         steps=dict(it.steps),
+        begun=it.begun,
+        owed={name: _owing(*more) for name, *more in it.owed},
+        dead={
+            name: Dead(reason=reason, error="e", unknown_since=EPOCH if unknown else None)
+            for name, reason, unknown in it.dead
+        },
+        replays=dict(it.replays),
+        salts=dict(it.salts),
+        accepted=it.accepted,
+        resume_at=EPOCH if it.handed_over else None,
         result=it.result,
-        error=it.error,
-        waiting_since=EPOCH if it.waited else None,
-        replay_of=it.replay_of,
+        error="e" if it.dead else None,
         first_seen=EPOCH,
+    )
+
+
+def _owing(reason: Any, tries: int, unknown: bool) -> Owed:
+    return Owed(
+        reason=reason,
+        first=EPOCH,
+        since=EPOCH,
+        tries=tries,
+        until=EPOCH,
+        error="e",
+        unknown_since=EPOCH if unknown else None,
     )
 
 
@@ -248,7 +305,7 @@ def _labels(effects: Sequence[Write]) -> tuple[Effect, ...]:
 def _label(effect: Write) -> Effect:
     collection, _, name = effect.path.partition("/")
     if collection == "dead_letters" and isinstance(effect, Merge):
-        name = f"dead_letter:{effect.fields['state']}"
+        name = f"letter:{LETTERS[name]}:{effect.fields['state']}"
     return Effect(name, isinstance(effect, Create | Update))
 
 

@@ -29,7 +29,8 @@ from tests.common.idempotency.proof.scripts import (
     Script,
 )
 
-LIVE, OVER, EXPIRED = 0, 1, 2
+LIVE, OVER, PAST, EXPIRED = 0, 1, 2, 3
+"""Ages of a record; PAST: the pauses after vanished attempts are over too."""
 NOBODY = -1
 
 Counts = tuple[tuple[str, int], ...]
@@ -46,6 +47,10 @@ class Budget(NamedTuple):
     sigterms: int = 0
     deletions: int = 0
     """By hand, of a record that has not expired."""
+    outages: int = 0
+    """Answers of somebody outside who is not there."""
+    refusals: int = 0
+    """Answers of somebody outside who will never do it."""
 
 
 class Ledger(NamedTuple):
@@ -87,8 +92,10 @@ class World(NamedTuple):
     record: Content | None
     age: int
     ledger: Ledger
-    dead_letter: str | None
-    """The state of the dead letter."""
+    letters: tuple[tuple[str, str], ...]
+    """The states of the dead letters, by name."""
+    alarm: str | None
+    """The state of what rings for work that was handed over."""
     deliveries: tuple[Delivery | str, ...]
     """At work; or how it ended."""
     late: frozenset[Late]
@@ -129,7 +136,7 @@ class Rules:
     def beginning(self, budget: Budget) -> World:
         """Nothing has happened."""
         deliveries = tuple(Delivery() for _ in self.kinds)
-        return World(None, LIVE, Ledger(), None, deliveries, frozenset(), budget)
+        return World(None, LIVE, Ledger(), (), None, deliveries, frozenset(), budget)
 
     def histories(self) -> int:
         """How many histories the code was asked about so far."""
@@ -180,6 +187,13 @@ class Rules:
         if world.budget.faults:
             yield "fails", _spend(world, "faults"), delivery, ("error",)
             yield "happens, its reply is lost", _spend(happened, "faults"), delivery, ("error",)
+        if world.budget.outages:
+            spent = _spend(world, "outages")
+            yield "finds them down", spent, delivery, ("down",)
+            lost = _spend(happened, "outages")
+            yield "happens, and they do not say so", lost, delivery, ("unknown",)
+        if world.budget.refusals:
+            yield "is refused for good", _spend(world, "refusals"), delivery, ("never",)
         if world.budget.sigterms:
             yield "meets SIGTERM", _spend(world, "sigterms"), delivery, ("sigterm",)
 
@@ -236,12 +250,13 @@ class Rules:
         if record == world.record and not request.effects:
             return world  # a no-op leaves the update time as it was
         previous = world.previous(record)
-        dead_letter = [e.name for e in request.effects if e.name.startswith("dead_letter:")]
+        letters, alarm = _documents(world, request)
         then = World(
             record,
             LIVE,
             _commit(world.ledger if previous else Ledger(), record, previous, request),
-            dead_letter[-1].removeprefix("dead_letter:") if dead_letter else world.dead_letter,
+            letters,
+            alarm,
             _all_stale(world.deliveries),
             _creations(world.late),
             world.budget,
@@ -260,9 +275,9 @@ class Rules:
 
 
 def _time(world: World, record: Content) -> Iterator[Move]:
-    if world.budget.leases and world.age == LIVE and record.state == "claimed":
+    if world.budget.leases and world.age <= _oldest(record) and record.state == "claimed":
         then = _passed(_spend(world, "leases"), (1, 0))
-        yield Move("the lease runs out", then._replace(age=OVER))
+        yield Move("the lease runs out", then._replace(age=world.age + 1))
     if world.budget.expiries and world.age != EXPIRED:
         # Nothing stays on its way for as long as a record is remembered.
         then = _passed(_spend(world, "expiries"), (0, 1))
@@ -274,9 +289,27 @@ def _time(world: World, record: Content) -> Iterator[Move]:
         yield Move("somebody deletes the record", _deleted(then))
 
 
+def _oldest(record: Content) -> int:
+    """The age up to which it can make a difference that more time passes."""
+    return OVER if record.vanished else LIVE
+
+
 def _deleted(world: World) -> World:
     deliveries, late = _all_stale(world.deliveries), _creations(world.late)
-    return World(None, LIVE, Ledger(), world.dead_letter, deliveries, late, world.budget)
+    return World(None, LIVE, Ledger(), world.letters, world.alarm, deliveries, late, world.budget)
+
+
+def _documents(world: World, request: Request) -> tuple[tuple[tuple[str, str], ...], str | None]:
+    """The dead letters and the alarm once the request is applied."""
+    letters, alarm = dict(world.letters), world.alarm
+    for effect in request.effects:
+        kind, _, rest = effect.name.partition(":")
+        if kind == "letter":
+            name, _, state = rest.rpartition(":")
+            letters[name] = state
+        elif kind == "alarm":
+            alarm = rest
+    return tuple(sorted(letters.items())), alarm
 
 
 def _fence_holds(world: World, delivery: Delivery, request: Request) -> bool:
@@ -292,7 +325,7 @@ def _creations(late: frozenset[Late]) -> frozenset[Late]:
 
 def _commit(ledger: Ledger, new: Content, old: Content | None, request: Request) -> Ledger:
     taken = new.state == "claimed" and (old is None or new.owner != old.owner)
-    names = tuple(e.name for e in request.effects if not e.name.startswith("dead_letter:"))
+    names = tuple(e.name for e in request.effects if ":" not in e.name)
     return Ledger(_counted(ledger.firestore, names), ledger.outside, ledger.takes + taken)
 
 
@@ -327,8 +360,8 @@ def _all_stale(deliveries: tuple[Delivery | str, ...]) -> tuple[Delivery | str, 
 def _with(world: World, number: int, delivery: Delivery | str) -> World:
     deliveries = [*world.deliveries]
     deliveries[number] = delivery
-    record, age, ledger, dead_letter, _, late, budget = world
-    return World(record, age, ledger, dead_letter, tuple(deliveries), late, budget)
+    record, age, ledger, letters, alarm, _, late, budget = world
+    return World(record, age, ledger, letters, alarm, tuple(deliveries), late, budget)
 
 
 def _tidy(world: World) -> World:
@@ -347,8 +380,8 @@ def _less(budget: Budget, name: str) -> Budget:
 
 
 def _spend(world: World, name: str) -> World:
-    record, age, ledger, dead_letter, deliveries, late, budget = world
-    return World(record, age, ledger, dead_letter, deliveries, late, _less(budget, name))
+    record, age, ledger, letters, alarm, deliveries, late, budget = world
+    return World(record, age, ledger, letters, alarm, deliveries, late, _less(budget, name))
 
 
 def _passed(world: World, time: tuple[int, int]) -> World:

@@ -10,7 +10,7 @@ from common.cloud import firestore
 from common.errors import NothingToDoError, NotYetError, PermanentError, TransientError
 from common.idempotency import Answer, Call, Job, Outcome, Work
 from common.idempotency.origin import Received
-from common.idempotency.store import record_id
+from common.idempotency.record import record_id
 from common.process.tables import table
 from common.scheduling import record as records
 from common.scheduling import reminders, ringing, sweep
@@ -76,7 +76,7 @@ class Programme:
 
 def message(stage: Stage, due: Reminder, work: Work, is_replay: bool) -> Outcome:
     """One message, whose mark travels with the reminder's end."""
-    work.last_step("message", lambda key: stage.send(due.payload["from"], key))
+    work.effect("message", lambda key: stage.send(due.payload["from"], key))
     return Outcome(result="sent")
 
 
@@ -109,7 +109,7 @@ def early(stage: Stage, due: Reminder, work: Work, is_replay: bool) -> Outcome:
 
 def recurring(stage: Stage, due: Reminder, work: Work, is_replay: bool) -> Outcome:
     """One message, and the first time another one after it."""
-    work.last_step("message", lambda key: stage.send(due.payload["from"], key))
+    work.effect("message", lambda key: stage.send(due.payload["from"], key))
     if due.payload["from"] == "next":
         return Outcome(result="sent")
     kind = KINDS[due.kind]

@@ -3,6 +3,7 @@ from unittest import mock
 
 import pytest
 
+from common.idempotency import record
 from common.process import logs
 from tests.common.memory_cloud import cloud_in_memory
 
@@ -10,5 +11,9 @@ from tests.common.memory_cloud import cloud_in_memory
 @pytest.fixture(autouse=True)
 def environment() -> Iterator[None]:
     """The settings, and no log: hundreds of thousands of attempts would write millions of lines."""
-    with cloud_in_memory(), mock.patch.object(logs, "_log"):
+    with (
+        cloud_in_memory(),
+        mock.patch.object(logs, "_log"),
+        mock.patch.object(record, "MAX_VANISHED", 4),
+    ):
         yield

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from common.idempotency import attempt, delivery, job
+from common.idempotency import attempt, delivery
 from common.scheduling import alarms, outside, record, ringing, sweep, within
 from tests.common import mutants
 
@@ -125,9 +125,9 @@ MUTANTS = [
     ),
     Mutant(
         "what is dead has no dead letter",
-        job, "dead_letter_writes",
-        "[dead_letter, *job.writes_on_dead_letter()]",
-        "[*job.writes_on_dead_letter()]",
+        attempt.Attempt, "_letters",
+        "[*opened, *replayed]",
+        "replayed",
         "fails for good",
     ),
     Mutant(
@@ -202,15 +202,15 @@ MUTANTS = [
     ),
     Mutant(
         "what may have gone out counts as pending",
-        attempt.Attempt, "_on_wait",
-        "self._progress.is_in_doubt if is_in_doubt is None else is_in_doubt",
-        "False",
+        R, "writes",
+        "ended.is_outcome_unknown or self._is_under_way()",
+        "self._is_under_way()",
         "cancelled",
     ),
     Mutant(
         "what an earlier attempt may have sent counts as pending",
-        R, "_put_back",
-        "or self._may_have_happened",
+        R, "_is_under_way",
+        "self._may_have_happened or ",
         "",
         "rung twice",
     ),

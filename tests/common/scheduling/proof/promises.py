@@ -291,7 +291,8 @@ def _check_alarm(rules: "Rules", world: World, number: int) -> None:
     if reminder.get("state") != "pending" or world.is_alarm_missing or is_busy:
         return
     due = DUE if world.clock == 0 else CLOCK[world.clock]
-    if not any(it.generation == reminder["generation"] and it.at <= due + 1 for it in world.alarms):
+    alarms = [it for it in world.alarms if it.generation == reminder["generation"]]
+    if not any(it.at <= due + 1 or it.is_live for it in alarms):
         raise Violation("pending without an alarm")
 
 
@@ -299,7 +300,13 @@ def _check_acknowledged(rules: "Rules", world: World, ring: Ring, request: Reque
     reminder = rules.fields(world, rules.troupe.path)
     if reminder.get("generation") != ring.generation or reminder["state"] in SETTLED:
         return
-    if request.name == "enqueued":
+    if request.name == "waiting":
+        # Lost or not, there was one; if setting it failed, the sweep does it.
+        if not world.is_alarm_missing and not any(
+            it.generation == ring.generation for it in world.alarms
+        ):
+            raise Violation("waits without another alarm")
+    elif request.name == "enqueued":
         if not any(it.is_live and it.generation == ring.generation for it in world.alarms):
             raise Violation("put off without another alarm")
     elif reminder["state"] == "pending" and world.is_alarm_missing:

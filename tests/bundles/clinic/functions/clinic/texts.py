@@ -15,5 +15,5 @@ def send(work: Work, template: str, phone: str, **context: str) -> Outcome:
     config = settings.current()
     text = TEMPLATES.text(f"{template}.txt", {"clinic": config.clinic_name, **context})
     body = {"to": phone, "text": text}
-    work.last_step("text", lambda key: http.post_json(config.text_url, body, key=key))
+    work.effect("text", lambda key: http.post_json(config.text_url, body, key=key))
     return Outcome(result="sent")

@@ -1,0 +1,129 @@
+"""What is waited for, how long, and with what pauses."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from common.errors import (
+    NotYetError,
+    PermanentError,
+    TransientError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
+from common.idempotency.waits import (
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    LONGEST_RETRY_AFTER,
+    MAX_VANISHED,
+    SPREAD,
+    Dead,
+    Owed,
+    Patience,
+    judge,
+    spread,
+    vanished_pause,
+)
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+PATIENCE = Patience(attempts=3)
+DOWN, EARLY, OOPS = UnavailableError("down"), NotYetError("early"), TransientError("oops")
+
+
+def after(*errors: tuple[float, BaseException], name: str = "mail") -> Owed | Dead:
+    """What becomes of something that failed so, each error at so many seconds."""
+    verdict: Owed | Dead | None = None
+    for seconds, error in errors:
+        assert not isinstance(verdict, Dead)
+        now = NOW + timedelta(seconds=seconds)
+        verdict = judge(error, verdict, now=now, patience=PATIENCE, name=name)
+    assert verdict
+    return verdict
+
+
+def owed(*errors: tuple[float, BaseException], name: str = "mail") -> Owed:
+    verdict = after(*errors, name=name)
+    assert isinstance(verdict, Owed)
+    return verdict
+
+
+def test_what_can_never_succeed_is_given_up_at_once() -> None:
+    assert after((0, PermanentError("no"))) == Dead(reason="permanent", error="PermanentError: no")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "hours"), [(DOWN, "outage", 7 * 24), (EARLY, "waited_too_long", 12)]
+)
+def test_others_are_waited_for_until_patience_ends(
+    error: Exception, reason: str, hours: int
+) -> None:
+    last = hours * 3600
+    assert isinstance(after((0, error), (last / 2, error), (last, error)), Owed)
+    dead = after((0, error), (last + 1, error))
+    assert isinstance(dead, Dead)
+    assert dead.reason == reason
+    assert dead.error.startswith("waited ")
+
+
+def test_our_own_failures_are_counted() -> None:
+    assert isinstance(after((0, OOPS), (1, OOPS)), Owed)
+    dead = after((0, OOPS), (1, OOPS), (2, ValueError("x")))
+    assert dead == Dead(reason="attempts_used_up", error="ValueError: x")
+
+
+def test_another_answer_clears_the_clock_and_the_count() -> None:
+    week = 7 * 86_400
+    assert owed((0, DOWN), (week - 1, EARLY), (week + 1, DOWN)).since == NOW + timedelta(
+        seconds=week + 1
+    )
+    assert owed((0, OOPS), (1, OOPS), (2, DOWN), (3, OOPS)).tries == 1
+
+
+def test_what_changes_for_ever_is_given_up_too() -> None:
+    fortnight = 14 * 86_400
+    dead = after((0, DOWN), (1, EARLY), (fortnight + 1, DOWN))
+    assert isinstance(dead, Dead)
+    assert dead.reason == "outage"
+
+
+def test_pauses_grow_up_to_half_an_hour() -> None:
+    verdicts = [owed(*[(0, DOWN)] * tries) for tries in range(1, 20)]
+    pauses = [(it.until - NOW).total_seconds() for it in verdicts]
+    assert FIRST_PAUSE <= pauses[0] <= FIRST_PAUSE * (1 + SPREAD)
+    assert all(later > pause for pause, later in itertools.pairwise(pauses[:8]))
+    assert all(LONGEST_PAUSE <= it <= LONGEST_PAUSE * (1 + SPREAD) for it in pauses[8:])
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"), [(90, 90), (0, 1), (-5, 1), (10**9, LONGEST_RETRY_AFTER)]
+)
+def test_who_says_when_to_come_again_is_heeded(asked: float, given: float) -> None:
+    pause = owed((0, UnavailableError("later", retry_after=asked))).until - NOW
+    assert given <= pause.total_seconds() <= given * (1 + SPREAD)
+
+
+def test_equals_do_not_come_at_the_same_moment() -> None:
+    assert len({owed((0, DOWN), name=f"mail {n}").until for n in range(50)}) == 50
+    assert owed((0, DOWN), name="a") == owed((0, DOWN), name="a")
+
+
+def test_since_when_it_may_have_happened_is_remembered() -> None:
+    unknown = UnavailableError("lost", outcome_unknown=True)
+    assert owed((0, DOWN)).unknown_since is None
+    assert owed((0, DOWN), (5, unknown), (9, DOWN)).unknown_since == NOW + timedelta(seconds=5)
+    dead = after((5, UnknownOutcomeError("held")))
+    assert dead.unknown_since == NOW + timedelta(seconds=5)
+
+
+def test_the_pauses_of_what_vanishes_outlast_an_outage_and_the_first_is_the_lease() -> None:
+    pauses = [vanished_pause(it, 90.0, PATIENCE) for it in range(1, MAX_VANISHED)]
+    assert pauses[0] == 90
+    assert pauses == sorted(pauses)
+    assert sum(pauses) > PATIENCE.outage.total_seconds()
+
+
+def test_a_pause_is_never_shorter_than_asked() -> None:
+    spreads = [spread(100, str(n)) for n in range(200)]
+    assert min(spreads) >= 100
+    assert max(spreads) <= 125
