@@ -47,8 +47,8 @@ RETENTION = timedelta(days=90)
 """How long after it was due, or was settled, a record is kept."""
 MAX_PAYLOAD = 400_000
 """Bytes of a payload as JSON: a record may hold two, the second in a mark; a document 1 MiB."""
-MAX_SUBJECT = 1000
-"""Bytes."""
+MAX_SUBJECT = 2048
+"""Bytes: as many as an id of an event or of a user may have."""
 KEPT = 20
 """Entries of a history, and write ids, that a record keeps: the latest."""
 

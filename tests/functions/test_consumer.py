@@ -91,7 +91,7 @@ class TestEffects:
         assert shop.document(f"users/{user}") == first
         reminder = shop.document(f"reminders/onboarding_day_{day}:{user}")
         assert reminder is not None
-        assert reminder["generation"] == 1
+        assert [it["what"] for it in reminder["history"]] == ["scheduled"]
 
     def test_an_email_in_the_payload_wins(self, shop: Shop) -> None:
         user, other = shop.user(), f"{fresh('other')}@example.com"
@@ -210,7 +210,7 @@ class TestOrder:
         assert shop.document(f"carts/{cart}") == before
         reminder = shop.document(f"reminders/cart_abandonment:{cart}")
         assert reminder is not None
-        assert reminder["generation"] == 1
+        assert [it["what"] for it in reminder["history"]] == ["scheduled"]
 
     def test_the_mail_of_an_order_before_its_sign_up_waits_and_nothing_else(
         self, shop: Shop

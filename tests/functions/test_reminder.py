@@ -16,11 +16,18 @@ def abandon(shop: Shop, **payload: Any) -> tuple[str, str]:
     return user, cart
 
 
+def alarm_of(shop: Shop, cart: str) -> dict[str, Any]:
+    """The body of the alarm of a cart's reminder."""
+    found = shop.document(f"reminders/cart_abandonment:{cart}")
+    assert found is not None
+    return {"reminder_id": f"cart_abandonment:{cart}", "generation": found["generation"]}
+
+
 def due(shop: Shop) -> tuple[str, dict[str, Any]]:
     """A user and the alarm of a reminder that is due, its own task out of the way."""
     user, cart = abandon(shop)
     shop.db.document(f"reminders/cart_abandonment:{cart}").update({"due_at": shop.cloud.now()})
-    return user, {"reminder_id": f"cart_abandonment:{cart}", "generation": 1}
+    return user, alarm_of(shop, cart)
 
 
 class TestAnswers:
@@ -32,7 +39,7 @@ class TestAnswers:
 
     def test_not_due_sets_the_next_alarm(self, shop: Shop) -> None:
         user, cart = abandon(shop)
-        alarm = {"reminder_id": f"cart_abandonment:{cart}", "generation": 1}
+        alarm = alarm_of(shop, cart)
         assert shop.call("reminder", alarm)[:2] == (200, {"status": "enqueued"})
         assert "cart_abandonment_reminder" not in shop.messages(user)
 
@@ -58,7 +65,7 @@ class TestAnswers:
     def test_an_older_generation_is_skipped(self, shop: Shop) -> None:
         _, alarm = due(shop)
         path = f"reminders/{alarm['reminder_id']}"
-        shop.db.document(path).update({"generation": 2})
+        shop.db.document(path).update({"generation": alarm["generation"] + 1})
         assert shop.call("reminder", alarm)[:2] == (200, {"status": "skipped"})
 
     def test_held_by_another_is_in_progress_with_retry_after(self, shop: Shop) -> None:

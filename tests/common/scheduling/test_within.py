@@ -77,7 +77,7 @@ def test_an_overdue_reminder_is_looked_after_no_sooner_than_its_lease_is_over() 
         {"after": DAY, "payload": {"x": "x" * records.MAX_PAYLOAD}},
         {"after": DAY, "user_id": ""},
         {"after": DAY, "subject": ""},
-        {"after": DAY, "subject": "x" * 1001},
+        {"after": DAY, "subject": "x" * 2049},
     ],
     ids=str,
 )
