@@ -151,6 +151,8 @@ def _deploy(clinic: Clinic) -> None:
     reminder = cloud.deploy(clinic.source, "reminder", env=environment(clinic))
     told = environment(clinic, REMINDER_URL=reminder)
     fanout = cloud.deploy(clinic.source, "fanout", env=told)
+    told = environment(clinic, REMINDER_URL=reminder, FANOUT_URL=fanout)
+    cloud.deploy(clinic.source, "fanout", env=told)  # again, knowing its own address
     cloud.deploy(clinic.source, "consumer", topic="clinic-events", env=told)
     target = {
         "headers": {"Content-Type": "application/json"},
