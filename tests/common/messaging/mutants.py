@@ -224,7 +224,7 @@ STEPS = [
     Noticed(
         "records of messages are kept for ever",
         steps, "sending",
-        '{**sent.document(), "expire_at": work.now + RETENTION}',
+        '{**sent.document(), "cause": work.key, "expire_at": work.now + RETENTION}',
         "sent.document()",
         ("test_steps.py::test_its_record_is_under_the_key_so_that_a_repeat_is_the_same_record",),
     ),
