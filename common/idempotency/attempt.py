@@ -293,10 +293,11 @@ class Attempt:
             if name not in record.dead
         ]
         is_over = left.has_returned and not left.owed
+        still_dead = {record.letter_id(name) for name in left.dead}
         replayed = [
             dead_letters.replayed(letter)
             for name, letter in record.replays.items()
-            if self._is_finished(name) or (name == WHOLE and is_over)
+            if self._is_finished(name) or (is_over and letter not in still_dead)
         ]
         return [*opened, *replayed]
 

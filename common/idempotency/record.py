@@ -92,7 +92,8 @@ class Record:
     dead: Mapping[str, Dead] = field(default_factory=dict)
     """What was given up, by the same names; each has a dead letter of its own."""
     replays: Mapping[str, str] = field(default_factory=dict)
-    """What is being replayed, by the same names, and the id of its dead letter."""
+    """What is being replayed, by the same names, and the id of its dead letter; a letter of
+    something else, such as an input that was refused, goes by its own id."""
     salts: Mapping[str, str] = field(default_factory=dict)
     """What makes the keys of corrected effects new ones, by the same names."""
     resume_at: datetime | None = None
@@ -140,7 +141,7 @@ class Record:
             replays={
                 name: letter
                 for name, letter in self.replays.items()
-                if name in owed or (name == WHOLE and WHOLE not in dead)
+                if name not in self.steps and name not in dead
             },
         )
 
@@ -338,7 +339,7 @@ def decide(found: Found | None, request: Request) -> Decision:
 def _fresh(request: Request) -> Record:
     if request.replay_of is None:
         return request.fresh
-    return replace(request.fresh, replays={WHOLE: request.replay_of})
+    return replace(request.fresh, replays={request.replay_of: request.replay_of})
 
 
 def _decide_live(record: Record, found: Found, request: Request, left: float) -> Decision:
@@ -412,7 +413,9 @@ def _decide_replay(record: Record, found: Found, request: Request, replayed: set
 
 
 def _revived(record: Record, request: Request, replayed: set[str]) -> Record:
-    letters = dict.fromkeys(replayed, request.replay_of or "")
+    letters = {name: record.letter_id(name) for name in replayed}
+    if request.replay_of and request.replay_of not in letters.values():
+        letters[request.replay_of] = request.replay_of
     return replace(
         record,
         state=State.CLAIMED,

@@ -333,7 +333,8 @@ class Work:
 def _only(record: Record, replay_of: str | None) -> frozenset[str] | None:
     if WHOLE in record.dead:
         return frozenset(record.owed.keys() | record.replays.keys())
-    names = frozenset(name for name, letter in record.replays.items() if letter == replay_of)
+    own = {name: letter for name, letter in record.replays.items() if name != letter}
+    names = frozenset(name for name, letter in own.items() if letter == replay_of)
     return names if names and WHOLE not in names else None
 
 

@@ -1,6 +1,7 @@
 """What is explored: which handler, which three deliveries, how much may go wrong."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from common.idempotency.record import WHOLE
 from tests.common.idempotency.proof import programs
@@ -14,9 +15,9 @@ FIRST = Kind(is_first=True)
 EARLY = Kind(is_early=True)
 RINGING = Kind(is_ringing=True)
 REPLAY = Kind(replays=WHOLE)
-OF_THE_MAIL = Kind(replays="mail")
+OF_THE_TASK = Kind(replays="task")
 CORRECTED = Kind(replays=WHOLE, payload=2)
-CORRECTED_MAIL = Kind(replays="mail", payload=2)
+CORRECTED_TASK = Kind(replays="task", payload=2)
 
 TWICE = (ORDINARY, ORDINARY, OTHER)
 THRICE = (ORDINARY, ORDINARY, ORDINARY)
@@ -79,6 +80,48 @@ SCENARIOS = [
         TWICE,
         Budget(faults=1, crashes=1, leases=1),
         is_poison=True,
+    ),
+    Scenario(
+        "effects that fail and wait, handed over",
+        Programme(programs.pair, is_handed_over=True),
+        (ORDINARY, RINGING),
+        Budget(crashes=1, leases=1, outages=2),
+    ),
+    Scenario(
+        "an effect that is refused for good, and replayed",
+        Programme(programs.stepped, is_handed_over=True),
+        (ORDINARY, OF_THE_TASK, RINGING),
+        Budget(faults=1, outages=1, refusals=1),
+    ),
+    Scenario(
+        "a correction beside a late original",
+        Programme(programs.pair),
+        (ORDINARY, CORRECTED_TASK, ORDINARY),
+        Budget(crashes=1, leases=1, outages=1, refusals=1),
+    ),
+    Scenario(
+        "an outage that outlasts patience",
+        Programme(programs.pair, is_handed_over=True, outage_patience=timedelta(0)),
+        (ORDINARY, RINGING, RINGING),
+        Budget(faults=1, outages=2),
+    ),
+    Scenario(
+        "held, effects",
+        Programme(programs.pair, on_unknown_outcome="hold", is_handed_over=True),
+        (ORDINARY, RINGING),
+        Budget(crashes=1, leases=1, outages=1),
+    ),
+    Scenario(
+        "a flapping database",
+        Programme(programs.pair, is_handed_over=True),
+        (ORDINARY, RINGING),
+        Budget(crashes=2, leases=3),
+    ),
+    Scenario(
+        "a mark that is committed at once",
+        Programme(programs.unrepeatable),
+        (ORDINARY, ORDINARY),
+        Budget(faults=1, crashes=1, leases=1),
     ),
     Scenario("expiry", Programme(programs.commit), TWICE, Budget(faults=1, expiries=1)),
     Scenario("deleted by hand", Programme(programs.careless), TWICE, Budget(faults=1, deletions=1)),

@@ -271,7 +271,7 @@ def _record(it: Content) -> Record:
         retention_seconds=RETENTION,
         steps=dict(it.steps),
         begun=it.begun,
-        owed={name: _owing(*more) for name, *more in it.owed},
+        owed={name: _owing(why, tries, unknown) for name, why, tries, unknown in it.owed},
         dead={
             name: Dead(reason=reason, error="e", unknown_since=EPOCH if unknown else None)
             for name, reason, unknown in it.dead
