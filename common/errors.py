@@ -107,6 +107,8 @@ class UnavailableError(TransientError):
         """Seconds after which they ask us to come again, where they say so."""
         self.outcome_unknown = outcome_unknown
         """Whether they may have done it all the same: the request was sent, its answer is lost."""
+        self.is_repeatable = False
+        """Whether a repeat does nothing if they have done it: they still know its key."""
 
 
 class AmbiguousRefusalError(UnavailableError):

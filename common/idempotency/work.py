@@ -13,7 +13,7 @@ before commits with the claim, or with the completion where there is no effect a
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,6 +38,7 @@ from common.idempotency.change import Change, Mark, has_preconditions
 from common.idempotency.claim import MAX_TRIES, Claim
 from common.idempotency.fingerprint import to_json
 from common.idempotency.record import WHOLE, WRITTEN, OnUnknownOutcome, Record
+from common.outside import destinations
 
 EARLY = timedelta(seconds=30)
 """An alarm that rings this early counts as due."""
@@ -159,6 +160,11 @@ class Work:
         return self._claim.has_finished_steps()
 
     @property
+    def is_held(self) -> bool:
+        """Whether an effect that may have happened is given up, and not repeated."""
+        return self._on_unknown_outcome == "hold"
+
+    @property
     def unknown_since(self) -> datetime | None:
         """Since when the effect under way may have happened without our knowing it: the first
         attempt that raised UnavailableError with `outcome_unknown`. None: it has not happened."""
@@ -195,7 +201,7 @@ class Work:
         except (Exception, SystemExit) as error:
             self._progress.failed[name] = error
             return None
-        if self._is_held or not outcome.is_repeatable:
+        if self.is_held or not outcome.is_repeatable:
             self._claim.commit(Change())
         return outcome.result
 
@@ -287,19 +293,15 @@ class Work:
             raise StepNameUsedTwiceError(f"two steps are named {name!r}")
         self._progress.reached.add(name)
 
-    @property
-    def _is_held(self) -> bool:
-        return self._on_unknown_outcome == "hold"
-
     def _is_doubtful(self, name: str) -> bool:
         """Whether the attempt vanished in which this began, and it must not happen twice."""
-        return self._is_held and name in self._claim.begun
+        return self.is_held and name in self._claim.begun
 
     def _begin(self, name: str) -> None:
         with self._claim.lock:
             if self._progress.is_in_effect:
                 raise PermanentError(f"step {name!r} begins inside of another step")
-            if self._is_held:
+            if self.is_held:
                 self._claim.begun.add(name)
             self._claim.ensure_ready()
             self._progress.catch_up()
@@ -315,6 +317,8 @@ class Work:
         finally:
             self._in = WHOLE
         outcome = done if isinstance(done, Outcome) else Outcome(result=done)
+        # Who accepted it is remembered in the same commit.
+        outcome = replace(outcome, writes=[*outcome.writes, *destinations.acceptances(self.now)])
         with self._claim.lock:
             self._claim.begun.discard(name)
             self._progress.is_in_effect = False
@@ -324,7 +328,7 @@ class Work:
     def _doubt(self, name: str, error: BaseException) -> None:
         self._progress.is_in_doubt |= not _is_clean(error)
         # Still in the effect, so that nobody releases work that must not be repeated.
-        if self._is_held and not _is_clean(error):
+        if self.is_held and not _is_clean(error) and not _is_repeatable(error):
             raise UnknownOutcomeError(f"step {name!r} may have happened: {error!r}") from error
         self._claim.begun.discard(name)
         self._progress.is_in_effect = False
@@ -343,6 +347,11 @@ def _is_clean(error: BaseException) -> bool:
     if isinstance(error, UnavailableError):
         return not error.outcome_unknown
     return isinstance(error, PermanentError | NotYetError)
+
+
+def _is_repeatable(error: BaseException) -> bool:
+    """Whether a repeat of the effect does nothing if it has happened."""
+    return isinstance(error, UnavailableError) and error.is_repeatable
 
 
 def _check_kind(name: str, mark: str, *, is_write: bool) -> None:

@@ -14,14 +14,14 @@ from datetime import timedelta
 from typing import Any
 
 from common.cloud.firestore import Merge, Write
-from common.errors import KeyKnownError, NotYetError, UnavailableError
+from common.errors import KeyKnownError, NotYetError, UnavailableError, UnknownOutcomeError
 from common.idempotency import Outcome, Work
-from common.messaging import kept, messages
+from common.messaging import kept, messages, transports
 from common.messaging.kept import Kept
 from common.messaging.messages import Message, Sent
 from common.messaging.recipients import Recipient
 from common.messaging.transports import Outgoing
-from common.outside import destinations
+from common.process import settings
 
 COLLECTION = "messages"
 RETENTION = timedelta(days=90)
@@ -41,7 +41,8 @@ def sending(
     is what the template sees, beside the user's name; `to` is an address that wins over the user's
     own. The step's result is `sent`, or `skipped` for a user who gets no such message. Of a
     transactional one, the step raises NotYetError while no address of the user is known; any other
-    is skipped then. It raises what `messages.send` raises.
+    is skipped then. It raises what `messages.send` raises; and where the handler says `hold`,
+    UnknownOutcomeError for what may have been sent, once the provider has forgotten its key.
     """
 
     def effect(key: str) -> Outcome:
@@ -53,15 +54,12 @@ def sending(
         outgoing = earlier.message if earlier else None
         if outgoing is None:
             outgoing = _composed(message, recipient, context, key, work, to)
-        sent = _sent(outgoing, work)
+        sent = _sent(outgoing, work, earlier)
         record = {**sent.document(), "cause": work.key, "expire_at": work.now + RETENTION}
         return Outcome(
             result="sent",
-            writes=[
-                Merge(path=f"{COLLECTION}/{key}", fields=record),
-                *_forgotten(key, earlier),
-                *destinations.acceptances(work.now),
-            ],
+            writes=[Merge(path=f"{COLLECTION}/{key}", fields=record), *_forgotten(key, earlier)],
+            is_repeatable=sent.transport != "smtp",
         )
 
     return effect
@@ -88,7 +86,11 @@ def _composed(
     return messages.compose(message, recipient, context, key=key, now=work.now, to=to)
 
 
-def _sent(outgoing: Outgoing, work: Work) -> Sent:
+def _sent(outgoing: Outgoing, work: Work, earlier: Kept | None) -> Sent:
+    first = earlier.since if earlier else work.now
+    is_known = work.now - first < transports.key_memory(settings.current())
+    if earlier and work.is_held and not is_known:
+        raise UnknownOutcomeError("the provider has forgotten the key of what may have been sent")
     try:
         return messages.deliver(outgoing)
     except KeyKnownError:
@@ -97,6 +99,7 @@ def _sent(outgoing: Outgoing, work: Work) -> Sent:
         return messages.accepted(outgoing)
     except UnavailableError as error:
         if error.outcome_unknown:
+            error.is_repeatable = is_known
             kept.keep(outgoing, work.now)
         raise
 

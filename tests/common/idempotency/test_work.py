@@ -309,6 +309,19 @@ class TestHold:
             with pytest.raises(NotYetError):
                 run(store, handler, job(on_unknown_outcome="hold"))
 
+    def test_one_whose_repeat_does_nothing_waits(self, store: MemoryStore) -> None:
+        def charge(key: str) -> None:
+            error = UnavailableError("no answer", outcome_unknown=True)
+            error.is_repeatable = True
+            raise error
+
+        def handler(work: Work) -> Outcome:
+            return Outcome(result=work.step("charge", charge))
+
+        with pytest.raises(UnavailableError):
+            run(store, handler, job(on_unknown_outcome="hold"))
+        assert store.record().state is State.WAITING
+
     def test_what_fails_outside_of_an_effect_is_tried_again(self, store: MemoryStore) -> None:
         fail(store, lambda work: None, on_unknown_outcome="hold")
         assert store.record().state is State.WAITING

@@ -224,8 +224,8 @@ STEPS = [
     Noticed(
         "records of messages are kept for ever",
         steps, "sending",
-        '{**sent.document(), "cause": work.key, "expire_at": work.now + RETENTION}',
-        "sent.document()",
+        ', "expire_at": work.now + RETENTION}',
+        "}",
         ("test_steps.py::test_its_record_is_under_the_key_so_that_a_repeat_is_the_same_record",),
     ),
     Noticed(
@@ -271,6 +271,28 @@ STEPS = [
         "raise",
         ("test_steps.py::test_a_key_that_the_provider_knows_means_that_it_was_sent",
          "test_steps.py::test_so_it_does_where_the_first_attempt_vanished"),
+    ),
+    Noticed(
+        "whoever knows keys knows them for ever",
+        steps, "_sent",
+        "work.now - first < transports.key_memory(settings.current())",
+        "bool(transports.key_memory(settings.current()))",
+        ("test_steps.py::test_while_the_provider_knows_the_key_a_repeat_is_safe",
+         "test_steps.py::test_what_must_not_happen_twice_is_sent_again_while_the_key_is_known"),
+    ),
+    Noticed(
+        "what must not happen twice is never sent again",
+        steps, "_sent",
+        "if earlier and work.is_held and not is_known:",
+        "if earlier and work.is_held:",
+        ("test_steps.py::test_what_must_not_happen_twice_is_sent_again_while_the_key_is_known",),
+    ),
+    Noticed(
+        "what a mail server took is marked later",
+        steps, "sending",
+        'is_repeatable=sent.transport != "smtp"',
+        "is_repeatable=True",
+        ("test_steps.py::test_what_a_mail_server_took_is_marked_at_once",),
     ),
     Noticed(
         "the time of the last lost answer counts",

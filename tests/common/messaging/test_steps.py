@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,12 +16,14 @@ from common.errors import (
     PermanentError,
     TransientError,
     UnavailableError,
+    UnknownOutcomeError,
 )
 from common.idempotency import Outcome
 from common.messaging import kept, transports
 from common.messaging.messages import Mailing, Message
 from common.messaging.recipients import Recipient
 from common.messaging.steps import RETENTION, sending
+from common.process import settings
 from tests.common.messaging.test_messages import ADA, NEWS, NOW, RECEIPT, Box
 
 
@@ -32,6 +34,7 @@ class Work:
     now: datetime = NOW
     attempt: int = 1
     key: str = "e-1"
+    is_held: bool = False
 
 
 @pytest.fixture
@@ -43,11 +46,18 @@ def box(environment: object) -> Iterator[Box]:
 
 
 def effect(
-    message: Message, recipient: Recipient, *, number: int = 7, attempt: int = 1, **options: Any
+    message: Message,
+    recipient: Recipient,
+    *,
+    number: int = 7,
+    attempt: int = 1,
+    now: datetime = NOW,
+    is_held: bool = False,
+    **options: Any,
 ) -> Outcome:
     """What a step does that sends this message to this recipient."""
     mailing = replace(message.mailing, recipients=lambda user_id: recipient)
-    work: Any = Work(attempt=attempt)
+    work: Any = Work(now=now, attempt=attempt, is_held=is_held)
     context = {"number": number}
     return sending(replace(message, mailing=mailing), work, "u-1", context, **options)("k-1")
 
@@ -128,7 +138,7 @@ LOST = UnavailableError("the answer was lost", outcome_unknown=True)
 
 def lose_the_answer(box: Box) -> None:
     """The first attempt at message 7 is sent, and its answer lost."""
-    box.error = LOST
+    box.error = UnavailableError("the answer was lost", outcome_unknown=True)
     with pytest.raises(UnavailableError, match="lost"):
         effect(NEWS, ADA)
     box.error = None
@@ -197,6 +207,53 @@ def test_what_cannot_be_kept_is_raised_as_it_was(box: Box) -> None:
     box.error = LOST
     with firestore.using(Down()), pytest.raises(UnavailableError, match="lost"):
         effect(NEWS, ADA)
+
+
+DAY = timedelta(days=1)
+
+
+def test_while_the_provider_knows_the_key_a_repeat_is_safe(
+    box: Box, environment: pytest.MonkeyPatch
+) -> None:
+    with_provider(environment)
+    box.error = LOST
+    for now, is_repeatable in [(NOW, True), (NOW + DAY / 2, True), (NOW + DAY, False)]:
+        with pytest.raises(UnavailableError) as lost:
+            effect(NEWS, ADA, attempt=1 + (now > NOW), now=now)
+        assert lost.value.is_repeatable is is_repeatable
+
+
+def test_a_mail_server_knows_no_keys(box: Box) -> None:
+    box.error = LOST
+    with pytest.raises(UnavailableError) as lost:
+        effect(NEWS, ADA)
+    assert not lost.value.is_repeatable
+
+
+def test_what_must_not_happen_twice_is_sent_again_while_the_key_is_known(
+    box: Box, environment: pytest.MonkeyPatch
+) -> None:
+    with_provider(environment)
+    lose_the_answer(box)
+    assert effect(NEWS, ADA, attempt=2, now=NOW + DAY / 2, is_held=True).result == "sent"
+    with pytest.raises(UnknownOutcomeError, match="forgotten the key"):
+        effect(NEWS, ADA, attempt=2, now=NOW + DAY, is_held=True)
+    assert len(box.messages) == 1
+    assert effect(NEWS, ADA, attempt=2, now=NOW + DAY).result == "sent"
+
+
+@pytest.mark.parametrize(("name", "is_repeatable"), [("http", True), ("smtp", False)])
+def test_what_a_mail_server_took_is_marked_at_once(
+    box: Box, name: str, is_repeatable: bool
+) -> None:
+    box.name = name
+    assert effect(NEWS, ADA).is_repeatable is is_repeatable
+
+
+def with_provider(environment: pytest.MonkeyPatch) -> None:
+    """A provider is set up that knows keys for a day; messages go into the box all the same."""
+    environment.setenv("MESSAGING_URL", "https://provider.example")
+    settings.current.cache_clear()
 
 
 def test_a_first_attempt_reads_nothing_that_was_kept(box: Box) -> None:

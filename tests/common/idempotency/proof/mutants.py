@@ -198,7 +198,7 @@ MUTANTS = [
     Mutant(
         "repeat what is held when its reply was lost",
         W, "_doubt",
-        'self._is_held and not',
+        'self.is_held and not',
         "False and not",
         "held, a step",
     ),
@@ -282,7 +282,7 @@ MUTANTS = [
     Mutant(
         "repeat what is held when its attempt vanished",
         W, "_is_doubtful",
-        "return self._is_held and name in self._claim.begun",
+        "return self.is_held and name in self._claim.begun",
         "return False",
         "held, a step",
     ),
