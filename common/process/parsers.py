@@ -37,7 +37,7 @@ class Queues:
     """Tasks that each of them dispatches in a second; None: that is not known."""
 
 
-def queues(text: str) -> dict[str, Queues]:
+def queues(text: str) -> tuple[tuple[str, Queues], ...]:
     """Names of queues, how many there are of each, and their rates: `news=4@100,other=1@5`."""
     found = {}
     for part in text.split(","):
@@ -45,7 +45,7 @@ def queues(text: str) -> dict[str, Queues]:
         if match is None:
             raise ValueError("like news=4@100: a queue's name, how many, tasks a second of each")
         found[match[1]] = Queues(count=int(match[2]), a_second=float(match[3]))
-    return found
+    return tuple(found.items())  # settings are hashed
 
 
 def zone(text: str) -> ZoneInfo:

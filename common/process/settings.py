@@ -51,7 +51,7 @@ class Settings:
     google_cloud_project: str
     location: str
     queue_prefix: str
-    queue_groups: Mapping[str, Queues] | None
+    queue_groups: tuple[tuple[str, Queues], ...] | None
     cold_queue_rate: float
     default_timezone: ZoneInfo
     firestore_database: str
@@ -95,7 +95,7 @@ class Settings:
 
     def queues_of(self, name: str) -> Queues:
         """How many queues there are of a name, and their rate."""
-        return (self.queue_groups or {}).get(name, Queues())
+        return dict(self.queue_groups or ()).get(name, Queues())
 
 
 T = TypeVar("T")

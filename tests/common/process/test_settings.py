@@ -250,3 +250,11 @@ class TestReader:
     ) -> None:
         monkeypatch.setenv("FUNCTION_TARGET", target)
         assert settings.is_function() is is_one
+
+
+def test_settings_can_be_hashed_whatever_is_set(environment: pytest.MonkeyPatch) -> None:
+    """Clients are kept by the settings that they were made with."""
+    environment.setenv("QUEUE_GROUPS", "news=4@100,other=1@5")
+    found = settings.current()
+    assert hash(found)
+    assert [found.queues_of(it).count for it in ("news", "other", "third")] == [4, 1, 1]
