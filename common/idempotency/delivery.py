@@ -333,6 +333,7 @@ class _Delivery:
             retention_seconds=self.limits.retention,
             part_of=self._job.part_of,
             user_id=self._job.origin.user_id,
+            about=tuple(self._job.origin.about),
         )
         return Request(
             fresh=fresh,

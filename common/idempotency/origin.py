@@ -4,7 +4,7 @@ A dead letter keeps this beside the payload, so that a refused input is found by
 be read, and can be replayed as it came.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,8 @@ class Origin:
     event_type: str | None = None
     user_id: str | None = None
     """The user whom the input is about."""
+    about: Sequence[str] = ()
+    """Other ids that it is about, of an order for example."""
     attributes: Mapping[str, str] = field(default_factory=dict)
     """The attributes of the Pub/Sub message."""
     message_id: str | None = None

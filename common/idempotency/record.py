@@ -108,6 +108,8 @@ class Record:
     """The time of the first claim; None until that time was read back."""
     user_id: str | None = None
     """The user whom the work is about, if it is about one."""
+    about: tuple[str, ...] = ()
+    """Other ids that the work is about, of an order for example: by them it is found."""
 
     def completed(self, result: str) -> "Record":
         """The work is done; `result` is JSON text."""

@@ -119,6 +119,8 @@ def _encode(record: Record) -> dict[str, Any]:
     }
     if record.part_of is not None:
         fields["part_of"] = record.part_of
+    if record.about:
+        fields["about"] = list(record.about)
     if (latest := firestore.latest_time()) is not None:
         # Only for the TTL collector; what has expired is decided by the server's clock.
         fields["expire_at"] = latest + timedelta(seconds=record.retention_seconds)
@@ -169,6 +171,7 @@ def _record(data: Mapping[str, Any]) -> Record:
         part_of=_is(str | None, data.get("part_of")),
         first_seen=_is(datetime | None, data.get("first_seen")),
         user_id=_is(str | None, data.get("user_id")),
+        about=tuple(_is(str, it) for it in data.get("about", ())),
     )
 
 

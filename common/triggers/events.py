@@ -117,15 +117,17 @@ def parse(
     event_type = text(given, "event_type")
     if event_type not in types:
         raise NothingToDoError("ignored", f"{event_type!r:.100} is no type of event handled here")
+    payload = _payload(given, types[event_type].fields)
+    about = _about(payload, types[event_type].fields)
     return Event(
         event_id=text(given, "event_id"),
         event_type=event_type,
         user_id=text(given, "user_id"),
-        payload=_payload(given, types[event_type].fields),
+        payload=payload,
         occurred_at=_occurred_at(given),
         raw=data,
         replay_of=replay_of,
-        origin=replace(origin or Origin(), **_ids(given)),
+        origin=replace(origin or Origin(), **_ids(given), about=about),
     )
 
 
@@ -141,6 +143,13 @@ def readable(data: bytes) -> tuple[dict[str, Any], Any]:
     ids = _ids(given)
     identity = [given.get(name) for name in ("event_id", "event_type", "user_id", "payload")]
     return ids, identity if "event_id" in ids else None
+
+
+def _about(payload: Mapping[str, Any], fields: Fields) -> list[str]:
+    """What else the event is about: the values of the fields that are declared as `…_id`."""
+    names = [name.rstrip("?") for name in fields]
+    found = [payload.get(name) for name in names if name.endswith("_id")]
+    return [it[:MAX_TEXT] for it in found if isinstance(it, str) and it]
 
 
 def _ids(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from common.cloud import firestore
 from common.cloud.firestore import Create
 from common.cloud.tasks import Task
 from common.idempotency.fingerprint import fingerprint
-from common.idempotency.store import record_id
+from common.idempotency.record import record_id
 from tests.functions.in_memory import Bundle
 from tests.functions.shop_in_memory import ShopInMemory
 

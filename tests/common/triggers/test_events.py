@@ -61,6 +61,12 @@ def test_a_time_in_lower_case_is_a_time() -> None:
     )
 
 
+def test_it_is_about_the_ids_that_its_type_declares() -> None:
+    order = {"order_id": "o1", "cart_id": "c1", "total": 1, "visitor_id": "v1"}
+    assert read(payload=order).origin.about == ["o1", "c1"]
+    assert read(payload={**order, "cart_id": None}).origin.about == ["o1"]
+
+
 def test_an_unknown_type_is_no_mistake() -> None:
     with pytest.raises(NothingToDoError, match=r"'parrot.squawked' is no type of event"):
         read(event_type="parrot.squawked", payload=None, user_id=None)
