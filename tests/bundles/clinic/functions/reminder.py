@@ -11,10 +11,11 @@ from flask import Request
 from common.idempotency import Answer, Call
 from common.process.tables import table
 from common.scheduling import calls
-from common.triggers import entry, http
+from common.triggers import entry, http, pubsub
 from common.triggers.http import Reply
 from functions.clinic.appointments import APPOINTMENT_TOMORROW
 from functions.clinic.checkups import CAMPAIGNS
+from functions.consumer import EVENTS
 
 
 @entry.http
@@ -25,7 +26,7 @@ def reminder(request: Request) -> Reply:
 
 def ring(call: Call) -> Answer:
     """Do what is due."""
-    return calls.due(call, REMINDERS, CAMPAIGNS)
+    return calls.due(call, REMINDERS, CAMPAIGNS, {"consumer": pubsub.resume("consumer", EVENTS)})
 
 
 REMINDERS = table(APPOINTMENT_TOMORROW)
