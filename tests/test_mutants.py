@@ -1,5 +1,6 @@
 """Every mistake on the lists is noticed by each of the tests that the list names for it."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -31,13 +32,29 @@ LISTS = {
     TESTS / "deployment": deployment.MUTANTS,
     TESTS / "local/services": local.MUTANTS,
 }
+LONG = {
+    TESTS / folder for folder in ("common/cloud", "common/outside", "deployment", "local/services")
+}
+"""Folders whose tests take seconds each: sockets, and comparisons with other stores."""
+QUICK_LISTS = {folder: each for folder, each in LISTS.items() if folder not in LONG}
+LONG_LISTS = {folder: each for folder, each in LISTS.items() if folder in LONG}
 MUTANTS = [mutant for each in LISTS.values() for mutant in each]
+
+
+def _all(lists: Mapping[Path, Sequence[Noticed]]) -> list[Noticed]:
+    return [mutant for each in lists.values() for mutant in each]
 
 
 @pytest.fixture(scope="module")
 def silent() -> dict[str, set[str]]:
     """The tests that did not notice, by mistake."""
-    return unnoticed(LISTS)
+    return unnoticed(QUICK_LISTS)
+
+
+@pytest.fixture(scope="module")
+def long_silent() -> dict[str, set[str]]:
+    """The same of the folders that take long."""
+    return unnoticed(LONG_LISTS)
 
 
 def test_each_mistake_has_a_name_of_its_own_and_tests() -> None:
@@ -51,6 +68,14 @@ def test_each_mistake_can_be_made_in_the_code_as_it_is() -> None:
             pass
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda it: it.name)
+@pytest.mark.parametrize("mutant", _all(QUICK_LISTS), ids=lambda it: it.name)
 def test_a_mistake_is_noticed(mutant: Noticed, silent: dict[str, set[str]]) -> None:
     assert silent[mutant.name] == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", _all(LONG_LISTS), ids=lambda it: it.name)
+def test_a_mistake_that_takes_long_is_noticed(
+    mutant: Noticed, long_silent: dict[str, set[str]]
+) -> None:
+    assert long_silent[mutant.name] == set()

@@ -150,6 +150,7 @@ def _deploy(clinic: Clinic) -> None:
         cloud.queue(name)
     reminder = cloud.deploy(clinic.source, "reminder", env=environment(clinic))
     told = environment(clinic, REMINDER_URL=reminder)
+    cloud.deploy(clinic.source, "reminder", env=told)  # again: it sets alarms for itself
     fanout = cloud.deploy(clinic.source, "fanout", env=told)
     told = environment(clinic, REMINDER_URL=reminder, FANOUT_URL=fanout)
     cloud.deploy(clinic.source, "fanout", env=told)  # again, knowing its own address

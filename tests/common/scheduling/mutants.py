@@ -189,9 +189,9 @@ REMINDERS = [
     ),
     Noticed(
         "who waits leaves the record in sending",
-        R, "job",
-        "writes_on_wait=self._put_back,",
-        "",
+        R, "writes",
+        'if ended.state != "waiting":',
+        "if True:",
         ("test_ringing.py::test_what_waits_goes_back_to_pending_and_is_overdue_in_time",
          "test_within.py::test_what_waits_after_a_failure_is_cancelled"),
     ),

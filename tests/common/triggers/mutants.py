@@ -53,7 +53,7 @@ BOUNDARY = [
         "code=409",
         "code=200",
         (CALL, DELIVERY,
-         "test_pubsub.py::TestEnding::test_what_is_not_settled_is_not_acknowledged"),
+         "test_pubsub.py::TestEnding::test_what_another_is_at_is_not_acknowledged"),
     ),
     Noticed(
         "409 without Retry-After",
@@ -67,7 +67,7 @@ BOUNDARY = [
         boundary, "attend",
         'Ending(status="error", code=500, error=str(error))',
         'Ending(status="error", error=str(error))',
-        (CALL, DELIVERY),
+        (CALL,),
     ),
     Noticed(
         "what needs something else first is dead-lettered",
@@ -81,7 +81,7 @@ BOUNDARY = [
         boundary, "_failed",
         "code=500",
         "code=200",
-        (CALL, DELIVERY),
+        (CALL,),
     ),
     Noticed(
         "a failure tells the caller what it was",

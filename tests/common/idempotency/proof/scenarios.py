@@ -134,5 +134,23 @@ SCENARIOS = [
     ),
 ]
 
-DEEP = [replace(it, budget=it.budget._replace(faults=it.budget.faults + 1)) for it in SCENARIOS]
-"""The same with one more fault each."""
+LONG = {
+    "Firestore effects",
+    "all kinds of steps",
+    "expiry",
+    "deleted by hand",
+    "SIGTERM",
+    "SIGTERM, held",
+    "held, a step",
+    "held, a last step",
+    "a step",
+    "a replay with another payload, after a step",
+    "an effect that is refused for good, and replayed",
+}
+"""Those that take more than four seconds each."""
+DEEP = [
+    replace(it, budget=it.budget._replace(faults=it.budget.faults + 1))
+    for it in SCENARIOS
+    if it.name not in LONG
+]
+"""The others with one more fault each."""

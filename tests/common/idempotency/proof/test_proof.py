@@ -10,10 +10,11 @@ and whatever was not acknowledged ends, delivered again, done or dead-lettered.
 from collections.abc import Callable
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from tests.common.idempotency.proof.explorer import Broken, Scenario, explore
 from tests.common.idempotency.proof.mutants import MUTANTS, Mutant
-from tests.common.idempotency.proof.scenarios import DEEP, SCENARIOS
+from tests.common.idempotency.proof.scenarios import DEEP, LONG, SCENARIOS
 
 Record = Callable[[str, object], None]
 
@@ -25,7 +26,11 @@ def _name(it: Scenario | Mutant) -> str:
     return it.name
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=_name)
+def _marked(it: Scenario) -> ParameterSet:
+    return pytest.param(it, id=it.name, marks=[pytest.mark.slow] if it.name in LONG else [])
+
+
+@pytest.mark.parametrize("scenario", map(_marked, SCENARIOS))
 def test_every_schedule_keeps_every_promise(scenario: Scenario, record_property: Record) -> None:
     """With one fault, one crash and one lease running out, wherever they may fall."""
     found = explore(scenario)

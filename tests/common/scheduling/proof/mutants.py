@@ -216,10 +216,10 @@ MUTANTS = [
     ),
     Mutant(
         "what has gone out counts as pending, because its end was refused",
-        R, "_put_back",
-        "self._work is None or self._work.has_begun",
+        R, "writes",
+        "ended.is_outcome_unknown or self._is_under_way()",
         "False",
-        "moved",
+        "fails once",
     ),
     Mutant(
         "an alarm's name goes without its setter",

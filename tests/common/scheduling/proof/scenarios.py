@@ -92,7 +92,9 @@ SCENARIOS = [
     Scenario("poison", (RING, RING), CRASH, "poison", is_poison=True, ends=MENDED),
 ]
 
-LONG = ("scheduled by a step", "checked, marked", "waits, and rescheduled")
+SLOW = ("waits", "waits, and rescheduled", "rescheduled", "fails once", "fails for good")
+"""Those that take more than four seconds each."""
+LONG = ("scheduled by a step", "checked, marked", *SLOW)
 DEEP = [
     replace(it, budget=it.budget._replace(faults=it.budget.faults + 1))
     for it in SCENARIOS

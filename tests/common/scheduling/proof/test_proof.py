@@ -11,10 +11,11 @@ wrong any more, whatever was scheduled is sent, skipped, dead or cancelled, and 
 from collections.abc import Callable
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from tests.common.scheduling.proof.explorer import Scenario, explore
 from tests.common.scheduling.proof.mutants import MUTANTS, Mutant
-from tests.common.scheduling.proof.scenarios import DEEP, SCENARIOS
+from tests.common.scheduling.proof.scenarios import DEEP, SCENARIOS, SLOW
 from tests.common.walk import Broken
 
 Record = Callable[[str, object], None]
@@ -24,7 +25,11 @@ def _name(it: Scenario | Mutant) -> str:
     return it.name
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=_name)
+def _marked(it: Scenario) -> ParameterSet:
+    return pytest.param(it, id=it.name, marks=[pytest.mark.slow] if it.name in SLOW else [])
+
+
+@pytest.mark.parametrize("scenario", map(_marked, SCENARIOS))
 def test_every_schedule_keeps_every_promise(scenario: Scenario, record_property: Record) -> None:
     found = explore(scenario)
     row = [f"reminders: {scenario.name}", found.states, found.schedules, found.histories]
