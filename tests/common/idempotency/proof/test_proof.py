@@ -30,7 +30,7 @@ def _marked(it: Scenario) -> ParameterSet:
     return pytest.param(it, id=it.name, marks=[pytest.mark.slow] if it.name in LONG else [])
 
 
-@pytest.mark.parametrize("scenario", map(_marked, SCENARIOS))
+@pytest.mark.parametrize("scenario", [_marked(it) for it in SCENARIOS])
 def test_every_schedule_keeps_every_promise(scenario: Scenario, record_property: Record) -> None:
     """With one fault, one crash and one lease running out, wherever they may fall."""
     found = explore(scenario)

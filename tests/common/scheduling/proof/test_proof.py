@@ -29,7 +29,7 @@ def _marked(it: Scenario) -> ParameterSet:
     return pytest.param(it, id=it.name, marks=[pytest.mark.slow] if it.name in SLOW else [])
 
 
-@pytest.mark.parametrize("scenario", map(_marked, SCENARIOS))
+@pytest.mark.parametrize("scenario", [_marked(it) for it in SCENARIOS])
 def test_every_schedule_keeps_every_promise(scenario: Scenario, record_property: Record) -> None:
     found = explore(scenario)
     row = [f"reminders: {scenario.name}", found.states, found.schedules, found.histories]
