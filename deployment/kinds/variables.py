@@ -38,7 +38,12 @@ def of(it: Deployment, row: Function) -> dict[str, str]:
 
 
 def _groups(it: Deployment, row: Function) -> dict[str, str]:
-    """How many queues there are of each name, of those on which it makes tasks, and their rates."""
+    """How many queues there are of each name, of those on which it makes tasks, and their rates.
+
+    Only campaigns ask for them: a change of a rate leaves the other functions as they are.
+    """
+    if not it.target.is_scheduled(row.name):
+        return {}
     queues = [q for q in it.target.bundle.queues.values() if row.name in q.enqueued_by]
     groups = {q.group: f"{q.group}={q.count}@{q.a_second:g}" for q in queues}
     return {"QUEUE_GROUPS": ",".join(groups.values())} if groups else {}

@@ -17,6 +17,7 @@ from deployment.kinds import (
     subscriptions,
     tooling,
     topics,
+    variables,
 )
 from deployment.plan import deployment
 from deployment.table import bundle, checks, target
@@ -30,6 +31,14 @@ PROOF = "verbs/test_proof.py::"
 NUMBERS = "table/test_bundle.py::test_numbers_that_do_not_fit_are_refused"
 THEIRS = (f"{OWNERSHIP}test_a_thing_of_somebody_elses_is_refused_by_name_before_the_first_change",)
 MUTANTS = [
+    # What a function is told.
+    Noticed(
+        "every function is told how fast queues are, and is built again with them",
+        variables, "_groups",
+        "    if not it.target.is_scheduled(row.name):\n        return {}\n",
+        "",
+        (f"{DRIFT}test_an_edit_of_the_table_changes_one_thing",),
+    ),
     # Whose it is.
     Noticed(
         "what nobody has marked is ours",

@@ -64,7 +64,7 @@ DRIFT: dict[str, tuple[Edit, str, str]] = {
     "a schedule": (
         lambda p: p.of("job")["weekly-digest"].update(schedule="0 9 * * 1"),
         "~ schedule weekly-digest",
-        "schedule: is 0 9 * * 1, will be 0 8 * * 1",
+        "schedule: is 0 9 * * 1, will be 0 17 * * 0",
     ),
     "a paused schedule": (
         lambda p: p.of("job")["weekly-digest"].update(state="PAUSED"),
@@ -174,8 +174,12 @@ def test_a_redeploy_does_not_send_the_trigger(deployed: Shell) -> None:
 
 EDITS = {
     "function": ("max_instances = 6", "max_instances = 5", {"~ function consumer"}),
-    "queue": ("a_second = 100", "a_second = 90", {"~ queue digests"}),
-    "schedule": ('"0 8 * * 1"', '"0 7 * * 1"', {"~ schedule weekly-digest"}),
+    "queue": (
+        "a_second = 100",
+        "a_second = 90",
+        {"~ queue digests", "~ function fanout"},  # fanout tells a run how fast its queue is
+    ),
+    "schedule": ('"0 17 * * 0"', '"0 16 * * 0"', {"~ schedule weekly-digest"}),
     "expiry": (
         'fanouts = "expire_at"',
         'fanouts = "expire_at"\nothers = "expire_at"',
