@@ -161,9 +161,9 @@ def test_a_deploy_that_could_not_work_is_refused(gcloud: Gcloud, flags: Any, tex
 
 
 def test_a_command_that_is_not_carried_out_is_named(gcloud: Gcloud) -> None:
-    shown = gcloud.fail("logging", "read")
+    shown = gcloud.fail("builds", "list")
     assert shown == (
-        "ERROR: (gcloud.logging.read) real gcloud has this command, but the local one does not "
+        "ERROR: (gcloud.builds.list) real gcloud has this command, but the local one does not "
         "carry it out"
     )
 
