@@ -17,7 +17,7 @@ SettledError        │ is settled already                       │ Answer as t
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, NoReturn
 
@@ -240,7 +240,7 @@ class Attempt:
             )
             self._log(left)
             raise _NotHandedOverError from left.error
-        self._log(left)
+        self._log(left, is_handed_over=True)
         return Answer(status="waiting", result=first.error)
 
     def _is_handed_over(self, left: "_Left", ended: Ended, deferral: Deferral) -> bool:
@@ -324,9 +324,9 @@ class Attempt:
         except PermanentError:
             self._claim.commit(change, with_travelling=False)
 
-    def _log(self, left: "_Left") -> None:
+    def _log(self, left: "_Left", *, is_handed_over: bool = False) -> None:
         for name, owed in left.owed.items():
-            logs.warning("waiting", owed.error, effect=name or None, until=owed.until.isoformat())
+            _log_owed(name, owed, left.errors.get(name) if is_handed_over else None)
         for name in left.dead:
             if name in self._progress.failed or name == WHOLE:
                 logs.error("dead_lettered", left.dead[name].error, effect=name or None)
@@ -338,16 +338,36 @@ class _Left:
 
     owed: Mapping[str, Owed]
     dead: Mapping[str, Dead]
-    error: BaseException | None = None
-    """What the delivery raises where the work cannot be handed over."""
+    errors: Mapping[str, BaseException] = field(default_factory=dict)
+    """What has failed in this attempt and is owed, the last one last."""
     has_returned: bool = False
     """Whether the handler came to its end."""
 
+    @property
+    def error(self) -> BaseException | None:
+        """What the delivery raises where the work cannot be handed over."""
+        return [*self.errors.values()][-1] if self.errors else None
+
     def with_verdict(self, name: str, verdict: Owed | Dead, error: BaseException) -> "_Left":
         if isinstance(verdict, Owed):
-            return replace(self, owed={**self.owed, name: verdict}, error=error)
+            errors = {**self.errors, name: error}
+            return replace(self, owed={**self.owed, name: verdict}, errors=errors)
         owed = {other: it for other, it in self.owed.items() if other != name}
         return replace(self, owed=owed, dead={**self.dead, name: verdict})
+
+
+def _log_owed(name: str, owed: Owed, error: BaseException | None) -> None:
+    fields = {
+        "effect": name or None,
+        "until": owed.until.isoformat(),
+        "reason": owed.reason,
+        "error_type": owed.error.partition(":")[0],
+    }
+    if error is not None and owed.reason == "transient":
+        # Perhaps a mistake of ours; nobody else logs it, because the delivery is acknowledged.
+        logs.error("waiting", owed.error, exc=error, **fields)
+    else:
+        logs.warning("waiting", owed.error, **fields)
 
 
 class _NotHandedOverError(Exception):

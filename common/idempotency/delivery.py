@@ -296,7 +296,8 @@ class _Delivery:
         set_alarm(self._job.deferral, ended)
         if not self._is_written(record, decision.fence, self._job.deferral.writes(ended)):
             return None
-        logs.warning("waiting", f"{record.vanished} attempts in a row have vanished")
+        text = f"{record.vanished} attempts in a row have vanished"
+        logs.warning("waiting", text, reason="vanished")
         return Answer(status="waiting")
 
     def _dead_letter(self, decision: DeadLetter) -> Answer | None:

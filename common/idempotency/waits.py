@@ -89,7 +89,7 @@ def judge(
     unknown = _unknown_since(error, before, now)
     if isinstance(error, PermanentError):
         return Dead(reason=word(error), error=describe(error), unknown_since=unknown)
-    reason = _reason(error)
+    reason = reason_of(error)
     since, tries = (before.since, before.tries) if before and before.reason == reason else (now, 0)
     first = before.first if before else now
     if given_up := _given_up(reason, now, first, since, tries + 1, patience):
@@ -125,6 +125,16 @@ def spread(seconds: float, name: str) -> float:
     return seconds * (1 + SPREAD * share)
 
 
+def reason_of(error: BaseException) -> Reason:
+    """Why something waits that failed with this error, which is not a PermanentError."""
+    match error:
+        case UnavailableError():
+            return "unavailable"
+        case NotYetError():
+            return "not_yet"
+    return "transient"
+
+
 def word(error: PermanentError) -> str:
     """The word that a dead letter names for an error: KeyReusedError is `key_reused`."""
     name = type(error).__name__.removesuffix("Error")
@@ -134,15 +144,6 @@ def word(error: PermanentError) -> str:
 def describe(error: BaseException) -> str:
     """An error as a record keeps it: its type and its text, cut to MAX_ERROR characters."""
     return f"{type(error).__name__}: {error}"[:MAX_ERROR]
-
-
-def _reason(error: BaseException) -> Reason:
-    match error:
-        case UnavailableError():
-            return "unavailable"
-        case NotYetError():
-            return "not_yet"
-    return "transient"
 
 
 def _given_up(

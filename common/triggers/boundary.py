@@ -27,7 +27,7 @@ from common.errors import (
     PermanentError,
     UnavailableError,
 )
-from common.idempotency import Answer, dead_letters
+from common.idempotency import Answer, dead_letters, waits
 from common.idempotency.origin import Received
 from common.process import logs
 
@@ -68,7 +68,8 @@ def attend(function: str, received: Callable[[], Received], do: Callable[[], Ans
     except PermanentError as error:
         return _dead_letter(function, received, error)
     except (NotYetError, UnavailableError) as error:
-        logs.warning("waiting", str(error))
+        reason = waits.reason_of(error)
+        logs.warning("waiting", str(error), reason=reason, error_type=type(error).__name__)
         return Ending(status="error", code=500, error=str(error))
     except Exception as error:
         return _failed(error)

@@ -235,3 +235,12 @@ def test_work_that_is_done_is_logged_with_its_result_and_a_duplicate_not_again(c
     assert entry(capfd)["result"] == "sent"
     boundary.attend("consumer", nothing, doing(answer("duplicate", "sent")))
     assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"), [(UnavailableError(), "unavailable"), (NotYetError(), "not_yet")]
+)
+def test_what_waits_says_why_in_the_log(error: Exception, reason: str, capfd: Log) -> None:
+    boundary.attend("reminder", nothing, doing(error))
+    found = entry(capfd)
+    assert (found["reason"], found["error_type"]) == (reason, type(error).__name__)

@@ -1,12 +1,20 @@
 """Alerts: each row finds a line that the functions really write, and only such."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from common.errors import UnavailableError
+from common.errors import (
+    AmbiguousRefusalError,
+    DeferredError,
+    NotYetError,
+    UnavailableError,
+)
 from common.idempotency.origin import Received
+from common.messaging import transports
+from common.messaging.transports import Outgoing
 from common.triggers import boundary, oidc
 from deployment.errors import RefusedError
 from deployment.kinds import alerts, metrics
@@ -88,20 +96,68 @@ def test_a_call_that_google_should_have_stopped_is_found(found: Finder) -> None:
     assert found("reminder") == {"open-to-everybody"}
 
 
-def test_an_outage_of_somebody_elses_is_found(found: Finder) -> None:
+def _ended_with(error: Exception) -> None:
     def fail() -> Any:
-        raise UnavailableError("the provider answered 503")
+        raise error
 
     boundary.attend("consumer", lambda: Received(payload=b""), fail)
-    assert "outage" in found()
 
 
-def test_a_mistake_of_ours_is_found(found: Finder) -> None:
-    def fail() -> Any:
-        raise ZeroDivisionError
+class Failing:
+    """A provider that takes no message."""
 
-    boundary.attend("consumer", lambda: Received(payload=b""), fail)
-    assert found() == {"errors"}
+    name = "failing"
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def deliver(self, message: Outgoing) -> None:
+        raise self._error
+
+
+def _handed_over(bundle: Bundle, error: Exception) -> None:
+    with transports.using(Failing(error)):
+        assert bundle.publish("user.signed_up", "ada", email="ada@example.com") == 200
+
+
+WAITS = {
+    "an outage": (UnavailableError("the provider answered 503"), {"outage"}),
+    "a refusal of perhaps all": (AmbiguousRefusalError("403"), {"outage"}),
+    "one that is taken later": (DeferredError("greylisted"), set()),
+    "something to come": (NotYetError("no sign-up"), set()),
+    "a mistake of ours": (ZeroDivisionError("division by zero"), {"errors"}),
+}
+
+
+@pytest.mark.parametrize("what", WAITS)
+def test_of_what_waits_outages_and_mistakes_are_found(found: Finder, what: str) -> None:
+    error, alerts_ = WAITS[what]
+    _ended_with(error)
+    assert found() == alerts_
+
+
+@pytest.mark.parametrize("what", WAITS)
+def test_they_are_found_also_where_the_work_is_handed_over(
+    bundle: Bundle, found: Finder, what: str
+) -> None:
+    error, alerts_ = WAITS[what]
+    _handed_over(bundle, error)
+    assert found() == alerts_
+
+
+def test_an_order_before_its_sign_up_is_no_outage(bundle: Bundle, found: Finder) -> None:
+    bundle.publish("order.placed", "ada", order_id="o-1", total=1)
+    assert found() == set()
+
+
+def test_a_mistake_of_ours_has_its_stack_also_where_the_work_is_handed_over(
+    bundle: Bundle, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _handed_over(bundle, ZeroDivisionError("division by zero"))
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    [line] = [line for line in lines if line["severity"] == "ERROR"]
+    assert (line["action"], line["reason"]) == ("waiting", "transient")
+    assert "ZeroDivisionError" in line["stack_trace"]
 
 
 def test_a_policy_is_of_our_functions_alone_and_says_what_to_do(deployed: Shell) -> None:
