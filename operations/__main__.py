@@ -2,6 +2,7 @@
 
 import argparse
 import getpass
+import logging
 import signal
 import sys
 import threading
@@ -49,6 +50,7 @@ def main(words: Sequence[str]) -> int:
     """Carry out a command line; returns the exit status."""
     try:
         given = parser().parse_args(words)
+        logging.disable()  # what the library logs is for functions; a command says it itself
         if given.access_token_file:
             identity.use_token_in(given.access_token_file)
         common.cloud.identity.use(identity.credentials)

@@ -23,6 +23,8 @@ class Entry:
     id: str
     state: str = ""
     detail: str = ""
+    rank: int = 1
+    """Within one second: 0 comes first, 2 last. A claim may commit after what it was made for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +59,11 @@ def read(found: Snapshot) -> Thing:
 def _work(found: Snapshot, name: str) -> Thing:
     data = found.data
     scope, key = str(data.get("scope")), str(data.get("key"))
-    entries = [_entry(data.get("first_seen"), f"came to {scope}", key)]
+    entries = [_entry(data.get("first_seen"), f"came to {scope}", key, rank=0)]
     if found.update_time is not None:
         state, detail = str(data.get("state")), _work_detail(data)
-        entries.append(_entry(found.update_time, f"{scope} last wrote", key, state, detail))
+        what = f"{scope} last wrote"
+        entries.append(_entry(found.update_time, what, key, state, detail, rank=2))
     owed = [_owed(each) for each in _each(data, "owed")]
     return Thing(
         kind=f"work of {scope}",
@@ -232,9 +235,13 @@ READERS: Mapping[str, Callable[[Snapshot, str], Thing]] = {
 """By collection. A collection of the bundle that is not among them is shown with all its fields."""
 
 
-def _entry(at: Any, what: str, id: str, state: str = "", detail: str = "") -> Entry | None:
+def _entry(
+    at: Any, what: str, id: str, state: str = "", detail: str = "", *, rank: int = 1
+) -> Entry | None:
     time = _time(at)
-    return Entry(at=time, what=what, id=id, state=state, detail=detail) if time else None
+    if time is None:
+        return None
+    return Entry(at=time, what=what, id=id, state=state, detail=detail, rank=rank)
 
 
 def _each(data: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:

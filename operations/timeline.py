@@ -32,9 +32,14 @@ def of(asked: str) -> Timeline:
     return Timeline(
         id=asked,
         things=all_of_it,
-        timeline=sorted(entries, key=lambda entry: entry.at),
+        timeline=sorted(entries, key=_order),
         next=sorted(ahead, key=lambda it: (it.at is None, it.at.timestamp() if it.at else 0)),
     )
+
+
+def _order(entry: Entry) -> tuple[int, int, float]:
+    time = entry.at.timestamp()
+    return int(time), entry.rank, time
 
 
 def document(timeline: Timeline) -> dict[str, Any]:

@@ -69,8 +69,10 @@ def test_any_id_leads_to_all_that_belongs_to_it(
 
 
 def test_it_is_told_in_the_order_in_which_it_happened(cloud: MemoryFirestore) -> None:
-    times = [entry.at for entry in timeline.of("e-1").timeline]
-    assert times == sorted(times)
+    entries = timeline.of("e-1").timeline
+    assert [entry.what for entry in entries][0] == "came to consumer"
+    seconds = [int(entry.at.timestamp()) for entry in entries]
+    assert seconds == sorted(seconds)
 
 
 def test_what_has_the_id_comes_first(cloud: MemoryFirestore) -> None:
