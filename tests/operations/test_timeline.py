@@ -70,7 +70,7 @@ def test_any_id_leads_to_all_that_belongs_to_it(
 
 def test_it_is_told_in_the_order_in_which_it_happened(cloud: MemoryFirestore) -> None:
     entries = timeline.of("e-1").timeline
-    assert [entry.what for entry in entries][0] == "came to consumer"
+    assert entries[0].what == "came to consumer"
     seconds = [int(entry.at.timestamp()) for entry in entries]
     assert seconds == sorted(seconds)
 
