@@ -15,6 +15,7 @@ from common.triggers import entry, http, pubsub
 from common.triggers.http import Reply
 from functions.consumer import EVENTS
 from functions.shop.campaigns import CAMPAIGNS
+from functions.shop.inventory import INVENTORY
 from functions.shop.reminders import (
     CART_ABANDONMENT,
     ONBOARDING_DAY_1,
@@ -34,4 +35,4 @@ def ring(call: Call) -> Answer:
     return calls.due(call, REMINDERS, CAMPAIGNS, {"consumer": pubsub.resume("consumer", EVENTS)})
 
 
-REMINDERS = table(CART_ABANDONMENT, ONBOARDING_DAY_1, ONBOARDING_DAY_3, ONBOARDING_DAY_7)
+REMINDERS = table(CART_ABANDONMENT, INVENTORY, ONBOARDING_DAY_1, ONBOARDING_DAY_3, ONBOARDING_DAY_7)

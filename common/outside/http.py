@@ -51,7 +51,8 @@ def post_json(
     """Post a JSON object; a 2xx answer is the other side's yes. Redirects are not followed.
 
     `key` is the same for every attempt at this call and for no other; a step gives one. `token` is
-    sent as a bearer token. `timeout` is in seconds. Raises PermanentError, KeyKnownError or
+    sent as a bearer token, and is a part of the destination; one that is replaced now and then is
+    given as a header. `timeout` is in seconds. Raises PermanentError, KeyKnownError or
     UnavailableError.
     """
     sent = {**(headers or {}), "User-Agent": AGENT, "Idempotency-Key": header_key(key)}
@@ -62,7 +63,8 @@ def post_json(
         answers.check(_reply(url, body, sent, timeout), secrets)
 
     def secrets() -> list[str]:
-        return [text for text in (token, *_secrets(url), *_texts(body)) if text]
+        bearer = sent.get("Authorization", "").partition(" ")[2]
+        return [text for text in (bearer, *_secrets(url), *_texts(body)) if text]
 
     destinations.reach(destination(url, token), call)
 

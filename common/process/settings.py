@@ -67,6 +67,7 @@ class Settings:
     scheduler_service_account: str
     oidc_issuer: str
     platform_checks_callers: bool
+    gce_metadata_host: str
     messaging_url: str | None = field(repr=False)
     messaging_token: str | None = field(repr=False)
     provider_key_memory: timedelta

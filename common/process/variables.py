@@ -94,6 +94,10 @@ VARIABLES: Mapping[str, Variable] = {
         parse=parsers.flag,
         default="no",
     ),
+    "GCE_METADATA_HOST": Variable(
+        meaning="the metadata server, which gives a function tokens of its own account",
+        default="metadata.google.internal",
+    ),
     "MESSAGING_URL": Variable(
         meaning="the messaging provider: messages are posted there as JSON",
         parse=parsers.url,

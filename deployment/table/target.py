@@ -25,7 +25,7 @@ PURPOSES = {
     CALLS_EVENTS: "Pub/Sub calls the functions as this account",
     BUILDS: "the functions are built as this account",
 }
-PLATFORM = {"FUNCTION_TARGET", "K_SERVICE"}
+PLATFORM = {"FUNCTION_TARGET", "K_SERVICE", "GCE_METADATA_HOST"}
 """Set by the platform."""
 
 

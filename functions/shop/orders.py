@@ -1,18 +1,19 @@
-"""Orders: recorded under their user, told to the inventory, summed up by the week."""
+"""Orders: recorded under their user, summed up by the week."""
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from typing import Any
 
-from common.cloud import firestore, tasks
+from common.cloud import firestore
 from common.cloud.firestore import Merge
-from common.cloud.tasks import Task
+from common.errors import PermanentError
 from common.idempotency import Work
 from common.scheduling.campaigns import Window
 from common.triggers.events import Event
-from functions.shop import settings, users
+from functions.shop import users
 from functions.shop.money import Money, total
 
-QUEUE = "inventory"
+OURS = ("user_id", "placed_at", "recorded_at")
+"""The fields that no payload sets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,33 +27,21 @@ class Summary:
 
 def place(event: Event, work: Work) -> Merge:
     """The order's document; the rest of the payload is kept in it."""
-    order_id = firestore.document_id(event.payload["order_id"])
     fields = {
         **firestore.storable_fields(event.payload),
         "user_id": event.user_id,
         "placed_at": event.occurred_at or work.now,
         "recorded_at": work.now,
     }
-    return Merge(path=f"{users.path(event.user_id)}/orders/{order_id}", fields=fields)
+    return Merge(path=_path(event.user_id, event.payload["order_id"]), fields=fields)
 
 
-def notify_inventory(event: Event, key: str) -> str:
-    """A task that tells the inventory service, if there is one.
-
-    Its `Idempotency-Key` lasts; the name of the task guards for an hour only.
-    """
-    url = settings.current().inventory_url
-    if not url:
-        return "skipped"
-    task = Task(
-        queue=QUEUE,
-        url=url,
-        body={**event.payload, "event_id": event.event_id, "user_id": event.user_id},
-        identity=(QUEUE, key),
-        audience=urlsplit(url)._replace(query="", fragment="").geturl(),
-        headers={"Idempotency-Key": key},
-    )
-    return tasks.enqueue(task)
+def payload_of(user_id: str, order_id: str) -> dict[str, Any]:
+    """The payload of a recorded order, as Firestore keeps it. Raises PermanentError for none."""
+    found = firestore.read(_path(user_id, order_id))
+    if not found.exists:
+        raise PermanentError("the order is not there any more")
+    return {name: value for name, value in found.data.items() if name not in OURS}
 
 
 def within(user_id: str, window: Window) -> Summary:
@@ -64,3 +53,7 @@ def within(user_id: str, window: Window) -> Summary:
     found = [order.data for order in orders if order.data["recorded_at"] in window]
     spent = total((it.get("total"), it.get("currency")) for it in found)
     return Summary(orders=len(found), spending=spent)
+
+
+def _path(user_id: str, order_id: str) -> str:
+    return f"{users.path(user_id)}/orders/{firestore.document_id(order_id)}"

@@ -17,7 +17,8 @@ class ShopSettings:
 
 VARIABLES = {
     "INVENTORY_URL": Variable(
-        meaning="the inventory service, told of every order",
+        meaning="the inventory service, told of every order; it gets a token of reminder's own "
+        "account, whose audience is this address without its query",
         parse=parsers.url,
         show=parsers.masked_url,
     ),

@@ -53,7 +53,7 @@ class Story:
         self._publish(self._order("eve", "o-1002", 18.5))
         self.stage.post("idle")
         self._sign_up("eve", digest=True)
-        self.stage.pass_time(60, until=lambda: self._is_told("o-1002"))
+        self.stage.pass_time(60, until=lambda: self._is_confirmed("eve", 1))
 
     def bought_in_time(self) -> None:
         self._publish(_event("cart.abandoned", "ben", cart_id="c-1", total=30.0))
@@ -73,7 +73,7 @@ class Story:
         self.provider.before_answer = self._kill_once
         self._publish(self._order("cleo", "o-1005", 12.0))
         self.stage.post("idle")
-        self.stage.pass_time(300, until=lambda: self._is_told("o-1005"))
+        self.stage.pass_time(300, until=lambda: self._is_confirmed("cleo", 2))
 
     def malformed(self) -> None:
         self._publish({"event_id": "broken-1", "event_type": "order.placed", "user_id": 7})
@@ -100,9 +100,13 @@ class Story:
         for name in ("ada", "ben", "cleo", "eve"):
             self.messages["weekly_digest", name] += 1
 
-    def _is_told(self, order_id: str) -> bool:
-        # The last effect of an order.
-        return any(order["order_id"] == order_id for order in list(self.provider.orders.values()))
+    def _is_confirmed(self, user: str, times: int) -> bool:
+        """Whether the provider was asked so often to send the mail of the user's order."""
+        mails = [
+            (key, it) for key, it in list(self.provider.mails.items()) if it["user_id"] == user
+        ]
+        keys = [key for key, it in mails if it["template"] == "order_confirmation"]
+        return sum(self.provider.requests[key] for key in keys) >= times
 
     def _kill_once(self, body: dict[str, Any]) -> None:
         if body.get("template") == "order_confirmation":

@@ -37,8 +37,6 @@ class Bundle:
     def __init__(self, firestore: MemoryFirestore, tasks: MemoryTasks) -> None:
         self.firestore = firestore
         self.tasks = tasks
-        self.outside: list[Task] = []
-        """The tasks that were due and call none of the three functions, oldest first."""
         self._waiting: list[tuple[datetime, Task]] = []
 
     def publish(
@@ -103,9 +101,6 @@ class Bundle:
     def _deliver(self, task: Task) -> None:
         config = settings.current()
         functions = {config.reminder_url: ("reminder", ring), config.fanout_url: ("fanout", start)}
-        if task.url not in functions:
-            self.outside.append(task)
-            return
         code = self._call(*functions[task.url], task.body, due_at=task.at)
         if code != 200:
             self._waiting.append((self.firestore.now + PAUSE, task))

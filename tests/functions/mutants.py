@@ -3,7 +3,7 @@
 from common.scheduling import calls
 from common.triggers import oidc
 from functions import consumer
-from functions.shop import campaigns, carts, items, money, orders, reminders, users
+from functions.shop import campaigns, carts, inventory, items, money, orders, reminders, users
 from tests.common.mutants import Noticed
 
 PURCHASED = "shop/test_carts.py::test_a_purchased_cart_stays_purchased"
@@ -13,6 +13,7 @@ OLDER = (
     "test_an_older_abandonment_that_comes_later_changes_nothing"
 )
 BOUGHT = "test_handlers.py::TestCartAbandoned::test_a_cart_that_is_bought_before_is_not_reminded_of"
+STOCK = "shop/test_inventory.py"
 REPEAT = "test_handlers.py::TestOrderPlaced::test_a_repeat_has_no_effect"
 
 CARTS = [
@@ -200,35 +201,6 @@ ORDERS = [
          "test_handlers.py::TestOrderPlaced::test_it_is_recorded_and_confirmed"),
     ),
     Noticed(
-        "a payload says which event it is",
-        orders, "notify_inventory",
-        '{**event.payload, "event_id": event.event_id, "user_id": event.user_id}',
-        '{"event_id": event.event_id, "user_id": event.user_id, **event.payload}',
-        ("shop/test_orders.py::TestInventory::test_a_payload_cannot_say_whose_it_is_or_which",),
-    ),
-    Noticed(
-        "the inventory gets no key",
-        orders, "notify_inventory",
-        'headers={"Idempotency-Key": key},',
-        "",
-        ("shop/test_orders.py::TestInventory::test_it_is_told_on_a_queue_of_its_own_under_the_key",
-         "test_handlers.py::TestOrderPlaced::test_it_is_told_to_the_inventory_under_a_key_that_lasts"),
-    ),
-    Noticed(
-        "one task for all orders of a user",
-        orders, "notify_inventory",
-        "identity=(QUEUE, key)",
-        "identity=(QUEUE, event.user_id)",
-        ("shop/test_orders.py::TestInventory::test_telling_it_again_under_the_key_adds_no_task",),
-    ),
-    Noticed(
-        "the audience has a query string",
-        orders, "notify_inventory",
-        'urlsplit(url)._replace(query="", fragment="").geturl()',
-        "url",
-        ("shop/test_orders.py::TestInventory::test_the_audience_of_its_token_is_its_address_alone",),
-    ),
-    Noticed(
         "an order counts in two weeks",
         orders, "within",
         ' if order.data["recorded_at"] in window',
@@ -248,6 +220,107 @@ ORDERS = [
         'it.get("currency")',
         '""',
         ("shop/test_orders.py::TestWeek::test_the_spending_is_one_sum_for_each_currency",),
+    ),
+]  # fmt: skip
+
+INVENTORY = [
+    Noticed(
+        "a payload says which event it is",
+        inventory, "tell",
+        '{**_told(due), "event_id": due.subject, "user_id": due.user_id}',
+        '{"event_id": due.subject, "user_id": due.user_id, **_told(due)}',
+        (f"{STOCK}::test_a_payload_cannot_say_whose_it_is_or_which",),
+    ),
+    Noticed(
+        "the inventory is told under a key of the order",
+        inventory, "tell",
+        'f"inventory:{due.subject}"',
+        """f"inventory:{due.payload['order_id']}\"""",
+        (f"{STOCK}::test_the_key_is_that_of_the_event",),
+    ),
+    Noticed(
+        "the inventory is told under a key of the attempt",
+        inventory, "tell",
+        'f"inventory:{due.subject}"',
+        'f"inventory:{due.subject}:{work.attempt}"',
+        (f"{STOCK}::test_an_answer_that_was_lost_and_then_a_key_that_is_known_is_a_yes",),
+    ),
+    Noticed(
+        "the inventory is not told who we are",
+        inventory, "tell",
+        ", headers=headers",
+        "",
+        (f"{STOCK}::test_we_say_who_we_are_to_its_address_alone",),
+    ),
+    Noticed(
+        "the audience has a query string",
+        inventory, "tell",
+        'urlsplit(url)._replace(query="", fragment="").geturl()',
+        "url",
+        (f"{STOCK}::test_we_say_who_we_are_to_its_address_alone",),
+    ),
+    Noticed(
+        "the token is a part of the destination",
+        inventory, "tell",
+        ", headers=headers",
+        ", token=token",
+        (f"{STOCK}::test_while_it_is_known_to_be_down_nothing_is_claimed",),
+    ),
+    Noticed(
+        "a key that is known is a refusal whatever came before",
+        inventory, "tell",
+        "if work.attempt == 1:",
+        "if True:",
+        (f"{STOCK}::test_an_answer_that_was_lost_and_then_a_key_that_is_known_is_a_yes",),
+    ),
+    Noticed(
+        "a key that is known is always a yes",
+        inventory, "tell",
+        "if work.attempt == 1:",
+        "if False:",
+        (f"{STOCK}::test_a_key_that_is_known_before_anything_was_told_is_none_of_ours",),
+    ),
+    Noticed(
+        "a payload that no reminder can carry refuses the order",
+        inventory, "schedule",
+        "if len(packed) <= LARGEST else {}",
+        "if True else {}",
+        (f"{STOCK}::test_what_no_reminder_can_carry_is_read_from_the_order",),
+    ),
+    Noticed(
+        "what is told is what Firestore can hold of it",
+        inventory, "schedule",
+        "if len(packed) <= LARGEST else {}",
+        "if False else {}",
+        (f"{STOCK}::test_it_is_told_as_the_event_said_it",),
+    ),
+    Noticed(
+        "one reminder for all events of an order",
+        inventory, "schedule",
+        "event.event_id",
+        'event.payload["order_id"]',
+        (f"{STOCK}::test_the_key_is_that_of_the_event",),
+    ),
+    Noticed(
+        "a service that is not there is told",
+        inventory, "schedule",
+        "if not settings.current().inventory_url:",
+        "if False:",
+        (f"{STOCK}::test_without_one_nobody_is_told",),
+    ),
+    Noticed(
+        "the inventory is told of who is erased",
+        inventory, "_is_wanted",
+        " and not marks.is_erased(due.user_id)",
+        "",
+        (f"{STOCK}::test_nobody_is_told_of_who_is_erased_or_where_there_is_no_service_any_more",),
+    ),
+    Noticed(
+        "what is kept of an order beside its payload is told",
+        orders, "payload_of",
+        " if name not in OURS",
+        "",
+        (f"{STOCK}::test_what_no_reminder_can_carry_is_read_from_the_order",),
     ),
 ]  # fmt: skip
 
@@ -277,11 +350,18 @@ HANDLERS = [
         ("test_handlers.py::TestOrderPlaced::test_it_is_recorded_and_confirmed",),
     ),
     Noticed(
-        "the inventory is told under a key of the attempt",
+        "nobody tells the inventory",
+        consumer, "_place",
+        ", *told, *",
+        ", *",
+        ("test_handlers.py::TestOrderPlaced::test_it_is_to_be_told_to_the_inventory_at_once",),
+    ),
+    Noticed(
+        "an order of the last release is given up for its old effect",
         consumer, "order_placed",
-        "orders.notify_inventory(placed, key)",
-        "orders.notify_inventory(placed, key + work.token) and placed.missing",
-        (REPEAT,),
+        'work.has_finished("inventory")',
+        "False",
+        ("test_last_release.py::TestRecords::test_an_order_whose_mail_waited_is_confirmed",),
     ),
     Noticed(
         "an order without a cart has one",
@@ -547,4 +627,4 @@ OTHERS = [
     ),
 ]  # fmt: skip
 
-MUTANTS = [*CARTS, *USERS, *ORDERS, *HANDLERS, *ERASURES, *OTHERS]
+MUTANTS = [*CARTS, *USERS, *ORDERS, *INVENTORY, *HANDLERS, *ERASURES, *OTHERS]

@@ -7,7 +7,7 @@ import pytest
 from tests.functions.shop_in_memory import ShopInMemory
 
 COSTS: dict[str, tuple[str, dict[str, Any], int, int]] = {
-    "an order without a cart": ("order.placed", {"order_id": "o-1", "total": 12.5}, 6, 4),
+    "an order without a cart": ("order.placed", {"order_id": "o-1", "total": 12.5}, 5, 2),
     "a failed payment": ("payment.failed", {"order_id": "o-1", "total": 12.5}, 3, 2),
     "a login that is not the first": ("user.logged_in", {}, 1, 1),
 }

@@ -67,12 +67,13 @@ class TestOrderPlaced:
         assert shop.provider.sent() == [("order_confirmation", "u-1@example.com")]
         assert shop.messages() == ["order_confirmation"]
 
-    def test_it_is_told_to_the_inventory_under_a_key_that_lasts(self, shop: Shop) -> None:
+    def test_it_is_to_be_told_to_the_inventory_at_once(self, shop: Shop) -> None:
         shop.set(INVENTORY_URL=INVENTORY)
-        self.order(shop)
+        self.order(shop, event_id="e-1")
         (task,) = shop.queues.take()
-        assert (task.queue, task.body["order_id"]) == ("inventory", "o-1")
-        assert task.headers["Idempotency-Key"] in task.identity
+        assert (task.queue, task.body["reminder_id"]) == ("inventory", "inventory:e-1")
+        assert states(shop) == {"inventory:e-1": "pending"}
+        assert shop.document("reminders/inventory:e-1")["due_at"] <= shop.documents.now
 
     def test_a_repeat_has_no_effect(self, shop: Shop) -> None:
         shop.set(INVENTORY_URL=INVENTORY)
@@ -116,22 +117,14 @@ class TestOrderPlaced:
         self.order(shop, event_id="e-1", is_first=False)
         assert shop.provider.messages == []
 
-    def test_the_inventory_is_told_also_where_the_mail_is_refused_for_good(
+    def test_where_no_alarm_can_be_set_it_is_confirmed_and_the_sweep_has_the_inventory_told(
         self, shop: Shop
     ) -> None:
         shop.set(INVENTORY_URL=INVENTORY)
-        self.order(shop, email="nobody")
-        assert [(it["reason"], it["effect"]) for it in shop.letters()] == [
-            ("permanent", "confirmation")
-        ]
-        assert len(shop.queues.tasks) == 1
-
-    def test_it_is_confirmed_once_where_the_inventory_could_not_be_told(self, shop: Shop) -> None:
-        shop.set(INVENTORY_URL=INVENTORY)
         shop.queues.mishaps = ["error"]
         self.order(shop, event_id="e-1")
-        assert shop.go_on() == ["done"]
-        assert (len(shop.provider.messages), len(shop.queues.tasks)) == (1, 1)
+        assert (len(shop.provider.messages), len(shop.queues.tasks)) == (1, 0)
+        assert states(shop) == {"inventory:e-1": "pending"}
 
     def test_an_address_of_the_order_wins(self, shop: Shop) -> None:
         self.order(shop, email="new@example.com")

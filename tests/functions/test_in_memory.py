@@ -3,8 +3,6 @@
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from common.cloud import firestore
 from tests.functions.in_memory import Bundle
 
@@ -75,13 +73,3 @@ def test_an_order_without_a_sign_up_is_dead_lettered_after_half_a_day(bundle: Bu
     bundle.advance(hours=1)
     (letter,) = bundle.documents("dead_letters")
     assert letter["reason"] == "waited_too_long"
-
-
-def test_a_call_of_somebody_elses_service_waits_outside(
-    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("INVENTORY_URL", "https://inventory.example/orders")
-    bundle.publish("user.signed_up", "ada", email="a@example.com")
-    bundle.publish("order.placed", "ada", order_id="o", total=1)
-    bundle.advance(seconds=1)
-    assert [task.url for task in bundle.outside] == ["https://inventory.example/orders"]

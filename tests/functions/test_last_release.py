@@ -3,7 +3,9 @@
 The documents and bodies here are as version 0.1.0 and the first 0.2.0 wrote them, without `format`.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from common.cloud import firestore
 from common.cloud.firestore import Create
 from common.cloud.tasks import Task
 from common.idempotency.fingerprint import fingerprint
-from common.idempotency.record import record_id
+from common.idempotency.record import WRITTEN, record_id
 from tests.functions.in_memory import Bundle
 from tests.functions.shop_in_memory import ShopInMemory
 
@@ -24,9 +26,16 @@ def store(path: str, **fields: Any) -> None:
     firestore.commit([Create(path=path, fields=fields)])
 
 
-def record(shop: Shop, state: str, **more: Any) -> None:
+def record(
+    shop: Shop,
+    state: str,
+    *,
+    event_type: str = "payment.failed",
+    steps: Mapping[str, Any] = MappingProxyType({}),
+    **more: Any,
+) -> None:
     """The record of the event e-1, a failed payment."""
-    identity = {"event_type": "payment.failed", "user_id": "u-1", "payload": PAYLOAD}
+    identity = {"event_type": event_type, "user_id": "u-1", "payload": PAYLOAD}
     fields = {
         "scope": "consumer",
         "key": "e-1",
@@ -37,7 +46,7 @@ def record(shop: Shop, state: str, **more: Any) -> None:
         "attempts": 1,
         "lease_seconds": 90.0,
         "retention_seconds": 5184000.0,
-        "steps": {},
+        "steps": dict(steps),
         "result": None,
         "error": None,
         "waiting_since": None,
@@ -70,6 +79,16 @@ class TestRecords:
         shop.documents.advance(1000)
         deliver(shop)
         assert shop.messages() == ["payment_retry"]
+
+    def test_an_order_whose_mail_waited_is_confirmed(self, shop: Shop) -> None:
+        """Its inventory was told by a task of its own."""
+        results = {"order": WRITTEN, "inventory": '"created"'}
+        steps = {name: {"name": name, "result": result} for name, result in results.items()}
+        record(shop, "waiting", event_type="order.placed", steps=steps)
+        shop.documents.advance(1000)
+        shop.deliver("order.placed", event_id="e-1", is_first=False, **PAYLOAD)
+        assert (shop.messages(), shop.letters()) == (["order_confirmation"], [])
+        assert shop.queues.tasks == {}
 
     def test_what_was_given_up_is_replayed_by_its_letter(self, shop: Shop) -> None:
         record(shop, "dead")

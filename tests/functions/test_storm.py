@@ -41,6 +41,8 @@ def survived(
         cloud.faults(seed=request.param, **STORM)
         cloud.advance(timedelta(hours=3))
         cloud.faults()
+        tick = cloud.now().isoformat()
+        shop.call("fanout", {"campaign": "reminder_sweep"}, X_CloudScheduler_ScheduleTime=tick)
         cloud.advance(timedelta(hours=9))
         yield shop
 

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
@@ -12,7 +12,9 @@ from common.cloud.memory.mishaps import TaskMishap
 from common.errors import TransientError
 from common.messaging import transports
 from common.messaging.transports import Outgoing
+from tests.common.web_server import Answer, Asked
 from tests.functions.in_memory import Bundle
+from tests.functions.stock import LOST, stocked
 
 USERS = [f"storm-{number}" for number in range(4)]
 EXPECTED = Counter(
@@ -20,7 +22,6 @@ EXPECTED = Counter(
     for user in USERS
     for template in ("welcome", "order_confirmation", "payment_retry", "cart_abandonment_reminder")
 )
-INVENTORY = "https://inventory.example/orders"
 LENGTH = 150
 """How many commits, and how many creations of tasks, something may befall."""
 
@@ -64,6 +65,12 @@ def deliver(bundle: Bundle, chance: random.Random) -> None:
         bundle.advance(seconds=chance.choice([0, 1, 20]))
 
 
+def lost_at_times(chance: random.Random) -> Callable[[Asked], Answer]:
+    """It is told; every third answer is lost, or says that it cannot be now."""
+    answers = [LOST, Answer(status=503), *[Answer()] * 4]
+    return lambda asked: chance.choice(answers)
+
+
 def storm(bundle: Bundle, chance: random.Random) -> None:
     """What befalls the next commits and creations of tasks."""
     nasty: list[Any] = [*get_args(TaskMishap), *["none"] * 12]
@@ -79,12 +86,11 @@ def test_every_effect_happens_once(
     for name, value in {
         "MAX_ATTEMPTS": "100",
         "CART_REMINDER_DELAY": f"{9 * 3600}",
-        "INVENTORY_URL": INVENTORY,
     }.items():
         monkeypatch.setenv(name, value)
     chance = random.Random(seed)
     provider = Provider(chance)
-    with transports.using(provider):
+    with transports.using(provider), stocked(monkeypatch, lost_at_times(chance)) as stock:
         storm(bundle, chance)
         deliver(bundle, chance)
         for _ in range(18):
@@ -92,6 +98,9 @@ def test_every_effect_happens_once(
             bundle.tick("reminder_sweep")  # it sets the alarms that could not be set
     found = Counter((it["template"], it["user_id"]) for it in bundle.documents("messages"))
     assert found == Counter(provider.taken.values()) == EXPECTED
-    told = Counter(task.body["order_id"] for task in bundle.outside)
-    assert told == Counter(f"o-{number}" for number in range(len(USERS)))
+    told = dict(stock.told)
+    assert len(told) == len({str(asked) for asked in stock.told}), "one content under one key"
+    assert Counter(it["order_id"] for it in told.values()) == Counter(
+        f"o-{number}" for number in range(len(USERS))
+    )
     assert bundle.documents("dead_letters") == []

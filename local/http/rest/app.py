@@ -21,6 +21,9 @@ STOPPED = ("/local/v1/advance", "/local/v1/idle")
 """What ends when its caller goes away."""
 LARGEST_BODY = 64 * 1024 * 1024
 """Bytes; far above what any of the platforms take."""
+IDENTITY = "/metadata/{email}/computeMetadata/v1/instance/service-accounts/default/identity"
+"""Where the metadata server of a function that runs as `email` gives it a token."""
+FLAVOR = {"Metadata-Flavor": "Google"}
 HOSTS = ("127.0.0.1", "localhost")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -42,6 +45,7 @@ class Site:
         app = web.Application(client_max_size=LARGEST_BODY, middlewares=[no_strangers])
         app.router.add_get("/", self._page)
         app.router.add_get("/token", self._token)
+        app.router.add_get(IDENTITY, self._identity)
         app.router.add_get("/.well-known/openid-configuration", self._discovery)
         app.router.add_get("/jwks", self._jwks)
         app.router.add_route("*", "/{path:.*}", self._rest)
@@ -59,6 +63,16 @@ class Site:
             text = f"the query must name email and audience, and claims as JSON if any: {error}"
             return _failed(invalid(text))
         return web.Response(text=self._issuer.token(email=email, audience=audience, **claims))
+
+    async def _identity(self, request: web.Request) -> web.Response:
+        if request.headers.get("Metadata-Flavor") != "Google":
+            return web.Response(status=403, text="Missing Metadata-Flavor:Google header.")
+        audience = request.query.get("audience")
+        if not audience:
+            text = "non-empty audience parameter required"
+            return web.Response(status=400, text=text, headers=FLAVOR)
+        token = self._issuer.token(email=request.match_info["email"], audience=audience)
+        return web.Response(text=token, headers=FLAVOR)
 
     async def _discovery(self, request: web.Request) -> web.Response:
         return web.json_response(self._issuer.discovery())

@@ -27,7 +27,13 @@ class Addresses:
         """Return a function's variables; `address` (HOST:PORT) is its own port for our services,
         `tasks` the one for Cloud Tasks."""
         ours = {} if "tasks" in self.foreign else {VARIABLES["tasks"]: tasks}
-        return {**self.emulators(address), **ours, "OIDC_ISSUER": self.url}
+        metadata = f"{self.url.partition('://')[2]}/metadata"
+        return {
+            **self.emulators(address),
+            **ours,
+            "OIDC_ISSUER": self.url,
+            "GCE_METADATA_HOST": metadata,
+        }
 
     def of_caller(self, address: str, functions: Iterable[Entry]) -> dict[str, str]:
         """Return any other program's variables: also each function's NAME_URL and NAME_AUDIENCE.

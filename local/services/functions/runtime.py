@@ -18,6 +18,7 @@ NAME = re.compile(r"projects/([^/]+)/locations/([^/]+)/functions/([a-z][a-z0-9-]
 LONGEST_EVENT, LONGEST_HTTP = 540, 3600
 """Seconds: the largest timeouts of event-driven and of HTTP functions."""
 DEFAULT_TIMEOUT = 60
+DEFAULT_ACCOUNT = "functions@{project}.iam.gserviceaccount.com"
 MOST_CONCURRENT = 1000
 RUNTIMES = ("python310", "python311", "python312", "python313", "python314")
 """Those that can still be deployed; what runs here is always the Python that runs the cloud."""
@@ -66,6 +67,12 @@ def timeout(body: Mapping[str, Any]) -> int:
 def concurrency(body: Mapping[str, Any]) -> int:
     """Return how many requests are served at once."""
     return int(_service(body).get("maxInstanceRequestConcurrency") or 1)
+
+
+def account(body: Mapping[str, Any]) -> str:
+    """Return the email of the account as which the function runs."""
+    named = _service(body).get("serviceAccountEmail")
+    return str(named or DEFAULT_ACCOUNT.format(project=parts(body["name"])[0]))
 
 
 def check(body: Mapping[str, Any]) -> None:
@@ -158,6 +165,8 @@ def environment(
         **{key: str(value) for key, value in deployed.items()},
         **secrets,
         **services,
+        # The metadata server of each function: it knows that function's account.
+        "GCE_METADATA_HOST": f"{services['GCE_METADATA_HOST']}/{account(body)}",
         "FUNCTION_TARGET": entry_point(body),
         "FUNCTION_SIGNATURE_TYPE": "cloudevent" if body.get("eventTrigger") else "http",
         "K_SERVICE": name,

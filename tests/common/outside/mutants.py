@@ -1,6 +1,15 @@
 """Mistakes in calls to others, and the tests that notice them."""
 
-from common.outside import answers, breaker, destinations, http, mail_answers, masking, smtp
+from common.outside import (
+    answers,
+    breaker,
+    destinations,
+    http,
+    identity_token,
+    mail_answers,
+    masking,
+    smtp,
+)
 from tests.common.mutants import Noticed
 
 STATUSES = "test_answers.py::test_a_status_without_a_code"
@@ -272,14 +281,14 @@ HTTP = [
     Noticed(
         "an answer may show the token",
         http, "post_json",
-        "(token, *_secrets(url), *_texts(body))",
+        "(bearer, *_secrets(url), *_texts(body))",
         "(*_secrets(url), *_texts(body))",
         ("test_http.py::test_no_error_shows_what_is_secret",),
     ),
     Noticed(
         "an answer may show the URL's path",
         http, "post_json",
-        "(token, *_secrets(url), *_texts(body))",
+        "(bearer, *_secrets(url), *_texts(body))",
         "(token, *_texts(body))",
         ("test_http.py::test_no_error_shows_what_is_secret",),
     ),
@@ -672,4 +681,43 @@ DESTINATIONS = [
     ),
 ]  # fmt: skip
 
-MUTANTS = [*ANSWERS, *MAIL_ANSWERS, *HTTP, *SMTP, *BREAKER, *DESTINATIONS]
+NONE = "test_identity_token.py::test_where_there_is_none_the_work_waits"
+IDENTITY = [
+    Noticed(
+        "whoever answers is the metadata server",
+        identity_token, "_fetched",
+        "answer.headers.get(name) == value",
+        "True",
+        (NONE,),
+    ),
+    Noticed(
+        "whatever it answers is a token",
+        identity_token, "_fetched",
+        "TOKEN.fullmatch(token)",
+        "token",
+        (NONE,),
+    ),
+    Noticed(
+        "a token is asked for by each call",
+        identity_token, "fetch",
+        "time.monotonic() - known[0] > KEPT",
+        "True",
+        ("test_identity_token.py::test_it_is_used_again_for_a_while",),
+    ),
+    Noticed(
+        "a token is used for good",
+        identity_token, "fetch",
+        "time.monotonic() - known[0] > KEPT",
+        "False",
+        ("test_identity_token.py::test_it_is_used_again_for_a_while",),
+    ),
+    Noticed(
+        "a token of ours is shown where a service repeats it",
+        http, "post_json",
+        'sent.get("Authorization", "").partition(" ")[2]',
+        "None",
+        ("test_http.py::test_a_token_in_a_header_is_not_shown",),
+    ),
+]  # fmt: skip
+
+MUTANTS = [*ANSWERS, *MAIL_ANSWERS, *HTTP, *SMTP, *BREAKER, *DESTINATIONS, *IDENTITY]

@@ -183,6 +183,12 @@ def test_whoever_is_silent_is_given_up_in_time() -> None:
         done.set()
 
 
+def test_a_token_in_a_header_is_not_shown() -> None:
+    with pytest.raises(UnavailableError) as refused:
+        post(Answer(status=401, body=b"no: rosehip"), headers={"Authorization": "Bearer rosehip"})
+    assert "rosehip" not in str(refused.value)
+
+
 @pytest.mark.parametrize(("timeout", "both"), [(2.0, (2.0, 2.0)), (20.0, (5.0, 20.0))])
 def test_connecting_takes_no_longer_than_the_call(
     timeout: float, both: tuple[float, float], monkeypatch: pytest.MonkeyPatch

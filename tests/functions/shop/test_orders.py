@@ -1,4 +1,4 @@
-"""Orders: recorded, told to the inventory, summed up by the week."""
+"""Orders: recorded, summed up by the week."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,7 +16,7 @@ from functions import consumer
 from functions.shop import orders
 from functions.shop.money import Money
 from functions.shop.orders import Summary
-from tests.functions.shop_in_memory import ShopInMemory, Work, event
+from tests.functions.shop_in_memory import Work, event
 
 NOW = datetime(2030, 1, 8, 12, tzinfo=UTC)
 WORK: Any = Work(NOW)
@@ -58,50 +58,6 @@ class TestPlace:
     def test_what_firestore_cannot_hold_is_kept_as_text(self) -> None:
         fields = place(**{"order_id": "o", "total": 1, "large": 2**70, "__x__": 1}).fields
         assert (fields["large"], fields["more"]) == (str(2**70), '{"__x__": 1}')
-
-
-class TestInventory:
-    URL = "https://inventory.example.com/orders?shop=1#top"
-
-    def notify(self, shop: ShopInMemory, **payload: Any) -> Any:
-        """The task for an order."""
-        shop.set(INVENTORY_URL=self.URL)
-        assert orders.notify_inventory(event(**payload), "key-1") == "created"
-        (task,) = shop.queues.take()
-        return task
-
-    def test_without_one_nobody_is_told(self, shop_in_memory: ShopInMemory) -> None:
-        assert orders.notify_inventory(event(order_id="o-1"), "key-1") == "skipped"
-        assert shop_in_memory.queues.tasks == {}
-
-    def test_it_is_told_on_a_queue_of_its_own_under_the_key(
-        self, shop_in_memory: ShopInMemory
-    ) -> None:
-        task = self.notify(shop_in_memory, order_id="o-1")
-        assert (task.queue, task.url) == ("inventory", self.URL)
-        assert task.headers == {"Idempotency-Key": "key-1"}
-
-    def test_the_audience_of_its_token_is_its_address_alone(
-        self, shop_in_memory: ShopInMemory
-    ) -> None:
-        """A token for an address with a query string is not taken."""
-        task = self.notify(shop_in_memory, order_id="o-1")
-        assert task.audience == "https://inventory.example.com/orders"
-
-    def test_it_gets_the_payload_under_who_and_which(self, shop_in_memory: ShopInMemory) -> None:
-        task = self.notify(shop_in_memory, order_id="o-1", total=3)
-        assert task.body == {"event_id": "e-1", "user_id": "u-1", "order_id": "o-1", "total": 3}
-
-    def test_a_payload_cannot_say_whose_it_is_or_which(self, shop_in_memory: ShopInMemory) -> None:
-        task = self.notify(shop_in_memory, order_id="o-1", event_id="forged", user_id="forged")
-        assert (task.body["event_id"], task.body["user_id"]) == ("e-1", "u-1")
-
-    def test_telling_it_again_under_the_key_adds_no_task(
-        self, shop_in_memory: ShopInMemory
-    ) -> None:
-        self.notify(shop_in_memory, order_id="o-1")
-        assert orders.notify_inventory(event(order_id="o-1"), "key-1") == "existed"
-        assert orders.notify_inventory(event(order_id="o-1"), "key-2") == "created"
 
 
 class TestWeek:

@@ -2,11 +2,16 @@
 
 import base64
 import json
+import os
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
+import jwt
 import pytest
+import requests
 
 from local.cli.client import Refused
 from local.testing import LocalCloud, local_cloud
@@ -211,6 +216,40 @@ def test_a_token_needs_a_name_and_an_audience(cloud: LocalCloud) -> None:
     with pytest.raises(urllib.error.HTTPError, match="400") as refused:
         get(cloud, "/token?email=a@b")
     refused.value.close()
+
+
+def test_a_function_gets_a_token_of_its_own_account_as_from_google(cloud: LocalCloud) -> None:
+    """Google's own client library asks, from a process of its own: it reads the host at import."""
+    program = """
+import google.auth.transport.requests
+from google.auth.compute_engine import _metadata
+request = google.auth.transport.requests.Request()
+identity = "instance/service-accounts/default/identity"
+print(_metadata.get(request, identity, params={"audience": "https://stock.example"}))
+"""
+    host = f"{cloud.url.removeprefix('http://')}/metadata/run-reminder@p.iam.gserviceaccount.com"
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "GCE_METADATA_HOST": host},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    claims = jwt.decode(found.stdout.strip(), options={"verify_signature": False})
+    assert claims["email"] == "run-reminder@p.iam.gserviceaccount.com"
+    assert (claims["aud"], claims["iss"]) == ("https://stock.example", cloud.url)
+
+
+@pytest.mark.parametrize(
+    ("flavor", "query", "code"), [("", "?audience=x", 403), ("Google", "", 400)]
+)
+def test_the_metadata_server_refuses_what_googles_does(
+    cloud: LocalCloud, flavor: str, query: str, code: int
+) -> None:
+    path = "computeMetadata/v1/instance/service-accounts/default/identity"
+    url = f"{cloud.url}/metadata/a@b/{path}{query}"
+    assert requests.get(url, headers={"Metadata-Flavor": flavor}, timeout=10).status_code == code
 
 
 def test_the_console_shows_what_there_is_and_escapes_it(cloud: LocalCloud, location: str) -> None:
