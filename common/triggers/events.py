@@ -117,12 +117,13 @@ def parse(
     event_type = text(given, "event_type")
     if event_type not in types:
         raise NothingToDoError("ignored", f"{event_type!r:.100} is no type of event handled here")
+    event_id, user_id = text(given, "event_id"), text(given, "user_id")
     payload = _payload(given, types[event_type].fields)
     about = _about(payload, types[event_type].fields)
     return Event(
-        event_id=text(given, "event_id"),
+        event_id=event_id,
         event_type=event_type,
-        user_id=text(given, "user_id"),
+        user_id=user_id,
         payload=payload,
         occurred_at=_occurred_at(given),
         raw=data,
