@@ -35,4 +35,10 @@ def ring(call: Call) -> Answer:
     return calls.due(call, REMINDERS, CAMPAIGNS, {"consumer": pubsub.resume("consumer", EVENTS)})
 
 
-REMINDERS = table(CART_ABANDONMENT, INVENTORY, ONBOARDING_DAY_1, ONBOARDING_DAY_3, ONBOARDING_DAY_7)
+REMINDERS = table(
+    CART_ABANDONMENT,
+    INVENTORY,
+    ONBOARDING_DAY_1,
+    ONBOARDING_DAY_3,
+    ONBOARDING_DAY_7,
+)
