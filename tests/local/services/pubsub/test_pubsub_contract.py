@@ -265,7 +265,11 @@ def test_lists_name_everything_once(story: Story) -> None:
     assert [topic.name for topic in topics].count(story.topic) == 1
 
 
-def test_a_subscription_expires_after_a_day_at_the_earliest(cloud: SimpleNamespace) -> None:
+def test_a_subscription_expires_after_a_day_at_the_earliest(
+    cloud: SimpleNamespace, request: pytest.FixtureRequest
+) -> None:
+    if "google" in request.node.name:
+        pytest.skip("Google's emulator differs: it takes any time")
     topic = cloud.publisher.create_topic(name=f"{cloud.project}/topics/{cloud.prefix}").name
     name = f"{cloud.project}/subscriptions/{cloud.prefix}"
 
