@@ -15,7 +15,6 @@ LostClaimError      │ is somebody else's                       │ raises it
 SettledError        │ is settled already                       │ Answer as the record says
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -38,8 +37,8 @@ from common.idempotency import dead_letters
 from common.idempotency.change import Change, Completed, DeadLettered, Released, Waiting
 from common.idempotency.claim import MAX_TRIES, Claim
 from common.idempotency.fingerprint import to_json
-from common.idempotency.job import Answer, Deferral, Ended, Handler, Job, dead_letter
-from common.idempotency.record import WHOLE, Record, State
+from common.idempotency.job import Answer, Deferral, Ended, Handler, Job, answer_of, dead_letter
+from common.idempotency.record import WHOLE
 from common.idempotency.waits import Dead, Owed, Patience, judge
 from common.idempotency.work import Outcome, Progress, Work
 from common.process import logs, shutdown
@@ -380,16 +379,6 @@ def set_alarm(deferral: Deferral, ended: Ended) -> None:
         deferral.set_alarm(ended)
     except Exception as error:
         logs.warning("failed", f"no alarm was set, a sweep does it: {error}")
-
-
-def answer_of(record: Record) -> Answer:
-    """What a settled record answers. Raises InProgressError for a record that is not settled."""
-    match record.state:
-        case State.DONE:
-            return Answer(status="done", result=json.loads(record.result or "null"))
-        case State.DEAD:
-            return Answer(status="dead_lettered", result=record.error)
-    raise InProgressError("this work was given back")
 
 
 def _raise(error: BaseException | None) -> NoReturn:

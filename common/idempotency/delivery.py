@@ -44,8 +44,8 @@ The life of a record:
     unreadable           │ raises CorruptRecordError; a replay begins anew
 
 How an attempt ends is the table in `common.idempotency.attempt`, what is waited for and how long in
-`common.idempotency.waits`. The two clocks of a record are drawn in `common.idempotency.record`. How
-the writes of a claim are fenced, and how a lost reply is told from a lost claim, is in
+`common.idempotency.waits`. The two clocks of a record are drawn in `common.idempotency.decision`.
+How the writes of a claim are fenced, and how a lost reply is told from a lost claim, is in
 `common.idempotency.claim`; steps and effects are in `common.idempotency.work`.
 
 What a delivery costs, in Firestore operations, as `tests/bench/idempotency_counts.py` measures
@@ -82,13 +82,9 @@ from common.errors import (
     TransientError,
     UnknownOutcomeError,
 )
-from common.idempotency.attempt import Attempt, answer_of, set_alarm
+from common.idempotency.attempt import Attempt, set_alarm
 from common.idempotency.claim import MAX_TRIES, Claim, token
-from common.idempotency.exclusive import ProcessLock
-from common.idempotency.fingerprint import fingerprint
-from common.idempotency.job import Answer, Ended, Handler, Job, Limits, dead_letter
-from common.idempotency.record import (
-    WHOLE,
+from common.idempotency.decision import (
     Acquire,
     CorruptRecord,
     DeadAlready,
@@ -100,12 +96,13 @@ from common.idempotency.record import (
     InProgress,
     KeyReused,
     NeedsForce,
-    Record,
     Request,
-    State,
     decide,
-    record_id,
 )
+from common.idempotency.exclusive import ProcessLock
+from common.idempotency.fingerprint import fingerprint
+from common.idempotency.job import Answer, Ended, Handler, Job, Limits, answer_of, dead_letter
+from common.idempotency.record import WHOLE, Record, State, record_id
 from common.idempotency.store import FirestoreStore, Store
 from common.idempotency.waits import spread
 from common.idempotency.work import Outcome, Work

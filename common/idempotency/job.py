@@ -1,5 +1,6 @@
 """Jobs: work to be done once, how often it may be tried, and how a delivery of it can end."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -7,10 +8,10 @@ from typing import Any, Literal, Protocol
 
 from common.cloud import firestore
 from common.cloud.firestore import Merge, Write
-from common.errors import MalformedError
+from common.errors import InProgressError, MalformedError
 from common.idempotency import dead_letters
 from common.idempotency.origin import Origin
-from common.idempotency.record import OnUnknownOutcome, Record
+from common.idempotency.record import OnUnknownOutcome, Record, State
 from common.idempotency.waits import Dead, Patience
 from common.idempotency.work import Outcome, Work
 
@@ -148,3 +149,13 @@ def dead_letter(job: Job, record: Record, name: str, dead: Dead) -> Merge:
         origin=job.origin,
         effect=name or None,
     )
+
+
+def answer_of(record: Record) -> Answer:
+    """What a settled record answers. Raises InProgressError for a record that is not settled."""
+    match record.state:
+        case State.DONE:
+            return Answer(status="done", result=json.loads(record.result or "null"))
+        case State.DEAD:
+            return Answer(status="dead_lettered", result=record.error)
+    raise InProgressError("this work was given back")

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from common.cloud import firestore
 from common.cloud.firestore import SERVER_TIMESTAMP, Write
 from common.errors import ResultNotStorableError
-from common.idempotency.record import WHOLE, Found, Record, State, record_id
+from common.idempotency.decision import Found
+from common.idempotency.record import WHOLE, Record, State, record_id
 from common.idempotency.waits import Dead, Owed
 from common.process import logs
 

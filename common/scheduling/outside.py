@@ -17,7 +17,8 @@ from common.idempotency.claim import MAX_TRIES, token
 from common.scheduling import alarms, within
 from common.scheduling import record as records
 from common.scheduling.kinds import ReminderKind
-from common.scheduling.record import Change, Record
+from common.scheduling.record import Record
+from common.scheduling.transitions import Change
 from common.scheduling.within import Within
 
 SCOPE = "application"

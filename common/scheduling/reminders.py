@@ -25,8 +25,8 @@ shell, these are calls:
 
 In a handler, they are writes that commit with its work: `reminders.within(work).schedule(…)`. In
 the kind's own `act` this is how a reminder recurs. What becomes of a record is drawn in
-`common.scheduling.record`, what an alarm does in `common.scheduling.ringing`; the sweep looks after
-what has lost its alarm.
+`common.scheduling.transitions`, what an alarm does in `common.scheduling.ringing`; the sweep looks
+after what has lost its alarm.
 
 What this promises is proven by `tests/common/scheduling/proof`: there this code runs through every
 interleaving of scheduling, moving, cancelling, ringing and sweeping one reminder.
@@ -40,7 +40,9 @@ from common.cloud import firestore
 from common.errors import CorruptRecordError
 from common.idempotency import Work
 from common.process import logs, tables
+from common.scheduling import content as contents
 from common.scheduling import record as records
+from common.scheduling import transitions
 from common.scheduling.kinds import Reminder, ReminderKind
 from common.scheduling.outside import Asked
 from common.scheduling.record import Entry, Record
@@ -90,12 +92,12 @@ def schedule(
     request is being done.
     """
     tables.check_listed(kind)
-    checked = records.check_subject(subject)
-    when = records.time_said(at, after)
+    checked = contents.check_subject(subject)
+    when = contents.time_said(at, after)
 
-    def compute(record: Record | None, now: datetime, setter: str) -> records.Change:
-        wanted = records.content(user_id=user_id, payload=payload, at=at, after=after, now=now)
-        return records.scheduled(record, kind, checked, wanted, now=now, setter=setter)
+    def compute(record: Record | None, now: datetime, setter: str) -> transitions.Change:
+        wanted = contents.content(user_id=user_id, payload=payload, at=at, after=after, now=now)
+        return transitions.scheduled(record, kind, checked, wanted, now=now, setter=setter)
 
     identity = {"does": "schedule", "user_id": user_id, "payload": payload, "when": when}
     return Asked(
@@ -128,11 +130,11 @@ def reschedule(
     Never makes two messages out of one. `request` and errors are those of `schedule`.
     """
     tables.check_listed(kind)
-    checked = records.check_subject(subject)
-    when = records.time_said(at, after)
+    checked = contents.check_subject(subject)
+    when = contents.time_said(at, after)
 
-    def compute(record: Record | None, now: datetime, setter: str) -> records.Change:
-        return records.rescheduled(record, kind, at=at, after=after, now=now, setter=setter)
+    def compute(record: Record | None, now: datetime, setter: str) -> transitions.Change:
+        return transitions.rescheduled(record, kind, at=at, after=after, now=now, setter=setter)
 
     return Asked(
         kind=kind,
@@ -154,12 +156,12 @@ def cancel(kind: ReminderKind, subject: str, *, request: str | None = None) -> s
     `request` and errors are those of `schedule`.
     """
     tables.check_listed(kind)
-    checked = records.check_subject(subject)
+    checked = contents.check_subject(subject)
     return Asked(
         kind=kind,
         subject=checked,
         identity={"does": "cancel"},
-        compute=lambda record, now, setter: records.cancelled(record, now=now),
+        compute=lambda record, now, setter: transitions.cancelled(record, now=now),
         write=lambda work: work.cancel(kind, checked),
     ).done(request)
 

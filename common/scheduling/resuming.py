@@ -23,7 +23,7 @@ from common.idempotency.job import Ended
 from common.idempotency.origin import Origin, Received
 from common.idempotency.record import record_id
 from common.process import settings
-from common.scheduling import alarms
+from common.scheduling import alarms, transitions
 from common.scheduling import record as records
 from common.scheduling.alarms import EARLY, Alarm
 from common.scheduling.kinds import QUEUE
@@ -65,7 +65,7 @@ class Resumption:
         """See `Deferral`."""
         assert ended.now is not None
         assert ended.resume_at is not None
-        generation = records.generation_after(0, ended.now)
+        generation = transitions.generation_after(0, ended.now)
         alarms.set_now(_alarm(generation, ended.resume_at).task(self.reminder_id, generation))
 
     def writes(self, ended: Ended) -> Sequence[Write]:
@@ -83,7 +83,7 @@ class Resumption:
             raise PermanentError(f"the input has {len(self.input.data)} bytes, over {LARGEST}")
         assert ended.now is not None
         assert ended.resume_at is not None
-        generation = records.generation_after(0, ended.now)
+        generation = transitions.generation_after(0, ended.now)
         return {
             "format": records.FORMAT,
             "reminder_id": self.reminder_id,
@@ -98,10 +98,10 @@ class Resumption:
             "cause": self.key,
             "alarm": _alarm(generation, ended.resume_at).fields(self.reminder_id, generation),
             "history": [{"what": "waiting", "at": ended.now, "generation": generation}],
-            "overdue_at": ended.resume_at + records.GRACE,
+            "overdue_at": ended.resume_at + transitions.GRACE,
             "error": ended.error,
             "updated_at": ended.now,
-            "expire_at": ended.resume_at + records.RETENTION,
+            "expire_at": ended.resume_at + transitions.RETENTION,
         }
 
 
@@ -170,7 +170,7 @@ def _settled(state: str, now: datetime | None) -> dict[str, Any]:
         "state": state,
         "overdue_at": DELETE_FIELD,
         "payload": {"data": "", "origin": ""},
-        **({"updated_at": now, "expire_at": now + records.RETENTION} if now else {}),
+        **({"updated_at": now, "expire_at": now + transitions.RETENTION} if now else {}),
     }
 
 

@@ -27,11 +27,12 @@ from common.errors import (
 from common.idempotency import Answer, Call, Job, Outcome, Work
 from common.idempotency.job import Ended
 from common.process import logs, settings
-from common.scheduling import alarms
+from common.scheduling import alarms, transitions
 from common.scheduling import record as records
 from common.scheduling.alarms import EARLY, Alarm
 from common.scheduling.kinds import ReminderKind
-from common.scheduling.record import Change, Mark, Record
+from common.scheduling.record import Mark, Record
+from common.scheduling.transitions import Change
 
 FUNCTION = "reminder"
 
@@ -89,7 +90,9 @@ def bury(found: Snapshot, error: PermanentError, reminder_id: str) -> Answer:
 def _settling_as_dead(path: str) -> list[Write]:
     found = firestore.read(path)
     is_settled = found.data.get("state") == "dead" and "overdue_at" not in found.data
-    return [] if is_settled or not found.exists else [found.write(records.buried(found.read_time))]
+    if is_settled or not found.exists:
+        return []
+    return [found.write(transitions.buried(found.read_time))]
 
 
 def _refuse(found: Snapshot, error: PermanentError, reminder_id: str, generation: int) -> Answer:
@@ -180,7 +183,7 @@ class _Ringing:
     def _put_off(self, found: Snapshot, record: Record, until: datetime | None) -> None:
         now, due = found.read_time, until or record.due_at
         alarm = alarms.first(self._kind.queue, due, now, self._call.task or "by hand")
-        change = records.put_off(record, alarm, now, until)
+        change = transitions.put_off(record, alarm, now, until)
         assert change.alarm is not None
         assert change.fields is not None
         alarms.set_now(change.alarm)
@@ -199,7 +202,7 @@ class _Ringing:
         assert self._looked is not None
         (found, record), self._looked = self._looked, None
         self._may_have_happened = record.state == "sending"
-        then, fields = records.begun(record, found.read_time)
+        then, fields = transitions.begun(record, found.read_time)
         self._held = found, then
         return [found.write(fields)]
 
@@ -211,7 +214,7 @@ class _Ringing:
         if self._work is None or self._work.has_begun:
             return []  # something of it has gone out: it is to be finished
         now, setter = found.read_time, self._setter(found)
-        return _written(found, records.put_back(record, self._kind, now=now, setter=setter))
+        return _written(found, transitions.put_back(record, self._kind, now=now, setter=setter))
 
     def set_alarm(self, ended: Ended) -> None:
         """See `Deferral`: it is tried again then."""
@@ -227,10 +230,10 @@ class _Ringing:
             return []
         alarm, now = self._next_try(ended), found.read_time
         if ended.is_outcome_unknown or self._is_under_way():
-            return [found.write(records.waits(record, alarm, now))]
+            return [found.write(transitions.waits(record, alarm, now))]
         setter = self._setter(found)
         return _written(
-            found, records.put_back(record, self._kind, now=now, setter=setter, alarm=alarm)
+            found, transitions.put_back(record, self._kind, now=now, setter=setter, alarm=alarm)
         )
 
     def _next_try(self, ended: Ended) -> Alarm:
@@ -248,7 +251,7 @@ class _Ringing:
         if record is None or record.generation != self._generation or record.is_settled:
             return []
         now, setter = found.read_time, self._setter(found)
-        return _written(found, records.given_up(record, self._kind, now=now, setter=setter))
+        return _written(found, transitions.given_up(record, self._kind, now=now, setter=setter))
 
     def _setter(self, found: Snapshot) -> str:
         return f"{self._call.task or 'by hand'} {found.read_time.isoformat()}"
@@ -285,7 +288,7 @@ class _Ringing:
         self, found: Snapshot, record: Record, state: str, writes: Sequence[Write], work: Work
     ) -> Outcome:
         own = next((mark for it in writes if (mark := self._own_mark(it))), None)
-        change = records.done(
+        change = transitions.done(
             record,
             "sent" if state == "sent" else "skipped",
             own,

@@ -25,7 +25,7 @@ from common.errors import (
 )
 from common.idempotency import Answer, Call
 from common.process import logs, settings
-from common.scheduling import alarms, ringing
+from common.scheduling import alarms, ringing, transitions
 from common.scheduling import record as records
 from common.scheduling.kinds import QUEUE
 from common.scheduling.record import Record
@@ -112,7 +112,7 @@ def _looked_after(found: Snapshot) -> str:
         return _ignored(found)
     alarm = record.rings()
     if alarm is not None and tasks.exists(alarm.queue, tasks.name(alarm.identity)):
-        firestore.commit([found.write(records.looked_at(found.read_time))])
+        firestore.commit([found.write(transitions.looked_at(found.read_time))])
         return "waiting"
     return _rung(found, record)
 
@@ -122,7 +122,7 @@ def _rung(found: Snapshot, record: Record) -> str:
     queue = record.alarm.queue if record.alarm else QUEUE
     setter = f"{NAME} {found.update_time and found.update_time.isoformat()}"
     alarm = alarms.first(queue, record.due_at, now, setter)
-    change = records.put_off(record, alarm, now)
+    change = transitions.put_off(record, alarm, now)
     assert change.alarm is not None
     assert change.fields is not None
     try:

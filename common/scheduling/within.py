@@ -17,11 +17,13 @@ from common.cloud.firestore import DELETE_FIELD, Snapshot, Write
 from common.errors import CorruptRecordError
 from common.idempotency import Work
 from common.process import logs, tables
-from common.scheduling import alarms
+from common.scheduling import alarms, transitions
+from common.scheduling import content as contents
 from common.scheduling import record as records
 from common.scheduling.kinds import ReminderKind
-from common.scheduling.record import Change, Record
+from common.scheduling.record import Record
 from common.scheduling.ringing import FUNCTION
+from common.scheduling.transitions import Change
 
 
 class Within:
@@ -56,11 +58,11 @@ class Within:
         """
         tables.check_listed(kind)
         found, record = read(kind, subject)
-        change = records.scheduled(
+        change = transitions.scheduled(
             record,
             kind,
             subject,
-            records.content(
+            contents.content(
                 user_id=user_id,
                 payload=payload,
                 at=at,
@@ -89,7 +91,7 @@ class Within:
         tables.check_listed(kind)
         found, record = read(kind, subject)
         now, setter = self._work.now, self._setter(found)
-        change = records.rescheduled(record, kind, at=at, after=after, now=now, setter=setter)
+        change = transitions.rescheduled(record, kind, at=at, after=after, now=now, setter=setter)
         return self._written(found, record, change)
 
     def cancel(self, kind: ReminderKind, subject: str) -> list[Write]:
@@ -99,7 +101,7 @@ class Within:
         """
         tables.check_listed(kind)
         found, record = read(kind, subject)
-        return self._written(found, record, records.cancelled(record, now=self._work.now))
+        return self._written(found, record, transitions.cancelled(record, now=self._work.now))
 
     def _written(self, found: Snapshot, record: Record | None, change: Change) -> list[Write]:
         self.result = change.result
@@ -121,7 +123,7 @@ class Within:
 
 def read(kind: ReminderKind, subject: str) -> tuple[Snapshot, Record | None]:
     """The reminder about that subject, and its record; one that cannot be read counts as none."""
-    path = records.path_of(kind.id_of(records.check_subject(subject)))
+    path = records.path_of(kind.id_of(contents.check_subject(subject)))
     found = firestore.read(path)
     try:
         return found, records.decode(found)

@@ -20,7 +20,7 @@ from common.idempotency import Outcome, Work
 from common.outside import destinations, http, identity_token
 from common.people import marks
 from common.scheduling import reminders
-from common.scheduling.record import MAX_PAYLOAD
+from common.scheduling.content import MAX_PAYLOAD
 from common.scheduling.reminders import Reminder, ReminderKind
 from common.triggers.events import Event
 from functions.shop import orders, settings

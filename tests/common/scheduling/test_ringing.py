@@ -14,7 +14,7 @@ from common.idempotency import Outcome, Work, attempt
 from common.scheduling import reminders, ringing
 from common.scheduling.alarms import EARLY, HOP, Alarm
 from common.scheduling.kinds import Reminder, ReminderKind
-from common.scheduling.record import GRACE
+from common.scheduling.transitions import GRACE
 from common.triggers.boundary import Ending
 from tests.common.memory_cloud import Cloud
 from tests.common.scheduling.nudge import (

@@ -11,7 +11,7 @@ from common.cloud.tasks import Task
 from common.errors import PermanentError, TransientError
 from common.idempotency import Call, Work
 from common.scheduling import reminders, ringing, sweep
-from common.scheduling.record import GRACE
+from common.scheduling.transitions import GRACE
 from common.triggers.boundary import Ending
 from tests.common.logged import entries
 from tests.common.memory_cloud import Cloud

@@ -11,10 +11,11 @@ from common.cloud.memory import Mishap
 from common.cloud.tasks import Task
 from common.errors import ConfigurationError, TransientError
 from common.idempotency import Outcome, Work
+from common.scheduling import content as contents
 from common.scheduling import record as records
-from common.scheduling import reminders, ringing
+from common.scheduling import reminders, ringing, transitions
 from common.scheduling.kinds import ReminderKind
-from common.scheduling.record import GRACE, RETENTION
+from common.scheduling.transitions import GRACE, RETENTION
 from tests.common.memory_cloud import Cloud
 from tests.common.scheduling.nudge import (
     DAY,
@@ -74,7 +75,7 @@ def test_an_overdue_reminder_is_looked_after_no_sooner_than_its_lease_is_over() 
         {"at": "naive"},
         {"after": timedelta.max},
         {"after": DAY, "payload": {"x": {1}}},
-        {"after": DAY, "payload": {"x": "x" * records.MAX_PAYLOAD}},
+        {"after": DAY, "payload": {"x": "x" * contents.MAX_PAYLOAD}},
         {"after": DAY, "user_id": ""},
         {"after": DAY, "subject": ""},
         {"after": DAY, "subject": "x" * 2049},
@@ -183,8 +184,8 @@ def test_a_generation_is_not_used_again_after_an_erasure(cloud: Cloud) -> None:
 
 
 def test_two_generations_in_a_microsecond_are_two(cloud: Cloud) -> None:
-    assert records.generation_after(5, cloud.now) > 10**15
-    assert records.generation_after(10**18, cloud.now) == 10**18 + 1
+    assert transitions.generation_after(5, cloud.now) > 10**15
+    assert transitions.generation_after(10**18, cloud.now) == 10**18 + 1
 
 
 def test_a_history_keeps_the_latest(cloud: Cloud) -> None:

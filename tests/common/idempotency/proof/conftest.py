@@ -1,6 +1,6 @@
 import pytest
 
-from common.idempotency import record
+from common.idempotency import decision
 from common.process import logs
 from tests.common.idempotency.proof.promises import MAX_VANISHED
 
@@ -9,4 +9,4 @@ from tests.common.idempotency.proof.promises import MAX_VANISHED
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a million attempts would log millions of lines."""
     monkeypatch.setattr(logs, "_log", lambda *entry: None)
-    monkeypatch.setattr(record, "MAX_VANISHED", MAX_VANISHED)
+    monkeypatch.setattr(decision, "MAX_VANISHED", MAX_VANISHED)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from common.idempotency import attempt, change, claim, delivery, record, work
+from common.idempotency import attempt, change, claim, decision, delivery, record, work
 from tests.common import mutants
 
 
@@ -36,7 +36,7 @@ MUTANTS = [
     ),
     Mutant(
         "trust a clock that is fast",
-        record, "lease_left",
+        decision, "lease_left",
         "held.lease_seconds - _age(found)",
         "held.lease_seconds - _age(found) - 600",
         "Firestore effects",
@@ -64,7 +64,7 @@ MUTANTS = [
     ),
     Mutant(
         "forget the token",
-        record, "_signed",
+        decision, "_signed",
         "owner=request.fresh.owner,",
         "",
         "Firestore effects",
@@ -106,7 +106,7 @@ MUTANTS = [
     ),
     Mutant(
         "ignore the fingerprint",
-        record, "_decide_live",
+        decision, "_decide_live",
         "if given != record.fingerprint and given not in record.accepted:",
         "if False:",
         "Firestore effects",
@@ -204,7 +204,7 @@ MUTANTS = [
     ),
     Mutant(
         "remember what has expired",
-        record, "is_expired",
+        decision, "is_expired",
         "return",
         "return False and",
         "expiry",
@@ -239,42 +239,42 @@ MUTANTS = [
     ),
     Mutant(
         "a takeover forgets the steps",
-        record, "_taken",
+        decision, "_taken",
         "state=State.CLAIMED,",
         "state=State.CLAIMED, steps={},",
         "a step",
     ),
     Mutant(
         "do not count what vanishes",
-        record, "_decide_vanished",
+        decision, "_decide_vanished",
         "record.vanished + 1",
         "record.vanished",
         "poison",
     ),
     Mutant(
         "no end to what vanishes",
-        record, "_decide_vanished",
+        decision, "_decide_vanished",
         "vanished >= MAX_VANISHED",
         "False",
         "poison",
     ),
     Mutant(
         "repeat at once what vanishes again and again",
-        record, "_decide_vanished",
+        decision, "_decide_vanished",
         "if left < 0:",
         "if True:",
         "the last attempt vanishes",
     ),
     Mutant(
         "let anybody take over the dead",
-        record, "_decide_live",
+        decision, "_decide_live",
         'return DeadAlready(error=record.error or "")',
         "return Acquire(record=_taken(record), fence=found.update_time)",
         "a handler that fails for good",
     ),
     Mutant(
         "a replay begins without the finished steps",
-        record, "_revived",
+        decision, "_revived",
         "vanished=0,",
         "vanished=0, steps={},",
         "a handler that fails for good",
@@ -316,28 +316,28 @@ MUTANTS = [
     ),
     Mutant(
         "whoever comes takes what was handed over",
-        record, "_decide_live",
+        decision, "_decide_live",
         "and not request.is_ringing",
         "and False",
         "effects that fail and wait, handed over",
     ),
     Mutant(
         "a correction is sent under the old key",
-        record, "_corrected",
+        decision, "_corrected",
         "**dict.fromkeys(replayed, salt)",
         "",
         "a correction beside a late original",
     ),
     Mutant(
         "a correction forgets the original",
-        record, "_corrected",
+        decision, "_corrected",
         "accepted=tuple(accepted)",
         "accepted=(fingerprint,)",
         "a correction beside a late original",
     ),
     Mutant(
         "an older payload is run",
-        record, "_decide_live",
+        decision, "_decide_live",
         "if given != record.fingerprint:",
         "if False:",
         "a correction beside a late original",

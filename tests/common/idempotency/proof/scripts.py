@@ -24,8 +24,9 @@ from common.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
+from common.idempotency.decision import Found
 from common.idempotency.exclusive import ProcessLock
-from common.idempotency.record import WHOLE, Found, Record, State, letter_id
+from common.idempotency.record import WHOLE, Record, State, letter_id
 from common.idempotency.waits import Dead, Owed
 from common.process import shutdown
 from tests.common.idempotency.proof.programs import EPOCH, KEY, SCOPE, Kind, Programme

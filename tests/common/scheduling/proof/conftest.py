@@ -3,7 +3,7 @@ from unittest import mock
 
 import pytest
 
-from common.idempotency import record
+from common.idempotency import decision
 from common.process import logs
 from tests.common.memory_cloud import cloud_in_memory
 
@@ -14,6 +14,6 @@ def environment() -> Iterator[None]:
     with (
         cloud_in_memory(),
         mock.patch.object(logs, "_log"),
-        mock.patch.object(record, "MAX_VANISHED", 4),
+        mock.patch.object(decision, "MAX_VANISHED", 4),
     ):
         yield

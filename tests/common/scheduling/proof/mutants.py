@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from common.idempotency import attempt, delivery
-from common.scheduling import alarms, outside, record, ringing, sweep, within
+from common.scheduling import alarms, outside, ringing, sweep, transitions, within
 from tests.common import mutants
 
 
@@ -34,7 +34,7 @@ MUTANTS = [
     ),
     Mutant(
         "who sends takes overdue_at away",
-        record, "begun",
+        transitions, "begun",
         '"overdue_at": now + GRACE',
         '"overdue_at": DELETE_FIELD',
         "rung twice",
@@ -55,7 +55,7 @@ MUTANTS = [
     ),
     Mutant(
         "a ring leaves overdue_at behind",
-        record, "_settled",
+        transitions, "_settled",
         '"overdue_at": DELETE_FIELD,',
         "",
         "rung twice",
@@ -139,63 +139,63 @@ MUTANTS = [
     ),
     Mutant(
         "what is being sent is cancelled",
-        record, "cancelled",
+        transitions, "cancelled",
         'case "sending":',
         'case "nothing":',
         "cancelled",
     ),
     Mutant(
         "what was sent is cancelled",
-        record, "cancelled",
+        transitions, "cancelled",
         'case "sent":',
         'case "nothing":',
         "cancelled",
     ),
     Mutant(
         "what is being sent is replaced",
-        record, "scheduled",
+        transitions, "scheduled",
         'if record.state == "pending":',
         "if True:",
         "rescheduled twice",
     ),
     Mutant(
         "what is being sent is moved",
-        record, "rescheduled",
+        transitions, "rescheduled",
         'if record.state == "sending":',
         "if False:",
         "moved",
     ),
     Mutant(
         "what was asked for meanwhile is forgotten",
-        record, "done",
+        transitions, "done",
         'case "schedule" if others and others.content:',
         'case "nothing" if others and others.content:',
         "rescheduled",
     ),
     Mutant(
         "what was moved while it was sent is sent again",
-        record, "done",
+        transitions, "done",
         'case "schedule" if others and others.content:',
         'case "schedule" | "reschedule" if others and others.content:',
         "moved",
     ),
     Mutant(
         "its own next one wins over a cancellation",
-        record, "done",
+        transitions, "done",
         'case "cancel" if following or state == "skipped":',
         'case "nothing":',
         "recurs, and cancelled",
     ),
     Mutant(
         "what is cancelled while it fails is tried again",
-        record, "put_back",
+        transitions, "put_back",
         'if mark and mark.does == "cancel":',
         "if False:",
         "fails once",
     ),
     Mutant(
         "what waits keeps its mark",
-        record, "put_back",
+        transitions, "put_back",
         "if mark and mark.content:",
         "if False:",
         "moved",
@@ -265,7 +265,7 @@ MUTANTS = [
     ),
     Mutant(
         "a generation is used again",
-        record, "_next",
+        transitions, "_next",
         "generation_after(record.generation if record else 0, now)",
         "max(1, record.generation if record else 0)",
         "rescheduled",
@@ -280,21 +280,21 @@ MUTANTS = [
     ),
     Mutant(
         "a record without overdue_at",
-        record, "_next",
+        transitions, "_next",
         '"overdue_at": max(wanted.due_at, now) + GRACE,',
         "",
         "scheduled",
     ),
     Mutant(
         "the newer generation keeps the payload of the older",
-        record, "_next",
+        transitions, "_next",
         "**wanted.fields(),",
         "**(record.content if record else wanted).fields(),",
         "rescheduled",
     ),
     Mutant(
         "the next generation keeps the mark of the one before",
-        record, "_next",
+        transitions, "_next",
         "if record and record.mark:",
         "if False:",
         "rescheduled",
@@ -315,7 +315,7 @@ MUTANTS = [
     ),
     Mutant(
         "the sweep looks away for ever",
-        record, "looked_at",
+        transitions, "looked_at",
         "now + GRACE",
         "DELETE_FIELD",
         "swept",

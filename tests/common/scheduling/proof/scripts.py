@@ -23,8 +23,7 @@ from common.cloud.tasks import Made, Result, Task
 from common.errors import RefusedError, TransientError, UnavailableError
 from common.idempotency import Limits, delivery
 from common.idempotency.exclusive import ProcessLock
-from common.scheduling import outside
-from common.scheduling import record as records
+from common.scheduling import outside, transitions
 from common.triggers.boundary import Ending
 from tests.common.scheduling.proof.contents import ABSENT, MINE, Contents, Fields
 
@@ -162,7 +161,7 @@ class Script:
             tasks.using(stage),
             mock.patch.object(idempotency, "run", run),
             mock.patch.object(outside, "token", stage.token),
-            mock.patch.object(records, "generation_after", lambda last, now: last + 1),
+            mock.patch.object(transitions, "generation_after", lambda last, now: last + 1),
             mock.patch.object(tasks, "name", alarm_name),
         ):
             try:

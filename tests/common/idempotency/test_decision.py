@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from common.idempotency.record import (
-    WHOLE,
+from common.idempotency.decision import (
     Acquire,
     CorruptRecord,
     DeadAlready,
@@ -19,12 +18,10 @@ from common.idempotency.record import (
     InProgress,
     KeyReused,
     NeedsForce,
-    Record,
     Request,
-    State,
     decide,
-    letter_id,
 )
+from common.idempotency.record import WHOLE, Record, State, letter_id
 from common.idempotency.waits import MAX_VANISHED, Dead, Owed, Patience
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
