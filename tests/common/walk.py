@@ -75,7 +75,7 @@ class Walk(Generic[World]):
     def walk(self, beginning: World) -> Explored:
         """Walk through everything that can happen. Raises Broken."""
         try:
-            self._open(beginning, "")
+            self._open(beginning, self.key(beginning), "")
             while self._stack:
                 self._step()
         except Violation as violation:
@@ -83,8 +83,8 @@ class Walk(Generic[World]):
             raise Broken(violation, path) from violation
         return Explored(states=len(self._paths), schedules=self._paths[self.key(beginning)])
 
-    def _open(self, world: World, what: str) -> None:
-        self._stack.append(_Frame(self.key(world), self.moves(world), what))
+    def _open(self, world: World, key: int, what: str) -> None:
+        self._stack.append(_Frame(key, self.moves(world), what))
         self.look(world)
 
     def _step(self) -> None:
@@ -94,7 +94,7 @@ class Walk(Generic[World]):
             if key in self._paths:
                 frame.paths += self._paths[key]
                 continue
-            return self._open(move.world, move.what)
+            return self._open(move.world, key, move.what)
         self._stack.pop()
         self._paths[frame.key] = paths = frame.paths or 1
         if self._stack:

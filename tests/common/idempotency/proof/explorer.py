@@ -1,17 +1,17 @@
-"""Every schedule: a depth-first walk over the worlds, each visited once.
+"""Every schedule of the real code, and what comes after it.
 
-Every event uses up something, or brings a delivery forward, so the worlds form a graph without
-cycles, and the schedules are its paths: they are counted, not walked.
+Where every delivery has ended, the rest is played out: nothing goes wrong any more, and everything
+that was not acknowledged is delivered again, until the work is done or dead.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tests.common.idempotency.proof import promises
 from tests.common.idempotency.proof.programs import Kind, Programme
-from tests.common.idempotency.proof.promises import Violation
 from tests.common.idempotency.proof.scripts import Content
 from tests.common.idempotency.proof.world import PAST, Budget, Delivery, Late, Move, Rules, World
+from tests.common.walk import Explored, Violation, Walk
 
 NOTHING = Budget()
 SETTLED = ("done", "duplicate", "dead_lettered", "reused", "forced")
@@ -30,72 +30,39 @@ class Scenario:
     """After the schedule, every effect kills its process."""
 
 
-@dataclass
-class Explored:
-    """What was found."""
-
-    states: int = 0
-    schedules: int = 0
-    histories: int = 0
-    endings: set[str] = field(default_factory=set)
-
-
-class Broken(Exception):
-    """A promise was broken; says by which schedule."""
-
-    def __init__(self, violation: Violation, path: list[str]) -> None:
-        super().__init__("\n  ".join([str(violation), *path]))
-        self.violation = violation
-
-
-@dataclass
-class _Frame:
-    key: int
-    moves: Iterator[Move]
-    what: str
-    paths: int = 0
-
-
 def explore(scenario: Scenario) -> Explored:
     """Walk through everything that can happen. Raises Broken."""
     return _Walk(scenario).all()
 
 
-class _Walk:
+class _Walk(Walk[World]):
     def __init__(self, scenario: Scenario) -> None:
+        super().__init__()
         self._scenario = scenario
         self._numbers = list(range(len(scenario.kinds)))
         self._alike = _alike(scenario.kinds)
         self._rules = Rules(scenario.programme, scenario.kinds)
-        self._paths: dict[int, int] = {}
         self._drained: set[int] = set()
+        self._endings: set[str] = set()
         again = {kind._replace(is_early=False, is_first=False) for kind in scenario.kinds}
         again |= {kind._replace(is_ringing=True, replays=None) for kind in again}
         self._redelivered = {kind: Rules(scenario.programme, (kind,)) for kind in again}
-        self._stack: list[_Frame] = []
-        self._explored = Explored()
 
     def all(self) -> Explored:
-        beginning = self._rules.beginning(self._scenario.budget)
-        self._open(beginning, "")
-        while self._stack:
-            try:
-                self._step()
-            except Violation as violation:
-                path = [frame.what for frame in self._stack if frame.what]
-                raise Broken(violation, path) from violation
-        self._explored.states = len(self._paths)
-        self._explored.histories = self._rules.histories()
-        self._explored.schedules = self._paths[self._key(beginning)]
-        return self._explored
+        explored = self.walk(self._rules.beginning(self._scenario.budget))
+        explored.histories = self._rules.histories()
+        explored.endings = self._endings
+        return explored
 
-    def _open(self, world: World, what: str) -> None:
-        self._stack.append(_Frame(self._key(world), self._rules.moves(world), what))
+    def moves(self, world: World) -> Iterator[Move]:
+        return self._rules.moves(world)
+
+    def look(self, world: World) -> None:
         if world.is_over:
-            self._explored.endings.add(" ".join(map(str, world.deliveries)))
+            self._endings.add(" ".join(map(str, world.deliveries)))
             self._drain(world)
 
-    def _key(self, world: World) -> int:
+    def key(self, world: World) -> int:
         """Worlds that differ only in which of two equal deliveries did what are the same."""
         order = self._order(world)
         if order == self._numbers:
@@ -117,19 +84,6 @@ class _Walk:
                 order = [*order]
                 order[one], order[other] = b, a
         return order
-
-    def _step(self) -> None:
-        frame = self._stack[-1]
-        for move in frame.moves:
-            key = self._key(move.world)
-            if key in self._paths:
-                frame.paths += self._paths[key]
-                continue
-            return self._open(move.world, move.what)
-        self._stack.pop()
-        self._paths[frame.key] = paths = frame.paths or 1
-        if self._stack:
-            self._stack[-1].paths += paths
 
     # After the schedule: what was not acknowledged is delivered again, and nothing goes wrong
 

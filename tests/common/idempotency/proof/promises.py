@@ -6,6 +6,7 @@ from common.idempotency.fingerprint import fingerprint
 from common.idempotency.record import WHOLE
 from tests.common.idempotency.proof.programs import RESULT, Kind, Programme
 from tests.common.idempotency.proof.scripts import LETTERS, Content, Request
+from tests.common.walk import Violation
 
 if TYPE_CHECKING:
     from tests.common.idempotency.proof.world import World
@@ -15,10 +16,6 @@ FIXED = Content._fields.index("steps")
 """From this field on, a takeover leaves a record as it was."""
 MAX_VANISHED = 3
 """As the proof has it; the code says a dozen, which is the same and takes longer."""
-
-
-class Violation(Exception):
-    """A promise was broken."""
 
 
 def check_request(

@@ -12,9 +12,10 @@ from collections.abc import Callable
 import pytest
 from _pytest.mark import ParameterSet
 
-from tests.common.idempotency.proof.explorer import Broken, Scenario, explore
+from tests.common.idempotency.proof.explorer import Scenario, explore
 from tests.common.idempotency.proof.mutants import MUTANTS, Mutant
 from tests.common.idempotency.proof.scenarios import DEEP, LONG, SCENARIOS
+from tests.common.walk import Broken
 
 Record = Callable[[str, object], None]
 
