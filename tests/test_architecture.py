@@ -60,6 +60,24 @@ DEPLOYMENT = {
 """Who may import whom inside `deployment/`, from the bottom to the top: the table and gcloud know
 nothing of each other, a kind of thing compares them, a verb goes through all kinds."""
 
+OPERATIONS = {
+    "errors": set[str](),
+    "declared": set[str](),
+    "terminal": {"errors"},
+    "place": {"errors"},
+    "flow": {"errors", "place"},
+    "things": {"declared", "errors", "place", "terminal"},
+    "letters": {"declared", "errors", "flow", "place", "terminal"},
+    "scheduled": {"declared", "errors", "place", "terminal"},
+    "people": {"declared", "errors", "place", "terminal"},
+    "doctor": {"errors", "flow", "letters", "place", "terminal"},
+}
+OPERATIONS["console"] = {*OPERATIONS} - {"people", "doctor"}
+OPERATIONS["__main__"] = {*OPERATIONS} - {"declared", "flow"}
+"""Who may import whom inside `operations/`, from the bottom to the top: a room is what somebody
+asks about, and has the commands for it. Each may import `common` too; the bundle itself is for
+`declared` alone."""
+
 
 def _below(floor: int) -> set[str]:
     return {f"common.{room}" for rooms in FLOORS[floor + 1 :] for room in rooms}
@@ -68,13 +86,17 @@ def _below(floor: int) -> set[str]:
 MAY_IMPORT: Mapping[str, set[str]] = {
     "main": {"functions"},
     "functions": {"common"},
-    "operations": {"main", "common"},
+    **{
+        f"operations.{room}": {"common", *(f"operations.{it}" for it in others)}
+        for room, others in OPERATIONS.items()
+    },
+    "operations.declared": {"main", "common"},
     **{f"deployment.{room}": {f"deployment.{it}" for it in o} for room, o in DEPLOYMENT.items()},
     **{f"common.{room}": _below(floor) for floor, rooms in enumerate(FLOORS) for room in rooms},
     **{f"local.{room}": {f"local.{it}" for it in others} for room, others in LOCAL.items()},
 }
 """The rooms of all that is not a test, and what of ours each may import beside itself."""
-PACKAGES = {"common", "deployment", "functions", "local", "local.services"}
+PACKAGES = {"common", "deployment", "functions", "local", "local.services", "operations"}
 """What holds rooms: it has nothing but an `__init__.py` of its own."""
 TOOLS = {"deployment", "local", "operations"}
 """They run on somebody's machine, and meet the functions through protocols and names alone."""
@@ -283,6 +305,15 @@ MISTAKES = {
         "but deployment.table may import deployment.errors"
     ),
     ("deployment.helpers", ""): "deployment.helpers is in no room of the table",
+    ("operations.flow.x", "from operations.letters import topic"): (
+        "operations.flow.x imports operations.letters.topic, but operations.flow may import "
+        "common, operations.errors, operations.place"
+    ),
+    ("operations.things.x", "from functions.shop import carts"): (
+        "operations.things.x imports functions.shop.carts, but operations.things may import "
+        "common, operations.declared, operations.errors, operations.place, operations.terminal"
+    ),
+    ("operations.helpers", ""): "operations.helpers is in no room of the table",
     ("main", "from tests.common import wire"): (
         "main imports tests.common.wire, but main may import functions"
     ),

@@ -5,8 +5,8 @@ from typing import Any
 
 from werkzeug.wrappers import Request
 
-from operations import cloud
 from operations.console.views import body_of
+from operations.place import cloud
 
 CHANGES = ("publish", "advance", "tick", "faults", "crash")
 

@@ -13,11 +13,11 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 from common.errors import BundleError
-from operations import output
 from operations.console import feed, guard, local, views
 from operations.console.guard import Guard
 from operations.errors import NotFoundError, OperationsError
-from operations.place import Place
+from operations.place.environment import Place
+from operations.terminal import output
 
 PAGE = Path(__file__).with_name("page")
 MAX_BODY = 1_000_000

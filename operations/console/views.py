@@ -11,19 +11,13 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Request
 
 from common.cloud import firestore
-from operations import (
-    campaigns,
-    dead_letters,
-    declared,
-    messages,
-    queues,
-    reminders,
-    replaying,
-    timeline,
-    topic,
-)
-from operations.place import Place
-from operations.replaying import Correction
+from operations import declared
+from operations.flow import queues
+from operations.letters import dead_letters, replaying, topic
+from operations.letters.replaying import Correction
+from operations.place.environment import Place
+from operations.scheduled import campaigns, reminders
+from operations.things import messages, timeline
 
 LIMIT = 500
 """Rows of a list."""

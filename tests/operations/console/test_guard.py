@@ -8,7 +8,7 @@ from common.cloud.firestore import Merge
 from common.cloud.memory import MemoryFirestore
 from operations.console.guard import TOKEN, Guard
 from operations.console.server import Console
-from operations.place import Place
+from operations.place.environment import Place
 
 HERE = "127.0.0.1:8800"
 PLACE = Place(

@@ -9,10 +9,12 @@ from typing import Any
 from common.cloud import firestore
 from common.cloud.firestore import Snapshot
 from common.errors import BundleError, TransientError
-from operations import dead_letters, moments, queues
-from operations.dead_letters import Filter
 from operations.errors import OperationsError
-from operations.place import Place
+from operations.flow import queues
+from operations.letters import dead_letters
+from operations.letters.dead_letters import Filter
+from operations.place.environment import Place
+from operations.terminal import moments
 
 MOST = 500
 """Documents that one question reads."""

@@ -9,9 +9,9 @@ import pytest
 from common.cloud import firestore, tasks
 from common.cloud.firestore import Merge
 from common.cloud.memory import MemoryFirestore, MemoryTasks
-from operations import replaying
 from operations.errors import OperationsError, UsageError
-from operations.replaying import Became, Correction
+from operations.letters import replaying
+from operations.letters.replaying import Became, Correction
 
 EVENT = {"event_id": "e-1", "payload": {"email": "wrong", "total": 5}}
 

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from operations import backlogs, cloud, gcloud
-from operations.place import Place
+from operations.flow import backlogs
+from operations.place import cloud, gcloud
+from operations.place.environment import Place
 
 MOST = 1000
 """Tasks of a queue that are listed to be counted."""

@@ -10,9 +10,9 @@ from typing import Any
 from google.auth.transport.requests import AuthorizedSession
 from requests import RequestException
 
-from operations import identity
 from operations.errors import OperationsError
-from operations.place import Place
+from operations.place import identity
+from operations.place.environment import Place
 
 METRIC = "pubsub.googleapis.com/subscription/num_undelivered_messages"
 WINDOW = timedelta(minutes=15)

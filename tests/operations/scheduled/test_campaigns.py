@@ -7,8 +7,8 @@ import pytest
 from common.cloud import firestore
 from common.cloud.firestore import Merge
 from common.cloud.memory import MemoryFirestore
-from operations import campaigns
 from operations.errors import NotFoundError
+from operations.scheduled import campaigns
 
 RUN = "weekly_digest:2026-11-30T08:00:00+00:00"
 

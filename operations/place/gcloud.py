@@ -5,7 +5,7 @@ import subprocess
 from typing import Any
 
 from operations.errors import OperationsError
-from operations.place import Place
+from operations.place.environment import Place
 
 TIMEOUT = 60
 """Seconds."""

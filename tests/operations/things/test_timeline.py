@@ -9,8 +9,8 @@ from common.cloud import firestore
 from common.cloud.firestore import Merge
 from common.cloud.memory import MemoryFirestore
 from common.idempotency.record import record_id
-from operations import timeline
 from operations.errors import NotFoundError
+from operations.things import timeline
 
 
 def write(path: str, **fields: Any) -> None:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from operations.errors import WRONG_USAGE
+from operations.errors import WRONG_USAGE, OperationsError, UsageError
 
 Verb = Callable[[Any, argparse.Namespace], int]
 """Takes the place and the options; returns the exit status."""
@@ -57,3 +57,12 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
     return int(text)
+
+
+def confirm(what: str, verb: str) -> None:
+    """Ask on the terminal. Raises UsageError where nobody can answer, OperationsError for a no."""
+    if not sys.stdin.isatty():
+        raise UsageError(f"{verb} asks before it changes anything; add --yes where nobody answers")
+    print(f"{what}? Type yes to go on: ", end="", flush=True)
+    if sys.stdin.readline().strip() != "yes":
+        raise OperationsError("nothing was changed")

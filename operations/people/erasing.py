@@ -7,9 +7,9 @@ from typing import Any
 from common.people import erasing
 from common.people.personal_data import PersonalData
 from common.process import tables
-from operations import cloud
 from operations.errors import OperationsError
-from operations.place import Place
+from operations.place import cloud
+from operations.place.environment import Place
 
 LONGEST = erasing.LEASE
 """Seconds, where no function says how long it may hold a claim."""

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from google.api_core import exceptions as google
 from google.cloud import pubsub_v1
 
-from operations import identity
 from operations.errors import OperationsError
-from operations.place import Place
+from operations.place import identity
+from operations.place.environment import Place
 
 TIMEOUT = 30.0
 """Seconds."""

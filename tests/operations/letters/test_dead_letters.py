@@ -8,9 +8,9 @@ import pytest
 from common.cloud import firestore
 from common.cloud.firestore import Merge
 from common.cloud.memory import MemoryFirestore
-from operations import dead_letters
-from operations.dead_letters import Filter
 from operations.errors import NotFoundError
+from operations.letters import dead_letters
+from operations.letters.dead_letters import Filter
 
 
 def letter(letter_id: str, **fields: Any) -> None:

@@ -11,9 +11,10 @@ from common.cloud.memory import MemoryFirestore, MemoryTasks
 from common.process import tables
 from common.scheduling import reminders as library
 from common.scheduling.reminders import ReminderKind
-from operations import declared, reminders
+from operations import declared
 from operations.errors import NotFoundError, UsageError
-from operations.reminders import Filter
+from operations.scheduled import reminders
+from operations.scheduled.reminders import Filter
 
 
 def reminder(memory: MemoryFirestore, name: str, hours: float, **fields: Any) -> None:

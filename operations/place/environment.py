@@ -16,7 +16,7 @@ from typing import Any
 
 from operations.errors import FOUND, OperationsError, UsageError
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 NOWHERE = "https://not-deployed.invalid"
 """Stands for the address of a function that could not be read; nothing is ever sent to it."""
 NEEDED = {

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from operations import finding, moments, output, things
 from operations.errors import NotFoundError
-from operations.things import Entry, Next, Thing
+from operations.terminal import moments, output
+from operations.things import finding, readers
+from operations.things.readers import Entry, Next, Thing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,7 @@ def of(asked: str) -> Timeline:
     found = finding.find(asked)
     if not found:
         raise NotFoundError(f"nothing is known of {asked}: no such id, or it is older than is kept")
-    all_of_it = sorted(map(things.read, found), key=lambda thing: thing.id != asked)
+    all_of_it = sorted(map(readers.read, found), key=lambda thing: thing.id != asked)
     entries = [entry for thing in all_of_it for entry in thing.entries]
     ahead = [each for thing in all_of_it for each in thing.next]
     return Timeline(

@@ -9,9 +9,10 @@ from common.cloud import firestore
 from common.cloud.firestore import Merge
 from common.cloud.memory import MemoryFirestore
 from common.errors import TransientError
-from operations import doctor, queues
-from operations.doctor import Finding
-from operations.place import Place
+from operations.doctor import examining
+from operations.doctor.examining import Finding
+from operations.flow import queues
+from operations.place.environment import Place
 
 PLACE = Place(
     environment="shop",
@@ -41,7 +42,7 @@ def flow(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[dict[str, Any]]]:
 
 def found() -> list[Finding]:
     told = list[str]()
-    findings = doctor.examine(PLACE, told.append)
+    findings = examining.examine(PLACE, told.append)
     assert told == []
     return findings
 
@@ -130,5 +131,5 @@ class Unreachable(MemoryFirestore):
 def test_what_cannot_be_asked_is_told_once_and_is_no_finding() -> None:
     told = list[str]()
     with firestore.using(Unreachable()):
-        assert doctor.examine(PLACE, told.append) == []
+        assert examining.examine(PLACE, told.append) == []
     assert told == ["! not asked: no route to the service"]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from operations import moments
+from operations.terminal import moments
 
 WIDEST = 60
 """Characters of one column."""

@@ -7,8 +7,9 @@ import pytest
 from common.cloud import firestore
 from common.cloud.firestore import Merge
 from common.cloud.memory import MemoryFirestore
-from operations import declared, erasing
-from operations.place import Place
+from operations import declared
+from operations.people import erasing
+from operations.place.environment import Place
 
 
 def place(*leases: str) -> Place:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from operations import moments, output
+from operations.terminal import moments, output
 
 TIME = datetime(2026, 11, 27, 8, tzinfo=UTC)
 

@@ -19,8 +19,8 @@ from common.errors import BundleError
 from common.process import settings
 from common.triggers.http import REPLAY_HEADER
 from common.triggers.pubsub import REPLAY_ATTRIBUTE
-from operations import dead_letters
 from operations.errors import OperationsError, UsageError
+from operations.letters import dead_letters
 
 LOOK_EVERY = 0.5
 """Seconds between two looks at what became of the letters."""

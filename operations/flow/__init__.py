@@ -1,0 +1,1 @@
+"""What flows to the functions: queues, schedules and subscriptions."""

@@ -1,0 +1,1 @@
+"""Where an operator works, and as whom: an environment, gcloud, the local cloud."""

@@ -1,0 +1,1 @@
+"""What is due later, or is being sent to many: reminders and campaigns."""

@@ -1,0 +1,1 @@
+"""One thing's story: which documents belong to an id, and what they say."""
