@@ -42,7 +42,11 @@ class Stage:
             start_new_session=True,
         )
         self._read: dict[Path, int] = {}
-        self._await_ready()
+        try:
+            self._await_ready()
+        except BaseException:
+            self.close()
+            raise
         lines = (self.folder / "env").read_text().splitlines()
         self.env = dict(line.split("=", 1) for line in lines)
 
@@ -83,9 +87,18 @@ class Stage:
     def close(self) -> None:
         """Stop the cloud and remove its folder."""
         if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGINT)
-            self._process.wait(timeout=30)
+            self._end()
+        if self._process.stdout:
+            self._process.stdout.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _end(self) -> None:
+        os.killpg(self._process.pid, signal.SIGINT)
+        try:
+            self._process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
 
     def _await_ready(self) -> None:
         assert self._process.stdout is not None

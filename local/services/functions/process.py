@@ -28,6 +28,8 @@ GRACE = 10.0
 PROBE = b"GET /robots.txt HTTP/1.0\r\n\r\n"
 """A request the framework answers itself, without the function."""
 PROBE_EVERY = 0.02
+PROBE_PATIENCE = 5.0
+"""Seconds after which a request that is not answered is made again: one connection may be lost."""
 FIRST_PAUSE, LAST_PAUSE = 0.1, 10.0
 """Seconds before a process that ended is started again: doubled each time in a row."""
 
@@ -125,6 +127,16 @@ class Process:
         except psutil.NoSuchProcess:
             return []
 
+    def _cpu_seconds(self) -> float:
+        """What the processes have used: little, where they wait for something, not where they are
+        slow."""
+        if not self._process:
+            return 0.0
+        with contextlib.suppress(psutil.Error):
+            master = psutil.Process(self._process.pid)
+            return sum(sum(it.cpu_times()[:2]) for it in [master, *master.children()])
+        return 0.0
+
     def _become(self, state: str) -> None:
         self.state = state
         if state == "starting":
@@ -139,10 +151,12 @@ class Process:
             async with asyncio.timeout(START_TIMEOUT):
                 await self._answers()
         except BaseException as error:
+            used = self._cpu_seconds()
             await self._clear_away()
             self._become("failed")
             if isinstance(error, TimeoutError):
-                raise StartFailed(f"answered nothing for {START_TIMEOUT:.0f} s") from error
+                text = f"answered nothing for {START_TIMEOUT:.0f} s, and used {used:.1f} s of CPU"
+                raise StartFailed(text) from error
             if isinstance(error, OSError):
                 raise StartFailed(f"cannot be run: {error}") from error
             raise
@@ -209,8 +223,9 @@ async def _probe(port: int) -> bool:
         return False
     try:
         writer.write(PROBE)
-        return (await reader.read(5)).startswith(b"HTTP/")
-    except OSError:
+        async with asyncio.timeout(PROBE_PATIENCE):
+            return (await reader.read(5)).startswith(b"HTTP/")
+    except OSError:  # TimeoutError too
         return False
     finally:
         writer.close()

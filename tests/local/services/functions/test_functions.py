@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from local.cli.client import Refused as Answered
+from local.services.functions import process as processes
 from local.services.functions.process import GUARDED
 from local.testing import LocalCloud, Refused, cloud, local_cloud
 
@@ -91,6 +92,28 @@ def test_a_function_that_does_not_start_is_failed_and_says_what_it_printed(
     with pytest.raises(Refused, match="no such setting: LIST_PRICE"):
         cloud.deploy(source, "hello")
     assert function(cloud, "hello")["state"] == "FAILED"
+
+
+def test_a_connection_that_is_lost_while_a_function_starts_does_not_fail_it(
+    cloud: LocalCloud, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "PROBE_PATIENCE", 0.1)
+    lost = """import os, socket
+with socket.create_server(("127.0.0.1", int(os.environ["PORT"]))) as listening:
+    lost = listening.accept()
+"""
+    (source / "main.py").write_text(lost + (source / "main.py").read_text())
+    cloud.deploy(source, "hello")
+    assert cloud.call("hello").text == "hello"
+
+
+def test_a_function_that_answers_nothing_is_failed_and_says_whether_it_worked(
+    cloud: LocalCloud, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "START_TIMEOUT", 0.5)
+    (source / "main.py").write_text("import time\ntime.sleep(60)")
+    with pytest.raises(Refused, match=r"answered nothing for 0 s, and used 0\.\d s of CPU"):
+        cloud.deploy(source, "hello")
 
 
 def test_the_next_deployment_heals_a_failed_one(cloud: LocalCloud, source: Path) -> None:
