@@ -52,7 +52,7 @@ def test_each_level_has_its_severity(capfd: Captured) -> None:
 def test_a_program_with_an_output_of_its_own_is_not_disturbed(capfd: Captured) -> None:
     with logs.silenced():
         logs.error("failed", "inside")
-    logs.info("sent", "after")
+    logs.info("message", "after")
     assert [found["message"] for found in entries(capfd)] == ["after"]
 
 
