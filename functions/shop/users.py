@@ -26,10 +26,12 @@ def path(user_id: str) -> str:
     return f"users/{firestore.document_id(user_id)}"
 
 
-def recipient(user_id: str) -> Recipient:
-    """How a user is written to."""
-    known = marks.read(users=[user_id], others=[path(user_id)])
+def recipient(user_id: str, to: str | None = None) -> Recipient:
+    """How a user is written to, at this address if it is given; one read tells."""
+    known = marks.read(users=[user_id], addresses=[to] if to else [], others=[path(user_id)])
     (found,) = known.others
+    # Who has signed up with the address of somebody else, who is erased, is written to there.
+    asked = known.marks[:1] if to == found.data.get("email") else known.marks
     return Recipient(
         user_id=user_id,
         is_known=found.exists,
@@ -37,7 +39,7 @@ def recipient(user_id: str) -> Recipient:
         name=found.data.get("name"),
         zone=found.data.get("timezone"),
         is_unsubscribed=bool(found.data.get("unsubscribed")),
-        is_erased=known.is_erased,
+        is_erased=any(mark.exists for mark in asked),
     )
 
 
