@@ -27,6 +27,8 @@ class Call:
 
     is_first: bool = False
     """Whether Cloud Tasks, which counts its tries, calls this one the first."""
+    tries: int = 0
+    """How often Cloud Tasks has tried before, in vain; 0 for whoever else calls."""
     is_ringing: bool = False
     """Whether the call rings for work that was handed over."""
 

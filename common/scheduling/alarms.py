@@ -13,6 +13,8 @@ from common.cloud.tasks import Task
 from common.errors import PermanentError, TransientError
 from common.process import logs, settings
 
+FANOUT = "fanout"
+"""The function and its queue: what `fanout` hands over rings there. Other queues call `reminder`."""
 HOP = timedelta(days=21)
 """The longest single delay. Cloud Tasks takes 30 days, and forgets a task after 31: an alarm that
 rings after a hop must be delivered for longer than the bundle is patient with anybody outside."""
@@ -36,14 +38,14 @@ class Alarm:
 
     def task(self, reminder_id: str, generation: int) -> Task:
         """The task that rings that generation of that reminder."""
-        config = settings.current()
+        url, audience = _callee(self.queue)
         return Task(
             queue=self.queue,
-            url=config.reminder_url,
+            url=url,
             body={"reminder_id": reminder_id, "generation": generation, "format": FORMAT},
             identity=(self.queue, reminder_id, str(generation), self.at.isoformat(), self.setter),
             at=self.at,
-            audience=config.reminder_audience,
+            audience=audience,
         )
 
     def fields(self, reminder_id: str, generation: int) -> dict[str, Any]:
@@ -66,8 +68,19 @@ def set_if_possible(task: Task) -> None:
     """Set an alarm; where Cloud Tasks cannot do that now, the sweep will."""
     try:
         tasks.enqueue(task)
-    except (TransientError, PermanentError) as error:
-        logs.error("failed", f"an alarm is not set, the sweep will: {error}", **_ids(task.body))
+    except TransientError as error:
+        text = f"an alarm is not set, the sweep will: {error}"
+        logs.warning("waiting", text, reason="unavailable", **_ids(task.body))
+    except PermanentError as error:
+        logs.error("failed", f"an alarm cannot be set: {error}", **_ids(task.body))
+
+
+def _callee(queue: str) -> tuple[str, str]:
+    """URL and audience of the function that the tasks of a queue call."""
+    config = settings.current()
+    if queue == FANOUT:
+        return config.fanout_url, config.fanout_audience
+    return config.reminder_url, config.reminder_audience
 
 
 def _ids(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,8 @@
                                       ▲                                                     │
                                       └── still not: a new time, a new alarm ◀── the same handler
 
+What `fanout` hands over rings at `fanout`.
+
 The record commits with the end of the attempt. If its alarm cannot be set, or is lost, the sweep
 sets another one, as for every reminder.
 """
@@ -66,7 +68,7 @@ class Resumption:
         assert ended.now is not None
         assert ended.resume_at is not None
         generation = transitions.generation_after(0, ended.now)
-        alarms.set_now(_alarm(generation, ended.resume_at).task(self.reminder_id, generation))
+        alarms.set_now(self._alarm(generation, ended.resume_at).task(self.reminder_id, generation))
 
     def writes(self, ended: Ended) -> Sequence[Write]:
         """See `Deferral`. Raises PermanentError for an input that no document holds."""
@@ -96,7 +98,7 @@ class Resumption:
             "what": "",
             "when": ended.resume_at.isoformat(),
             "cause": self.key,
-            "alarm": _alarm(generation, ended.resume_at).fields(self.reminder_id, generation),
+            "alarm": self._alarm(generation, ended.resume_at).fields(self.reminder_id, generation),
             "history": [{"what": "waiting", "at": ended.now, "generation": generation}],
             "overdue_at": ended.resume_at + transitions.GRACE,
             "error": ended.error,
@@ -104,9 +106,17 @@ class Resumption:
             "expire_at": ended.resume_at + transitions.RETENTION,
         }
 
+    def _alarm(self, generation: int, at: datetime) -> Alarm:
+        return Alarm(queue=queue_of(self.input.function), at=at, setter=f"{KIND} {generation}")
+
+
+def queue_of(function: str) -> str:
+    """The queue on which the work of that function goes on: `fanout` does its own."""
+    return alarms.FANOUT if function == alarms.FANOUT else QUEUE
+
 
 def is_one(call: Call) -> bool:
-    """Whether a call to `reminder` is the alarm of work that was handed over."""
+    """Whether a call is the alarm of work that was handed over."""
     return str(call.body.get("reminder_id")).startswith(PREFIX)
 
 
@@ -125,7 +135,8 @@ def ring(call: Call, functions: Mapping[str, Resume]) -> Answer:
         raise NothingToDoError("skipped", "it has been gone on with")
     due: datetime = found.data["due_at"]
     if due - found.read_time > EARLY:
-        again = alarms.first(QUEUE, due, found.read_time, call.task or "by hand")
+        queue = queue_of(found.data["payload"]["function"])
+        again = alarms.first(queue, due, found.read_time, call.task or "by hand")
         alarms.set_now(again.task(reminder_id, generation))
         raise NothingToDoError("rescheduled", f"it is due at {due.isoformat()}")
     return _resumed(found, functions)
@@ -155,10 +166,6 @@ def _miss(call: Call, found: Snapshot) -> None:
     if call.due_at is not None and (found.read_time - call.due_at).total_seconds() <= lease:
         raise InProgressError("what was handed over is not recorded yet")
     raise NothingToDoError("skipped", "nothing of this kind was handed over")
-
-
-def _alarm(generation: int, at: datetime) -> Alarm:
-    return Alarm(queue=QUEUE, at=at, setter=f"{KIND} {generation}")
 
 
 def _state_of(result: Any) -> str:

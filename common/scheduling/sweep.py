@@ -22,6 +22,7 @@ from common.errors import (
     PermanentError,
     RefusedError,
     TransientError,
+    UnavailableError,
 )
 from common.idempotency import Answer, Call
 from common.process import logs, settings
@@ -43,20 +44,22 @@ PARALLEL = 16
 def sweep(call: Call, *, page: int = PAGE, pages: int = PAGES) -> Answer:
     """Look after what is overdue: at most `page` times `pages` reminders.
 
-    Costs one query when nothing is. Raises TransientError if some could not be looked after: the
-    next sweep finds them.
+    Costs one query when nothing is. Raises TransientError if some could not be looked after, and
+    UnavailableError if Google's services are why: the next sweep finds them.
     """
     logs.bind(campaign=NAME)
     now, deadline = _tick(call), monotonic() + settings.current().handler_budget
     counts: Counter[str] = Counter()
     for found in _overdue(now, page, pages):
         counts.update(_all_looked_after(found))
-        if counts["failed"] >= page or monotonic() > deadline:
+        if counts["failed"] + counts["unavailable"] >= page or monotonic() > deadline:
             break
     seen = ", ".join(f"{number} {what}" for what, number in sorted(counts.items()))
     logs.info("enqueued", f"overdue reminders: {seen or 'none'}", **counts)
     if counts["failed"]:
         raise TransientError(f"{counts['failed']} overdue reminders could not be looked after")
+    if number := counts["unavailable"]:
+        raise UnavailableError(f"{number} overdue reminders could not be looked after now")
     return Answer(status="done", result="enqueued" if counts["rung"] else "skipped")
 
 
@@ -96,6 +99,9 @@ def _look_after(found: Snapshot) -> str:
         return _looked_after(found)
     except (RefusedError, InProgressError):
         return "changed"  # somebody is at it
+    except UnavailableError as error:
+        logs.warning("waiting", f"{found.path} is overdue: {error}", reason="unavailable")
+        return "unavailable"
     except Exception as error:
         logs.error("failed", f"{found.path} is overdue: {error}", exc=error)
         return "failed"

@@ -35,6 +35,7 @@ MAX_BODY = 1_000_000
 """Bytes; Cloud Tasks stores no more."""
 LONGEST_WAIT = 300.0
 """Seconds, of a Retry-After."""
+TRIES_HEADER = "X-CloudTasks-TaskRetryCount"
 REPLAY_HEADER = "X-Replay-Of"
 """The header that names the dead letter which a call replays."""
 
@@ -96,7 +97,8 @@ class _Calling:
             due_at=_epoch(header("X-CloudTasks-TaskETA")),
             tick=self._tick(),
             replay_of=header(REPLAY_HEADER),
-            is_first=header("X-CloudTasks-TaskRetryCount") == "0",
+            is_first=header(TRIES_HEADER) == "0",
+            tries=_count(header(TRIES_HEADER)),
         )
 
     def received(self) -> Received:
@@ -151,6 +153,10 @@ def _retry_after(seconds: float | None) -> dict[str, str]:
     if seconds is None:
         return {}
     return {"Retry-After": str(max(1, math.ceil(min(seconds, LONGEST_WAIT))))}
+
+
+def _count(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def _epoch(text: str | None) -> datetime | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from common.people.personal_data import Held, PersonalData, of_everybody
 from common.process.tables import table
-from functions.shop import carts, orders, users
+from functions.shop import users
 
 
 def _addresses(user_id: str) -> Sequence[str]:
@@ -17,10 +17,10 @@ SHOP = PersonalData(
     document=users.path,
     addresses=_addresses,
     held=(
-        of_everybody(carts.CART.collection),
+        of_everybody("carts"),
         Held(
             name="orders",
-            collection=orders.ORDER.collection_of,
+            collection=lambda user_id: f"{users.path(user_id)}/orders",
             user_field=None,
         ),
     ),

@@ -30,7 +30,7 @@ from common.cloud.firestore import (
 from common.cloud.memory import fields, queries
 from common.cloud.memory.mishaps import Mishap, befalling
 from common.cloud.writes import Fields
-from common.errors import PermanentError, RefusedError, TransientError
+from common.errors import PermanentError, RefusedError, TransientError, UnavailableError
 
 MICROSECOND = timedelta(microseconds=1)
 EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
@@ -59,6 +59,8 @@ class MemoryFirestore:
         """What befalls the next commits, one mishap each; when the list is empty, nothing."""
         self.failing_reads = 0
         """How many of the next reads and queries fail with TransientError."""
+        self.is_unreachable = False
+        """Whether every call fails with UnavailableError."""
         self.commits = 0
         """How many commits were tried."""
         self.reads = 0
@@ -105,6 +107,7 @@ class MemoryFirestore:
         """See `Backend`."""
         with self._lock:
             self.commits += 1
+            self._reach()
             with befalling(self.mishaps):
                 try:
                     return self._apply(writes)
@@ -147,9 +150,14 @@ class MemoryFirestore:
 
     def _read(self) -> None:
         self.reads += 1
+        self._reach()
         if self.failing_reads:
             self.failing_reads -= 1
             raise TransientError("a read failed")
+
+    def _reach(self) -> None:
+        if self.is_unreachable:
+            raise UnavailableError("Firestore cannot be reached")
 
     def _in(self, collection: str) -> dict[str, Fields]:
         split = ((path.rpartition("/"), it) for path, it in self._documents.items())

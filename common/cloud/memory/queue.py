@@ -17,7 +17,7 @@ from common.cloud.tasks import (
     encoded_body,
     name,
 )
-from common.errors import PermanentError, RefusedError, TransientError
+from common.errors import PermanentError, RefusedError, TransientError, UnavailableError
 
 
 class MemoryTasks:
@@ -34,7 +34,7 @@ class MemoryTasks:
         self.mishaps: list[TaskMishap] = []
         """What befalls the next creations, one mishap each; when the list is empty, nothing."""
         self.is_unreachable = False
-        """Whether every call fails with TransientError."""
+        """Whether every call fails with UnavailableError."""
         self.batch_mishaps: list[Literal["none", "error", "lost"]] = []
         """What befalls the next calls that create many: not applied, or the reply is lost."""
         self.batches = 0
@@ -54,8 +54,7 @@ class MemoryTasks:
     def create(self, task: Task) -> Made:
         """See `Backend`."""
         self._check(task)
-        if self.is_unreachable:
-            raise TransientError("Cloud Tasks cannot be reached")
+        self._reach()
         with self._lock:
             try:
                 with befalling(self.mishaps, get_args(TaskMishap)):
@@ -66,8 +65,7 @@ class MemoryTasks:
     def exists(self, queue: str, name: str) -> bool:
         """See `Backend`."""
         with self._lock:
-            if self.is_unreachable:
-                raise TransientError("Cloud Tasks cannot be reached")
+            self._reach()
             return f"{queue}/{name}" in self.tasks
 
     def create_batch(self, tasks: Sequence[Task], *, request_id: str) -> list[Result]:
@@ -78,13 +76,18 @@ class MemoryTasks:
         with self._lock:
             self.batches += 1
             mishap = self.batch_mishaps.pop(0) if self.batch_mishaps else "none"
-        if mishap == "error" or self.is_unreachable:
+        self._reach()
+        if mishap == "error":
             raise TransientError("a batch failed")
         if request_id not in self._answers:
             self._answers[request_id] = [self._tried(task) for task in tasks]
         if mishap == "lost":
             raise TransientError("the reply of a batch was lost")
         return self._answers[request_id]
+
+    def _reach(self) -> None:
+        if self.is_unreachable:
+            raise UnavailableError("Cloud Tasks cannot be reached")
 
     def _tried(self, task: Task) -> Result:
         try:

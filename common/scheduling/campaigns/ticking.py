@@ -1,13 +1,16 @@
 """What `fanout` is called for: a tick, a shard of a run, or a tally of what has been sent."""
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from common import idempotency
 from common.cloud import firestore, tasks
 from common.cloud.firestore import Write
 from common.cloud.tasks import Task
+from common.errors import TransientError, UnavailableError
 from common.idempotency import Answer, Call, Job, Outcome, Work, dead_letters
 from common.process import logs, settings
 from common.scheduling.campaigns import runs, shards, working
@@ -15,6 +18,7 @@ from common.scheduling.campaigns.campaign import Campaign, named
 from common.scheduling.campaigns.runs import FORMAT, Run
 from common.scheduling.campaigns.shards import Part, State
 from common.scheduling.campaigns.working import Slices
+from common.scheduling.resuming import Input, Resumption
 
 FUNCTION = "fanout"
 QUEUE = "fanout"
@@ -40,16 +44,51 @@ def start(call: Call, campaigns: Mapping[str, Campaign], *, slices: Slices | Non
         return _tally(call, campaign)
     run = runs.of(call, campaign)
     logs.bind(run=run.name)
-    job = Job(
+    force = bool(call.body.get("force"))
+    try:
+        return idempotency.run(
+            _job(call, run), lambda work: _begin(run, work, force=force, slices=slices)
+        )
+    except UnavailableError as error:
+        return _put_off(call, run, error)
+
+
+def _job(call: Call, run: Run) -> Job:
+    return Job(
         scope=FUNCTION,
         key=run.id,
-        identity={"campaign": campaign.name, "run": run.name},
+        identity={"campaign": run.campaign.name, "run": run.name},
         payload=call.raw,
         replay_of=call.replay_of,
         origin=call.origin,
+        is_ringing=call.is_ringing,
+        deferral=Resumption(
+            key=run.id,
+            input=Input(function=FUNCTION, data=_with_run(call, run), origin=call.origin),
+        ),
     )
-    force = bool(call.body.get("force"))
-    return idempotency.run(job, lambda work: _begin(run, work, force=force, slices=slices))
+
+
+def _with_run(call: Call, run: Run) -> bytes:
+    """The body, by which whoever goes on begins the same run."""
+    return json.dumps({**call.body, "run": run.name}).encode()
+
+
+def _put_off(call: Call, run: Run, error: UnavailableError) -> Answer:
+    """Not even the hand-over could be recorded: a task brings the tick again, for weeks.
+
+    Cloud Scheduler gives a tick up after a day. Raises `error` for what a task has brought, and
+    where no task can be made.
+    """
+    if call.task is not None:
+        raise error
+    body = json.loads(_with_run(call, run))
+    try:
+        tasks.enqueue(_own_task(run, body, ("tick",)))
+    except TransientError as failure:
+        raise error from failure
+    logs.warning("waiting", f"a task brings the tick again: {error}", reason="unavailable")
+    return Answer(status="waiting")
 
 
 def _begin(run: Run, work: Work, *, force: bool, slices: Slices | None) -> Outcome:
@@ -126,7 +165,7 @@ def _tally_task(run: Run, count: int, now: datetime) -> Task:
 
 
 def _own_task(
-    run: Run, body: Mapping[str, int], what: tuple[str, ...], at: datetime | None = None
+    run: Run, body: Mapping[str, Any], what: tuple[str, ...], at: datetime | None = None
 ) -> Task:
     config = settings.current()
     return Task(

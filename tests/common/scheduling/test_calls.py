@@ -7,12 +7,12 @@ import pytest
 
 from common.cloud import firestore
 from common.cloud.firestore import Create
-from common.errors import InProgressError
-from common.idempotency import Call, Outcome
+from common.errors import InProgressError, UnavailableError
+from common.idempotency import Call, Outcome, Work
 from common.process.tables import table
 from common.scheduling import calls, campaigns, reminders
 from common.scheduling.campaigns import Audience, Campaign
-from common.scheduling.reminders import ReminderKind
+from common.scheduling.reminders import Reminder, ReminderKind
 from tests.common.memory_cloud import Cloud
 
 KINDS = table(ReminderKind(name="nudge", act=lambda due, work: Outcome(result="sent")))
@@ -79,6 +79,31 @@ def test_so_does_the_message_of_a_campaign(cloud: Cloud) -> None:
     with pytest.raises(InProgressError, match="unavailable"):
         calls.due(Call(body=body, raw=b"{}"), KINDS, needy, {})
     assert not list(firestore.query("idempotency"))
+
+
+def test_what_has_been_refused_often_enough_is_claimed_and_waits(cloud: Cloud) -> None:
+    """Its patience has begun, and its next try is due then, whoever is the breaker's probe."""
+
+    def refuse() -> None:
+        raise InProgressError("mail.example is unavailable", retry_after=7)
+
+    def send(reminder: Reminder, work: Work) -> Outcome:
+        raise UnavailableError("mail.example is unavailable")
+
+    generation = schedule(cloud)
+    cloud.advance(minutes=2)
+    kinds = table(replace(KINDS["nudge"], needs=refuse, act=send))
+    body = {"reminder_id": "nudge:s", "generation": generation}
+
+    def codes(tries: int) -> int:
+        return cloud.call(lambda it: calls.due(it, kinds, CAMPAIGNS, {}), body, tries=tries).code
+
+    assert [codes(tries) for tries in range(calls.REFUSALS + 1)] == [409, 409, 409, 200]
+    (record,) = firestore.query("idempotency")
+    assert record.data["state"] == "waiting"
+    (alarm,) = cloud.tasks.take()
+    assert alarm.at is not None
+    assert alarm.at > cloud.now
 
 
 def test_the_tick_of_a_campaign_makes_the_tasks_of_the_campaign(cloud: Cloud) -> None:

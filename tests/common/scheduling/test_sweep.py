@@ -185,6 +185,17 @@ def test_a_sweep_without_cloud_tasks_fails_and_the_next_one_rings(cloud: Cloud) 
     assert len(swept(cloud)[1]) == 1
 
 
+def test_an_outage_of_cloud_tasks_is_no_error_of_ours(
+    cloud: Cloud, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody is woken for what is set by a later sweep."""
+    cloud.tasks.is_unreachable = True
+    cloud.handle(scheduling(cloud, timedelta(0)))
+    cloud.firestore.now += LATER
+    swept(cloud)
+    assert "ERROR" not in {it["severity"] for it in entries(capfd)}
+
+
 def test_one_alarm_that_cannot_be_set_does_not_stop_the_others(cloud: Cloud) -> None:
     overdue(cloud, "ab")
     cloud.tasks.mishaps = ["error"]

@@ -204,6 +204,20 @@ HTTP = [
         ("test_http.py::test_a_call_knows_its_task_its_tick_and_the_dead_letter_it_replays",),
     ),
     Noticed(
+        "a call does not know how often it was tried",
+        http._Calling, "call",
+        "tries=_count(header(TRIES_HEADER))",
+        "tries=0",
+        ("test_http.py::test_a_call_knows_how_often_it_was_tried",),
+    ),
+    Noticed(
+        "a count that is none is an error",
+        http, "_count",
+        "text.isdigit()",
+        "True",
+        ("test_http.py::test_a_call_knows_how_often_it_was_tried",),
+    ),
+    Noticed(
         "a replay is a call like any other",
         http._Calling, "call",
         "replay_of=header(REPLAY_HEADER)",

@@ -146,6 +146,15 @@ def test_a_call_by_hand_has_none_of_them() -> None:
     assert (call.task, call.tick, call.replay_of, call.due_at) == (None, None, None, None)
 
 
+@pytest.mark.parametrize(
+    ("said", "tries"),
+    [(None, 0), ("0", 0), ("17", 17), ("", 0), ("-1", 0), ("x", 0), ("9" * 30, 0)],
+)
+def test_a_call_knows_how_often_it_was_tried(said: str | None, tries: int) -> None:
+    headers = {} if said is None else {"X-CloudTasks-TaskRetryCount": said}
+    assert call_of(request(headers=headers)).tries == tries
+
+
 @pytest.mark.parametrize("time", ["", "soon", "nan", "inf", "1e300", "-1e300"])
 def test_a_time_that_cannot_be_read_is_no_time(time: str) -> None:
     assert call_of(request(headers={"X-CloudTasks-TaskETA": time})).due_at is None

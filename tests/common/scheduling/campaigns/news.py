@@ -9,7 +9,7 @@ from common.cloud.firestore import Create
 from common.cloud.tasks import Task
 from common.idempotency import Answer, Call, Outcome, Work
 from common.process.tables import table
-from common.scheduling import campaigns
+from common.scheduling import calls, campaigns
 from common.scheduling.campaigns import Audience, Campaign, Edition
 from common.scheduling.campaigns.working import Slices
 from common.triggers.boundary import Ending
@@ -49,6 +49,10 @@ class News:
         """What `fanout` does."""
         return campaigns.start(call, self._table, slices=self.slices)
 
+    def go_on(self, call: Call) -> Answer:
+        """What `fanout` does when an alarm of its own rings."""
+        return calls.tick(call, self._table)
+
     def send(self, call: Call) -> Answer:
         """What `reminder` does."""
         return campaigns.send_to_user(call, self._table)
@@ -83,6 +87,9 @@ def drained(cloud: Cloud, news: News) -> list[Task]:
         for task in taken:
             if "shard" in task.body:
                 assert cloud.deliver(news.start, task).code == 200
+            elif "reminder_id" in task.body and task.at:
+                cloud.advance(seconds=max((task.at - cloud.now).total_seconds(), 0))
+                assert cloud.deliver(news.go_on, task).code == 200
     return made
 
 

@@ -9,9 +9,12 @@ from common.cloud import firestore, tasks
 from common.cloud.firestore import Delete
 from common.cloud.memory import Mishap
 from common.errors import TransientError
+from common.idempotency import Call
+from common.process import settings
 from common.scheduling import campaigns
 from common.scheduling.campaigns import At, Audience, runs, ticking
 from common.scheduling.campaigns.working import Slices
+from common.scheduling.sweep import sweep
 from tests.common.memory_cloud import Cloud
 from tests.common.scheduling.campaigns.news import (
     NEXT,
@@ -93,12 +96,13 @@ def test_the_period_is_that_of_the_tick_however_late_it_is(cloud: Cloud) -> None
     assert task.body["period"] == "2030-W02"
 
 
-def test_a_tick_that_failed_is_tried_again(cloud: Cloud) -> None:
+def test_a_tick_that_failed_is_handed_over(cloud: Cloud) -> None:
     users("a")
     news = News()
     cloud.firestore.failing_reads = 1
-    assert tick(cloud, news).code == 500
-    assert names(run(cloud, news)) == ["a"]
+    assert tick(cloud, news).status == "waiting"
+    assert tick(cloud, news).status == "waiting"
+    assert names(drained(cloud, news)) == ["a"]
 
 
 @pytest.mark.parametrize("number", range(1, 9))
@@ -115,12 +119,49 @@ def test_a_tick_whose_writes_fail_at_any_point_becomes_one_run(cloud: Cloud, num
     assert counted(cloud) == {"state": "complete", "expected": 5, "enqueued": 5}
 
 
-def test_shards_that_cannot_be_enqueued_are_tried_again(cloud: Cloud) -> None:
+@pytest.mark.parametrize("at", [TICK, None])
+def test_a_tick_while_no_task_can_be_made_is_begun_by_itself_later(
+    cloud: Cloud, at: str | None
+) -> None:
     users("a")
     news = News()
-    cloud.tasks.mishaps = ["error"]
-    assert tick(cloud, news).code == 500
-    assert names(run(cloud, news)) == ["a"]
+    cloud.tasks.is_unreachable = True
+    assert tick(cloud, news, at).status == "waiting"
+    cloud.advance(hours=30)
+    cloud.tasks.is_unreachable = False
+    sweep(Call(body={}, raw=b"{}"))
+    assert names(drained(cloud, news)) == ["a"]
+    (found,) = cloud.firestore.documents("fanouts").values()
+    assert (found["state"], found["enqueued"]) == ("complete", 1)
+    assert not cloud.firestore.documents("dead_letters")
+
+
+def test_a_tick_while_nothing_can_be_recorded_is_brought_again_by_a_task(cloud: Cloud) -> None:
+    users("a")
+    news = News()
+    cloud.firestore.is_unreachable = True
+    assert [tick(cloud, news, force=True).status for _ in range(2)] == ["waiting", "waiting"]
+    (brought,) = cloud.tasks.take()
+    assert cloud.deliver(news.start, brought).code == 500
+    cloud.firestore.is_unreachable = False
+    assert cloud.deliver(news.start, brought).status == "enqueued"
+    assert tick(cloud, news).status == "duplicate"
+    assert names(drained(cloud, news)) == ["a"]
+    assert cloud.document(RUN)["force"]
+
+
+def test_a_tick_that_can_neither_be_recorded_nor_brought_again_is_refused(cloud: Cloud) -> None:
+    cloud.firestore.is_unreachable = cloud.tasks.is_unreachable = True
+    assert tick(cloud, News()).code == 500
+
+
+def test_the_hand_over_of_a_tick_rings_at_fanout(cloud: Cloud) -> None:
+    cloud.tasks.mishaps = ["error", "error"]
+    tick(cloud, News())
+    (alarm,) = cloud.tasks.take()
+    config = settings.current()
+    assert (alarm.queue, alarm.url) == ("fanout", config.fanout_url)
+    assert alarm.audience == config.fanout_audience
 
 
 # Overlap

@@ -3,15 +3,12 @@
 from datetime import timedelta
 
 from common.cloud import firestore
-from common.cloud.documents import DocumentKind
 from common.cloud.firestore import Merge, Write
 from common.idempotency import Outcome, Work
 from common.scheduling import reminders
 from common.scheduling.reminders import Reminder, ReminderKind
 from common.triggers.events import Event
 from functions.clinic import texts
-
-APPOINTMENT = DocumentKind(name="appointment", collection="appointments", user_field="patient_id")
 
 
 def record(booked: Event) -> Write:
@@ -42,7 +39,7 @@ def _send(due: Reminder, work: Work) -> Outcome:
 
 
 def _path(appointment_id: str) -> str:
-    return APPOINTMENT.path(appointment_id)
+    return f"appointments/{firestore.document_id(appointment_id)}"
 
 
 APPOINTMENT_TOMORROW = ReminderKind(name="appointment_tomorrow", check=_is_on, act=_send)
