@@ -14,7 +14,7 @@ from common.errors import PermanentError, TransientError
 from common.process import logs, settings
 
 FANOUT = "fanout"
-"""The function and its queue: what `fanout` hands over rings there. Other queues call `reminder`."""
+"""The function and its queue: what `fanout` hands over rings there. All others call `reminder`."""
 HOP = timedelta(days=21)
 """The longest single delay. Cloud Tasks takes 30 days, and forgets a task after 31: an alarm that
 rings after a hop must be delivered for longer than the bundle is patient with anybody outside."""
