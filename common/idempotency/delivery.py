@@ -272,7 +272,7 @@ class _Delivery:
         return self._held(decision.record, time, sent)
 
     def _held(self, record: Record, time: datetime, sent: float) -> Claim:
-        logs.info("claimed", f"attempt {record.attempts} begins", attempt=record.attempts)
+        _log_claimed(record)
         return self._made(replace(record, first_seen=record.first_seen or time), time, sent)
 
     def _made(self, record: Record, fence: datetime | None, sent: float) -> Claim:
@@ -294,7 +294,7 @@ class _Delivery:
         if not self._is_written(record, decision.fence, self._job.deferral.writes(ended)):
             return None
         text = f"{record.vanished} attempts in a row have vanished"
-        logs.warning("waiting", text, reason="vanished")
+        logs.warning("waiting", text, reason="vanished", vanished=record.vanished)
         return Answer(status="waiting")
 
     def _dead_letter(self, decision: DeadLetter) -> Answer | None:
@@ -344,3 +344,13 @@ class _Delivery:
 
     def _remaining(self) -> float:
         return self._deadline - self._monotonic()
+
+
+def _log_claimed(record: Record) -> None:
+    """Say that an attempt begins; a warning where the last ones wrote no end, so wrote no line."""
+    text = f"attempt {record.attempts} begins"
+    if record.vanished:
+        text += f"; {record.vanished} before it vanished"
+        logs.warning("claimed", text, attempt=record.attempts, vanished=record.vanished)
+    else:
+        logs.info("claimed", text, attempt=record.attempts)

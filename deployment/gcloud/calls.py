@@ -29,7 +29,7 @@ class Command:
     files: Mapping[str, str] = field(default_factory=dict)
     """Flags whose value is a file, and what is in it."""
     is_optional: bool = False
-    """Whether a gcloud that lacks the command may go on without it."""
+    """Whether it may fail: a gcloud lacks the command, or whoever runs it may not do that."""
 
 
 def command(*words: str, input: str | None = None, **files: str) -> Command:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from deployment.gcloud.calls import Command, command
 from deployment.gcloud.world import Json, labels_of
-from deployment.kinds import addresses, secrets, variables
+from deployment.kinds import addresses, network, secrets, variables
 from deployment.plan.changes import CHANGE, CREATE, REMOVE, Change, Difference, differences, maps
 from deployment.plan.deployment import Deployment
 from deployment.table import ownership
@@ -77,14 +77,14 @@ def _row(it: Deployment, row: Function) -> Change | None:
             it.refuse(
                 f"function {name}: a Cloud Run service of that name exists, and is no function"
             )
-        deploy = _deploy(it, row, name, _trigger(it, row))
+        deploy = _deploy(it, row, {}, _trigger(it, row))
         return Change(sign=CREATE, kind="function", name=name, commands=(deploy,))
     if not it.may_change("function", name, ownership.of_labels(labels_of(found))):
         return None
     changed = tuple(_differences(it, row, found))
     if not changed:
         return None
-    deploy = _deploy(it, row, name, _trigger_change(it, row, found))
+    deploy = _deploy(it, row, found, _trigger_change(it, row, found))
     return Change(sign=CHANGE, kind="function", name=name, commands=(deploy,), differences=changed)
 
 
@@ -93,6 +93,10 @@ def _differences(it: Deployment, row: Function, found: Json) -> Iterator[Differe
     wanted = {**it.target.mark.labels, SOURCE: it.target.source}
     yield from differences(labels_of(found), wanted)
     yield from differences(_limits(found), _wanted(it, row))
+    service = found.get("serviceConfig", {})
+    yield from differences(network.found(service), network.wanted(it))
+    key = {"kms-key": it.target.environment.kms_key}
+    yield from differences({"kms-key": found.get("kmsKeyName")}, key)
     yield from maps("settings", addresses.variables(found), variables.of(it, row))
     yield from maps("secrets", _secrets_of(found), _secrets(it))
     yield from differences(_trigger_of(found), _trigger_wanted(it, row))
@@ -193,7 +197,14 @@ def _trigger_change(it: Deployment, row: Function, found: Json) -> list[str]:
     return _trigger(it, row)
 
 
-def _deploy(it: Deployment, row: Function, name: str, trigger: list[str]) -> Command:
+def _key(it: Deployment, found: Json) -> list[str]:
+    """What a deployment says of the key; gcloud keeps what is not said."""
+    if it.target.environment.kms_key:
+        return [f"--kms-key={it.target.environment.kms_key}"]
+    return ["--clear-kms-key"] if found.get("kmsKeyName") else []
+
+
+def _deploy(it: Deployment, row: Function, found: Json, trigger: list[str]) -> Command:
     labels = {**it.target.mark.labels, SOURCE: it.target.source}
     references = ",".join(f"{key}={value}" for key, value in _secrets(it).items())
     flags = [
@@ -204,10 +215,12 @@ def _deploy(it: Deployment, row: Function, name: str, trigger: list[str]) -> Com
         f"--source={it.target.root}",
         f"--update-labels={','.join(f'{key}={value}' for key, value in labels.items())}",
         f"--set-secrets={references}" if references else "--clear-secrets",
+        *network.flags(it, found.get("serviceConfig", {})),
+        *_key(it, found),
         *trigger,
     ]
     settings = json.dumps(variables.of(it, row), indent=1)
-    return command("functions", "deploy", name, *flags, env_vars_file=settings)
+    return command("functions", "deploy", it.target.name(row.name), *flags, env_vars_file=settings)
 
 
 def _check_provider(it: Deployment) -> None:

@@ -30,13 +30,14 @@ def plan(it: Deployment) -> list[Change]:
 
 
 def _given(it: Deployment) -> float | None:
-    """vCPU; None: gcloud has no command for it, or whoever runs this may not ask."""
+    """vCPU; None: gcloud has no command for it, whoever runs this may not ask, or the like.
+
+    An advice that cannot be had stops nothing.
+    """
     try:
         found = it.world.one(*READ) or {}
-    except Failed as failed:
-        if failed.failure.has_no_command or failed.failure.is_denied:
-            return None
-        raise
+    except Failed:
+        return None
     values = [
         float(info["details"]["value"]) / 1000
         for info in found.get("dimensionsInfos", [])

@@ -1,4 +1,8 @@
-"""Where the images of the functions are kept: an artifact repository of this environment."""
+"""Where the images of the functions are kept: an artifact repository of this environment.
+
+Functions under a key need images under the same one, and a repository keeps the key that it was
+made with.
+"""
 
 from collections.abc import Mapping
 
@@ -16,11 +20,22 @@ def plan(it: Deployment) -> list[Change]:
     name, location = it.target.repository, f"--location={it.target.region}"
     found = it.world.repositories.get(name)
     grants = [bindings.ours(it, BUILDS, role) for role in it.target.bundle.builder.repository_roles]
+    key = it.target.environment.kms_key
     granted = bindings.plan(it, bindings.repository(it, name), grants, exists=found is not None)
     if found is not None:
         is_ours = it.may_change("repository", name, ownership.of_labels(labels_of(found)))
+        if found.get("kmsKeyName", "") != key:
+            it.refuse(
+                f"repository {name} has the key {found.get('kmsKeyName') or 'of Google'}, and "
+                f"cannot be given {key or 'that of Google'}: destroy the environment first, or "
+                f"name a new one"
+            )
         return [*_adopted(it, name, labels_of(found)), *granted] if is_ours else []
-    flags = ("--repository-format=docker", f"--labels={it.target.mark.flag}")
+    flags = [
+        "--repository-format=docker",
+        f"--labels={it.target.mark.flag}",
+        *([f"--kms-key={key}"] if key else []),
+    ]
     text = f"--description={it.target.mark} images of the functions"
     make = command("artifacts", "repositories", "create", name, location, *flags, text)
     where = f"repository {name}"

@@ -8,7 +8,6 @@ NEEDED = (
     "artifactregistry",
     "cloudbuild",
     "cloudfunctions",
-    "cloudquotas",
     "cloudresourcemanager",
     "cloudscheduler",
     "cloudtasks",
@@ -19,8 +18,8 @@ NEEDED = (
     "pubsub",
     "run",
 )
-
-
+WISHED = ("cloudquotas",)
+"""What can do without: enabled together with the others, and a refusal of it stops nothing."""
 AGENTS = ("eventarc", "cloudfunctions")
 """Google grants their accounts something when it makes them; the first deployment needs it."""
 
@@ -40,15 +39,17 @@ def plan(it: Deployment) -> list[Change]:
     missing = [name for name in needed(it) if name not in it.world.services]
     if not missing:
         return []
-    shown = " ".join(name.partition(".")[0] for name in missing)
+    wished = [name for it_ in WISHED if (name := f"{it_}.googleapis.com") not in it.world.services]
+    shown = " ".join(name.partition(".")[0] for name in [*missing, *wished])
     enable = command("services", "enable", *missing)
+    wish = Command(words=("services", "enable", *wished), is_optional=True)
     agents = [agent(name) for name in AGENTS if f"{name}.googleapis.com" in missing]
     return [
         Change(
             sign=CREATE,
             kind="services",
             name=shown,
-            commands=(enable, *agents),
+            commands=(enable, *([wish] if wished else []), *agents),
             grants="service",
         )
     ]

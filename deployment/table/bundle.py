@@ -10,25 +10,20 @@ import copy
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from deployment.errors import TableError, UsageError
-from deployment.table import rows
+from deployment.table import environments, rows
+from deployment.table.environments import Environment
 
 DEFAULT = "default"
 """The environment of `--project P --region R`."""
-LOCAL = "local"
-"""The environment whose settings are those of the caller."""
 HTTP = "http"
 EVENTARC = "eventarc"
 
-PROJECT = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
-REGION = re.compile(r"[a-z]+-[a-z]+[0-9]+")
-DATABASE = re.compile(r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]")
 NAME = re.compile(r"[a-z][a-z0-9-]*")
-PREFIX = re.compile(r"([a-z][a-z0-9-]{0,11}-)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,28 +142,6 @@ class Alert:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Environment:
-    """One row of `environments`, and what it is called."""
-
-    name: str
-    database: str
-    project: str = ""
-    region: str = ""
-    database_location: str = ""
-    prefix: str = ""
-    settings: Mapping[str, str] = field(default_factory=dict)
-    secrets: tuple[str, ...] = ()
-    channels: tuple[str, ...] = ()
-    cpu_quota: int = 20
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def is_local(self) -> bool:
-        """Whether it is the local cloud's."""
-        return self.name == LOCAL
-
-
-@dataclass(frozen=True, kw_only=True)
 class Builder:
     """The account that builds."""
 
@@ -260,7 +233,7 @@ def environment(
     row = bundle.environments.get(DEFAULT)
     made = {**vars(row or Environment(name=DEFAULT, database="(default)"))}
     found = Environment(**{**made, "project": project, "region": region})
-    _raise(list(_check_place(found, "--project and --region")))
+    _raise(list(environments.check_place(found, "--project and --region")))
     return found
 
 
@@ -288,7 +261,8 @@ def _build(table: Mapping[str, Any], problems: list[str]) -> Bundle:
     if head is None or builder is None or problems:
         raise TableError("\n".join(problems))
     bundle = Bundle(head=head, builder=builder, expiring=expiring, table=table, **read)
-    _raise([*_check_names(bundle), *_check_references(bundle), *_check_environments(bundle)])
+    rows_ = environments.check(bundle.environments)
+    _raise([*_check_names(bundle), *_check_references(bundle), *rows_])
     return bundle
 
 
@@ -356,39 +330,3 @@ def _check_references(bundle: Bundle) -> Iterator[str]:
     for schedule in bundle.schedules.values():
         if schedule.calls not in functions:
             yield f"schedules.{schedule.name}.calls: there is no function {schedule.calls}"
-
-
-def _check_environments(bundle: Bundle) -> Iterator[str]:
-    databases: dict[tuple[str, str], str] = {}
-    places: dict[tuple[str, str, str], str] = {}
-    for name, row in bundle.environments.items():
-        path = f"environments.{name}"
-        yield from _check_place(row, path)
-        if not row.project:
-            continue
-        other = databases.setdefault((row.project, row.database), name)
-        if other != name:
-            yield f"{path}.database: {row.database} of {row.project} is that of {other} already"
-        other = places.setdefault((row.project, row.prefix, ""), name)
-        if other != name:
-            yield f"{path}.prefix: {other} of {row.project} has the same one, {row.prefix!r}"
-
-
-def _check_place(row: Environment, path: str) -> Iterator[str]:
-    """The project, region, database, prefix and settings of an environment are written rightly."""
-    rules = (
-        ("project", PROJECT, "a project's id, like my-shop-123"),
-        ("region", REGION, "a region, like europe-west1"),
-        ("database", DATABASE, "a database's id, like my-shop"),
-    )
-    for key, pattern, wanted in rules:
-        value = getattr(row, key)
-        if value and not pattern.fullmatch(value):
-            yield f"{path}.{key}: is {value!r}, but must be {wanted}"
-    if not PREFIX.fullmatch(row.prefix):
-        yield f"{path}.prefix: is {row.prefix!r}, but must be like 'staging-', 13 characters"
-    for key, value in row.settings.items():
-        if not isinstance(value, str) or not value.isprintable():
-            yield f"{path}.settings.{key}: must be one line of text"
-    for key in sorted(set(row.settings) & set(row.secrets)):
-        yield f"{path}.settings.{key}: is in secrets too"

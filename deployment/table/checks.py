@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from deployment.errors import TableError
 from deployment.table import pauses
-from deployment.table.bundle import Alert, Bundle, Environment, Function, Queue, Subscription
+from deployment.table.bundle import Alert, Bundle, Function, Queue, Subscription
+from deployment.table.environments import Environment
 from deployment.table.target import DAY, KEPT, Target
 
 EVENT_TIMEOUT = 540
@@ -19,6 +20,7 @@ LONGEST_PAUSE = 600
 ABSENCES = range(120, 84_601)
 """Seconds of which Cloud Monitoring can say that nothing was seen in them."""
 LONGEST_ACCOUNT, SHORTEST_ACCOUNT = 30, 6
+INGRESS = ("all", "internal-only", "internal-and-gclb")
 SHARE = 0.8
 """Of the CPU quota: new revisions start beside the old ones."""
 
@@ -72,6 +74,8 @@ def _function(row: Function) -> Iterator[str]:
     longest = TASK_TIMEOUT if row.is_http else EVENT_TIMEOUT
     if row.timeout > longest:
         yield f"{path}: is stopped after {row.timeout} s, but must be after {longest} s at most"
+    if row.ingress not in INGRESS:
+        yield f"{path}.ingress: is {row.ingress!r}, but must be one of {', '.join(INGRESS)}"
     if row.concurrency > 1 and row.cpu < 1:
         yield f"{path}: takes {row.concurrency} requests at once, and needs a whole cpu for that"
     if not row.min_instances <= row.max_instances:

@@ -7,8 +7,9 @@ from functools import cached_property
 from pathlib import Path
 
 from deployment.table import source
-from deployment.table.bundle import Bundle, Environment, Function
+from deployment.table.bundle import Bundle, Function
 from deployment.table.declarations import Declarations
+from deployment.table.environments import Environment
 from deployment.table.ownership import Mark
 
 DAY = 86_400

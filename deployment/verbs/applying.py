@@ -216,9 +216,9 @@ def _one(work: Work, change: Change) -> None:
                 work.gcloud.carry_out(command)
                 break
             except Failed as failed:
-                if command.is_optional and failed.failure.has_no_command:
-                    break
                 if not work.patience.again(failed.failure, tries, began, change.what):
+                    if command.is_optional:
+                        break
                     raise
                 tries += 1
     work.patience.changed(change.grants)

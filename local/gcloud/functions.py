@@ -4,7 +4,7 @@ import os
 import re
 from typing import Any
 
-from local.gcloud import environments, locations
+from local.gcloud import environments, locations, networks
 from local.gcloud.command import Call, Field, command, outcome, say
 from local.gcloud.errors import GcloudError
 from local.gcloud.values import labels, seconds, topic
@@ -48,7 +48,7 @@ def path_of(call: Call) -> str:
 @command(
     "functions deploy",
     *(*FIELDS, *TRIGGER, *LABELS),
-    *(*environments.FLAGS, *environments.SECRETS),
+    *(*environments.FLAGS, *environments.SECRETS, *networks.FLAGS),
     *("--region", "--gen2", "--source", "--allow-unauthenticated"),
 )
 def deploy(call: Call) -> Any:
@@ -83,6 +83,11 @@ def _described(call: Call, old: dict[str, Any]) -> tuple[dict[str, Any], list[st
     config = body.setdefault("serviceConfig", {})
     config["environmentVariables"] = environments.wanted(call, present)
     config["secretEnvironmentVariables"] = environments.secrets(call, present)
+    reached, changed = networks.service(call, present)
+    config.update(reached)
+    key, changed_key = networks.key(call, old)
+    body.update(key)
+    mask += [*changed, *changed_key]
     body["labels"] = {**call.labels(old.get("labels", {})), **TOOL}
     mask += ["buildConfig.source", "labels", "serviceConfig.environmentVariables"]
     mask += ["serviceConfig.secretEnvironmentVariables"]

@@ -12,6 +12,7 @@ ID = re.compile(r"[a-z](?:[a-z0-9-]*[a-z0-9])?")
 FIELDS: dict[str, Field] = {
     "--repository-format": ("format", lambda text: text.upper().replace("-", "_")),
     "--description": ("description", str),
+    "--kms-key": ("kmsKeyName", str),
     "--labels": ("labels", labels),
 }
 

@@ -13,7 +13,7 @@ from deployment.gcloud.waiting import Patience
 from deployment.gcloud.world import World
 from deployment.plan.changes import Plan
 from deployment.plan.deployment import Options
-from deployment.table import bundle, declarations
+from deployment.table import bundle, checks, declarations
 from deployment.table.bundle import Bundle
 from deployment.table.target import Target
 from deployment.verbs import applying, destroying, pausing
@@ -84,6 +84,12 @@ class Shell:
             say=self.said.append,
             progress=self.said.append,
         )
+
+    def checked(self) -> Target:
+        """The target, if its table and its numbers are right."""
+        target = self.work().target
+        checks.check(target)
+        return target
 
     def plan(self, **options: Any) -> Plan:
         """What apply would do."""

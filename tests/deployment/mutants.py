@@ -9,9 +9,11 @@ from deployment.kinds import (
     database,
     functions,
     metrics,
+    network,
     queues,
     quota,
     regions,
+    repository,
     schedules,
     secrets,
     subscriptions,
@@ -20,12 +22,13 @@ from deployment.kinds import (
     variables,
 )
 from deployment.plan import deployment
-from deployment.table import bundle, checks, target
+from deployment.table import bundle, checks, environments, target
 from deployment.verbs import applying, proof
 from tests.common.mutants import Noticed
 
 OWNERSHIP = "kinds/test_ownership.py::"
 DRIFT = "kinds/test_drift.py::"
+NETWORK = "kinds/test_network.py::"
 FRESH = "gcloud/test_fresh_project.py::"
 PROOF = "verbs/test_proof.py::"
 NUMBERS = "table/test_bundle.py::test_numbers_that_do_not_fit_are_refused"
@@ -38,6 +41,35 @@ MUTANTS = [
         "    if not it.target.is_scheduled(row.name):\n        return {}\n",
         "",
         (f"{DRIFT}test_an_edit_of_the_table_changes_one_thing",),
+    ),
+    # Networks and keys.
+    Noticed(
+        "a connector that is in the table no more stays",
+        network, "flags",
+        'return ["--clear-vpc-connector"] if found(service)["vpc-connector"] else []',
+        "return []",
+        (f"{NETWORK}test_what_the_row_says_is_compared_and_sent",),
+    ),
+    Noticed(
+        "egress is forgotten where it is Google's choice",
+        network, "wanted",
+        'row.egress or EGRESS[0]} if row.connector',
+        'row.egress} if row.egress',
+        (f"{NETWORK}test_what_the_row_says_is_compared_and_sent",),
+    ),
+    Noticed(
+        "functions get a key that their images do not have",
+        repository, "plan",
+        'if found.get("kmsKeyName", "") != key:',
+        "if False:",
+        (f"{NETWORK}test_a_key_is_not_exchanged_by_the_way",),
+    ),
+    Noticed(
+        "a key of another region is found out by gcloud",
+        environments, "_check_network",
+        "if where and row.region and where != row.region:",
+        "if False:",
+        (f"{NETWORK}test_a_malformed_one_is_refused_by_its_path",),
     ),
     # Whose it is.
     Noticed(
@@ -257,8 +289,8 @@ MUTANTS = [
     Noticed(
         "whoever may not read the quota may not deploy",
         quota, "_given",
-        " or failed.failure.is_denied",
-        "",
+        "    except Failed:\n        return None\n",
+        "    except ValueError:\n        return None\n",
         (f"{PROOF}test_a_quota_that_gcloud_does_not_say_is_that_of_the_table",),
     ),
     Noticed(

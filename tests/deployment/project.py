@@ -19,6 +19,7 @@ PROJECT, REGION, NUMBER = "my-project", "europe-west1", "123456789012"
 LOCATION = f"projects/{PROJECT}/locations/{REGION}"
 HASH = "-k3jx7ab2wq-ew.a.run.app"
 INGRESS = {"all": "ALLOW_ALL", "internal-only": "ALLOW_INTERNAL_ONLY"}
+EGRESS = {"all": "ALL_TRAFFIC", "private-ranges-only": "PRIVATE_RANGES_ONLY"}
 OWNER = {"role": "roles/owner", "members": ["user:owner@example.com"]}
 SERVICES = {
     "artifacts": "artifactregistry",
@@ -250,7 +251,8 @@ class Project:
 
     def _artifacts_repositories_create(self, names: Names, flags: Flags, *_: Any) -> Json:
         name, labels = f"{LOCATION}/repositories/{names[0]}", _pairs(flags["labels"])
-        return self._make("repository", names[0], {"name": name, "labels": labels})
+        key = {"kmsKeyName": flags["kms-key"]} if "kms-key" in flags else {}
+        return self._make("repository", names[0], {"name": name, "labels": labels, **key})
 
     def _artifacts_repositories_delete(self, names: Names, *_: Any) -> None:
         del self.of("repository")[names[0]]
@@ -740,4 +742,11 @@ def _function(name: str, made: Json, flags: dict[str, str], variables: Json) -> 
         ],
         "uri": f"https://{name}{HASH}",
     }
+    if "vpc-connector" in flags:
+        made["serviceConfig"]["vpcConnector"] = flags["vpc-connector"]
+        made["serviceConfig"]["vpcConnectorEgressSettings"] = EGRESS[flags["egress-settings"]]
+    if "kms-key" in flags:
+        made["kmsKeyName"] = flags["kms-key"]
+    if "clear-kms-key" in flags:
+        made.pop("kmsKeyName", None)
     return made

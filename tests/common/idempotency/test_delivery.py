@@ -1,5 +1,6 @@
 """One delivery after another, through `idempotency.run`, against a store in memory."""
 
+import json
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -270,6 +271,16 @@ class TestVanished:
     def test_it_is_taken_over_after_its_lease(self, store: MemoryStore) -> None:
         vanish(store)
         assert run(store, lambda work: Outcome(result=work.attempt)).result == 2
+
+    def test_whoever_takes_it_over_says_so(
+        self, store: MemoryStore, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        """The process that died wrote no line."""
+        vanish(store)
+        run(store, done)
+        first, second = [json.loads(line) for line in capfd.readouterr().out.splitlines()][:2]
+        assert (first["attempt"], first.get("vanished")) == (1, None)
+        assert (second["attempt"], second["vanished"], second["severity"]) == (2, 1, "WARNING")
 
     def test_it_is_given_up_at_last(self, store: MemoryStore) -> None:
         for _ in range(MAX_VANISHED):

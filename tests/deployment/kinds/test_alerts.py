@@ -1,6 +1,7 @@
 """Alerts: each row finds a line that the functions really write, and only such."""
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -86,6 +87,34 @@ def test_a_reminder_whose_alarm_was_lost_is_found(bundle: Bundle, found: Finder)
     assert "overdue-reminders" in found("fanout")
 
 
+class Killed(BaseException):
+    """The process ends where nothing can be written any more."""
+
+
+def _killed(bundle: Bundle) -> None:
+    """An order whose mail ends the process, and what Pub/Sub and the lease need until the next."""
+    with transports.using(Failing(Killed())), suppress(Killed):
+        bundle.publish("order.placed", "ada", event_id="e-1", order_id="o-1", total=7)
+    bundle.firestore.advance(timedelta(minutes=2).total_seconds())
+
+
+def test_a_process_that_was_stopped_is_no_stuck_claim(bundle: Bundle, found: Finder) -> None:
+    bundle.publish("user.signed_up", "ada", email="ada@example.com")
+    _killed(bundle)
+    _killed(bundle)
+    assert found() == set()
+
+
+def test_work_that_stops_its_process_again_is_a_stuck_claim(bundle: Bundle, found: Finder) -> None:
+    """Whoever comes after the second time hands it over, and says so."""
+    bundle.publish("user.signed_up", "ada", email="ada@example.com")
+    _killed(bundle)
+    _killed(bundle)
+    found()
+    bundle.publish("order.placed", "ada", event_id="e-1", order_id="o-1", total=7)
+    assert found() == {"stuck-claims"}
+
+
 @pytest.mark.usefixtures("environment")
 def test_a_call_that_google_should_have_stopped_is_found(found: Finder) -> None:
     def call() -> Any:
@@ -108,7 +137,7 @@ class Failing:
 
     name = "failing"
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: BaseException) -> None:
         self._error = error
 
     def deliver(self, message: Outgoing) -> None:

@@ -76,6 +76,40 @@ def test_what_was_not_asked_for_is_shown_as_the_platform_has_it(deploy: Deploy) 
     assert "secretEnvironmentVariables" not in config
 
 
+KEY = "projects/keys/locations/europe-west1/keyRings/shop/cryptoKeys/functions"
+IMAGES = "--docker-repository=projects/local-project/locations/europe-west1/repositories/images"
+
+
+def test_a_network_and_a_key_are_shown_kept_and_cleared(deploy: Deploy) -> None:
+    flags = ("--vpc-connector=net", "--egress-settings=all", f"--kms-key={KEY}", IMAGES)
+    deploy("inside", "--trigger-http", *flags)
+    shown = deploy("inside", "--update-labels=a=b")
+    config = shown["serviceConfig"]
+    assert config["vpcConnector"] == "projects/local-project/locations/europe-west1/connectors/net"
+    assert (config["vpcConnectorEgressSettings"], shown["kmsKeyName"]) == ("ALL_TRAFFIC", KEY)
+    cleared = deploy("inside", "--clear-vpc-connector", "--clear-kms-key")
+    assert not {"vpcConnector", "vpcConnectorEgressSettings"} & set(cleared["serviceConfig"])
+    assert "kmsKeyName" not in cleared
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--egress-settings=all",), "Missing required argument [vpc-connector]: Flag `--vpc-"),
+        (("--kms-key=k", IMAGES), "argument --kms-key: Bad value [k]: KMS key name should match"),
+        ((f"--kms-key={KEY}",), "Missing required argument [--docker-repository]: A Docker"),
+        ((f"--kms-key={KEY.replace('europe-west1', 'global')}", IMAGES), "Global KMS keyrings are"),
+        ((f"--kms-key={KEY.replace('west1', 'west4')}", IMAGES), "KMS keyrings should be created"),
+    ],
+)
+def test_a_network_or_key_that_gcloud_refuses_is_refused(
+    gcloud: Gcloud, source: Path, flags: tuple[str, ...], said: str
+) -> None:
+    words = ("functions", "deploy", "outside", PLACE, "--runtime=python313", f"--source={source}")
+    done = gcloud.fail(*words, "--trigger-http", *flags)
+    assert said in done
+
+
 def test_a_trigger_stays_when_a_deploy_does_not_name_one(deploy: Deploy) -> None:
     first = deploy("feeding", "--trigger-topic=feed", "--retry", "--entry-point=listen")
     assert first["eventTrigger"]["retryPolicy"] == "RETRY_POLICY_RETRY"
