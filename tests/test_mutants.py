@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.common.cloud import mutants as cloud
+from tests.common.idempotency import mutants as idempotency
 from tests.common.messaging import mutants as messaging
 from tests.common.mutants import Noticed, unnoticed
 from tests.common.outside import mutants as outside
@@ -21,6 +22,7 @@ from tests.local.services import mutants as local
 TESTS = Path(__file__).parent
 LISTS = {
     TESTS / "common/triggers": triggers.MUTANTS,
+    TESTS / "common/idempotency": idempotency.MUTANTS,
     TESTS / "common/messaging": messaging.MUTANTS,
     TESTS / "common/outside": outside.MUTANTS,
     TESTS / "common/cloud": cloud.MUTANTS,

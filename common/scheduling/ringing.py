@@ -172,6 +172,8 @@ class _Ringing:
 
     def _check_time(self, found: Snapshot, record: Record) -> None:
         now = found.read_time
+        if self._is_superseded(record, now):
+            raise NothingToDoError("enqueued", "another alarm rings for it")
         if record.due_at - now > EARLY:
             self._put_off(found, record, None)
             raise NothingToDoError("enqueued", f"it is due at {record.due_at.isoformat()}")
@@ -179,6 +181,17 @@ class _Ringing:
         if quiet and (until := quiet.until(now, record.user_id)):
             self._put_off(found, record, until)
             raise NothingToDoError("waiting", f"quiet hours until {until.isoformat()}")
+
+    def _is_superseded(self, record: Record, now: datetime) -> bool:
+        """Whether the record names an alarm that is still to ring, and this one is older.
+
+        Each time an alarm is delivered again it would else try what waits once more, and set one
+        alarm more: twice as many after every pause of an outage.
+        """
+        alarm, rung_for = record.alarm, self._call.due_at
+        if alarm is None or rung_for is None or alarm.at <= now:
+            return False
+        return alarm.at - rung_for > EARLY
 
     def _put_off(self, found: Snapshot, record: Record, until: datetime | None) -> None:
         now, due = found.read_time, until or record.due_at

@@ -1,11 +1,13 @@
 """What is waited for, how long, and with what pauses."""
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from common.errors import (
+    KeyReusedError,
     NotYetError,
     PermanentError,
     TransientError,
@@ -16,6 +18,7 @@ from common.idempotency.waits import (
     FIRST_PAUSE,
     LONGEST_PAUSE,
     LONGEST_RETRY_AFTER,
+    MAX_ERROR,
     MAX_VANISHED,
     SPREAD,
     Dead,
@@ -24,6 +27,7 @@ from common.idempotency.waits import (
     judge,
     spread,
     vanished_pause,
+    word,
 )
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -127,3 +131,39 @@ def test_a_pause_is_never_shorter_than_asked() -> None:
     spreads = [spread(100, str(n)) for n in range(200)]
     assert min(spreads) >= 100
     assert max(spreads) <= 125
+
+
+def test_what_may_have_happened_is_told_when_patience_ends() -> None:
+    unknown = UnavailableError("lost", outcome_unknown=True)
+    assert after((0, unknown), (8 * 86_400, DOWN)) == Dead(
+        reason="outage", error="waited 7 days, 0:00:00 for this: down", unknown_since=NOW
+    )
+
+
+def test_no_more_of_an_error_is_kept_than_a_record_has_room_for() -> None:
+    long = UnavailableError("x" * 10_000)
+    assert len(owed((0, long)).error) == MAX_ERROR
+    assert len(after((0, long), (8 * 86_400, long)).error) == MAX_ERROR
+
+
+def test_a_reason_is_named_as_its_error() -> None:
+    assert word(KeyReusedError("k")) == "key_reused"
+
+
+def test_a_pause_has_an_end_however_many_tries_there_were() -> None:
+    often = replace(owed((0, DOWN)), tries=2000)
+    verdict = judge(DOWN, often, now=NOW, patience=PATIENCE, name="mail")
+    assert isinstance(verdict, Owed)
+    assert verdict.until - NOW <= timedelta(seconds=LONGEST_PAUSE * (1 + SPREAD))
+
+
+def test_nobody_is_late_each_time() -> None:
+    """Which of two is the later one changes from try to try."""
+    late = [[owed(*[(0, DOWN)] * tries, name=it).until for it in "ab"] for tries in range(1, 20)]
+    assert len({a > b for a, b in late}) == 2
+
+
+def test_what_vanished_waits_for_its_lease_whatever_the_patience() -> None:
+    hasty = Patience(attempts=3, outage=timedelta(0))
+    assert [vanished_pause(it, 90.0, hasty) for it in (1, 2, 5)] == [90, 180, 180]
+    assert vanished_pause(2, 90.0, PATIENCE) == 90 + 4 * 90

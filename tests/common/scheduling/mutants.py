@@ -141,6 +141,27 @@ REMINDERS = [
         ("test_ringing.py::test_an_alarm_that_rings_a_little_early_counts_as_due",),
     ),
     Noticed(
+        "every delivery of an early alarm sets another one",
+        R, "_check_time",
+        "if self._is_superseded(record, now):",
+        "if False:",
+        ("test_ringing.py::test_what_waits_has_one_alarm_however_often_each_is_delivered",),
+    ),
+    Noticed(
+        "a reminder relies on an alarm that should have rung",
+        R, "_is_superseded",
+        " or alarm.at <= now",
+        "",
+        ("test_ringing.py::test_an_early_alarm_sets_another_where_the_one_that_is_named_should_have_rung",),
+    ),
+    Noticed(
+        "an early alarm relies on itself",
+        R, "_is_superseded",
+        "return alarm.at - rung_for > EARLY",
+        "return True",
+        ("test_ringing.py::test_an_alarm_that_rings_too_early_sets_the_next_one",),
+    ),
+    Noticed(
         "a hop is not named by the record",
         R, "_put_off",
         "firestore.commit([found.write(change.fields)])",

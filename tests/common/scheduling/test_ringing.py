@@ -92,6 +92,28 @@ def test_an_alarm_that_rings_too_early_sets_the_next_one(cloud: Cloud) -> None:
     assert (state(cloud), following.body) == ("pending", alarm.body)
 
 
+def test_what_waits_has_one_alarm_however_often_each_is_delivered(cloud: Cloud) -> None:
+    """Else there would be twice as many after every pause of an outage."""
+    down = UnavailableError("down", retry_after=60)
+    nudge, alarms = Nudge(does=failing(down)), [due(cloud)]
+    for _ in range(5):
+        for alarm in [*alarms, *alarms]:
+            ring(cloud, alarm, nudge)
+        alarms = cloud.tasks.take()
+        assert [it.at for it in alarms] == [cloud.document(PATH)["alarm"]["at"]]
+        cloud.firestore.now = cloud.document(PATH)["alarm"]["at"]
+    assert len(nudge.told) == 5
+
+
+def test_an_early_alarm_sets_another_where_the_one_that_is_named_should_have_rung(
+    cloud: Cloud,
+) -> None:
+    older = alarm_of(cloud, schedule(cloud, 70 * DAY).body["generation"])
+    cloud.firestore.now += HOP
+    ring(cloud, older)
+    assert [alarm.at for alarm in cloud.tasks.take()] == [cloud.document(PATH)["alarm"]["at"]]
+
+
 def test_an_alarm_that_cannot_be_set_anew_rings_again(cloud: Cloud) -> None:
     alarm = schedule(cloud)
     cloud.tasks.mishaps = ["error"]
@@ -212,7 +234,11 @@ def test_what_can_never_succeed_is_dead_with_its_dead_letter(cloud: Cloud) -> No
 
 def test_what_is_given_up_after_the_last_attempt_is_dead(cloud: Cloud) -> None:
     nudge, alarm = Nudge(does=failing(TransientError())), due(cloud)
-    answers = [ring(cloud, alarm, nudge) for _ in range(5)]
+    answers = []
+    for _ in range(5):
+        answers.append(ring(cloud, alarm, nudge))
+        alarm = (cloud.tasks.take() or [alarm])[0]
+        cloud.firestore.now = max(cloud.now, alarm.at or cloud.now)
     assert (answers, state(cloud)) == (["waiting"] * 4 + ["dead_lettered"], "dead")
 
 

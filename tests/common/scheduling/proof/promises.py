@@ -307,7 +307,10 @@ def _check_acknowledged(rules: "Rules", world: World, ring: Ring, request: Reque
         ):
             raise Violation("waits without another alarm")
     elif request.name == "enqueued":
-        if not any(it.is_live and it.generation == ring.generation for it in world.alarms):
+        # The same of an alarm that relies on a later one, which the record names.
+        if not world.is_alarm_missing and not any(
+            it.is_live and it.generation == ring.generation for it in world.alarms
+        ):
             raise Violation("put off without another alarm")
     elif reminder["state"] == "pending" and world.is_alarm_missing:
         return

@@ -330,7 +330,8 @@ class Rules:
         if world.budget.lost:
             for place, alarm in enumerate(world.alarms):
                 if alarm.is_live:
-                    yield Move("an alarm is lost", silenced(spend(world, "lost"), place))
+                    lost = spend(world, "lost")._replace(is_alarm_missing=True)
+                    yield Move("an alarm is lost", silenced(lost, place))
 
 
 def _holds(world: World, part: Part, write: Written) -> bool:

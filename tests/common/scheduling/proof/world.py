@@ -101,7 +101,7 @@ class World(NamedTuple):
     makes_sense: bool
     budget: Budget
     is_alarm_missing: bool = False
-    """An alarm could not be set, or who was to set it has crashed or failed: the sweep will."""
+    """An alarm could not be set, is lost, or who was to set it has ended: the sweep will."""
 
     @property
     def is_quiet(self) -> bool:
