@@ -89,7 +89,7 @@ class Batches:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown()
+        self._pool.shutdown(cancel_futures=True)
 
     def create(self, wanted: Sequence[Task], *, patience: float) -> list[Result]:
         """Create the tasks; what became of each, in their order.
@@ -97,17 +97,18 @@ class Batches:
         What cannot be created now is tried again until `patience` seconds have passed; only then is
         it Failed with a TransientError.
         """
+        return self.begin(wanted, patience=patience).results()
+
+    def begin(self, wanted: Sequence[Task], *, patience: float) -> "Begun":
+        """Begin to create the tasks, as `create` does. Whoever begins more before the first ones
+        are finished keeps all calls busy."""
         deadline = self._monotonic() + patience
         calls = [_Call(wanted, indexes) for indexes in _batches(wanted)]
         futures: list[Future[None]] = []
         for call in calls:
             self._pace.wait(len(call.left))
             futures.append(self._pool.submit(self._finish, call, deadline))
-        wait(futures)
-        for future in futures:
-            future.result()
-        made = {index: result for call in calls for index, result in call.results.items()}
-        return [made[index] for index in range(len(wanted))]
+        return Begun(calls, futures)
 
     def _finish(self, call: "_Call", deadline: float) -> None:
         pause = FIRST_PAUSE
@@ -118,6 +119,22 @@ class Batches:
                 return
             self._sleep(wait_for)
             pause = min(2 * pause, LAST_PAUSE)
+
+
+class Begun:
+    """Tasks that are being created."""
+
+    def __init__(self, calls: Sequence["_Call"], futures: "Sequence[Future[None]]") -> None:
+        self._calls = calls
+        self._futures = futures
+
+    def results(self) -> list[Result]:
+        """Wait until it is known what became of each, in their order."""
+        wait(self._futures)
+        for future in self._futures:
+            future.result()
+        made = {index: result for call in self._calls for index, result in call.results.items()}
+        return [made[index] for index in range(len(made))]
 
 
 class _Call:
@@ -138,20 +155,21 @@ class _Call:
             made = [Failed(error=error)] * len(tasks_)
         else:
             self._answers += 1
-        self.results.update(zip(self.left, made, strict=True))
-        self.left = [index for index in self.left if _is_worth_another_try(self.results[index])]
+        sent = self.left
+        self.results.update(zip(sent, made, strict=True))
+        self.left = [it for it, result in zip(sent, made, strict=True) if _is_to_be_tried(result)]
 
     def _request_id(self, tasks_: Sequence[Task]) -> str:
         # The same for a call whose answer was lost, in another process too; another one for tasks
         # that were refused: under the same the service would repeat its refusal.
-        names = "".join(tasks.name(it.identity) for it in tasks_)
+        names = "\n".join(["\0".join(it.identity) for it in tasks_])
         return str(uuid.uuid5(_NAMESPACE, f"{self._answers} {names}"))
 
 
 _NAMESPACE = uuid.UUID("5d1f7c1e-4b0a-5f7e-9a63-2f6f3a1c9b55")
 
 
-def _is_worth_another_try(result: Result) -> bool:
+def _is_to_be_tried(result: Result) -> bool:
     return isinstance(result, Failed) and isinstance(result.error, TransientError)
 
 
@@ -173,4 +191,4 @@ def _batches(wanted: Sequence[Task]) -> Iterator[list[int]]:
 
 def _size(task: Task) -> int:
     """About as many bytes as the body has."""
-    return len(str(task.body))
+    return len(task.encoded or str(task.body))

@@ -47,12 +47,12 @@ class Method:
         repeated: tuple[type[Exception], ...] = PASSING,
         timeout: float = TIMEOUT,
     ) -> None:
-        """`request` and `answer` are the classes of the messages; `repeated`, after which errors
-        the method is called again."""
+        """`request` and `answer` are the classes of the messages, and a `request` of None is one
+        that is encoded already; `repeated`, after which errors the method is called again."""
         make = channel.unary_unary if kind == "unary" else channel.unary_stream
-        serialize, deserialize = request.SerializeToString, answer.FromString
+        serialize = request.SerializeToString if request is not None else None
         self._call = wrap_errors(
-            make(path, request_serializer=serialize, response_deserializer=deserialize)
+            make(path, request_serializer=serialize, response_deserializer=answer.FromString)
         )
         self._repeated = repeated
         self._timeout = timeout

@@ -52,6 +52,8 @@ class Task:
     headers: Mapping[str, str] = field(default_factory=dict)
     deadline: timedelta = timedelta(seconds=60)
     """How long an attempt may take; 15 s to 30 min."""
+    encoded: bytes = b""
+    """The body as JSON, where whoever makes many tasks has it at hand; else `body` is encoded."""
 
 
 def name(identity: tuple[str, ...]) -> str:
@@ -61,7 +63,7 @@ def name(identity: tuple[str, ...]) -> str:
 
 def encoded_body(task: Task) -> bytes:
     """The task's body as it is sent. Raises PermanentError for one that is too large."""
-    body = json.dumps(task.body).encode()
+    body = task.encoded or json.dumps(task.body).encode()
     if len(body) > MAX_BODY:
         raise PermanentError(f"a task's body has {len(body)} bytes, more than {MAX_BODY}")
     return body

@@ -16,9 +16,10 @@ from google.api_core import exceptions as google
 from google.cloud import tasks_v2
 from google.longrunning import operations_pb2
 
-from common.cloud import calls, encoding, identity
+from common.cloud import calls, identity
 from common.cloud.calls import Method, routing
-from common.cloud.task import PARALLEL, Failed, Made, Result, Task, encoded_body, name
+from common.cloud.task import PARALLEL, Failed, Made, Result, Task
+from common.cloud.task_encoding import TaskEncoder
 from common.errors import PermanentError, TransientError, UnavailableError
 from common.process import logs, settings
 from common.process.settings import Settings
@@ -41,9 +42,10 @@ class TasksService:
     ) -> None:
         self._config = config
         self._pauses = pauses
-        self._create = _method(channel, "CreateTask", _CREATE, _TASK)
+        self._encoder = TaskEncoder(config.tasks_service_account)
+        self._create = _method(channel, "CreateTask", None, _TASK)
         self._get = _method(channel, "GetTask", _GET, _TASK)
-        self._batch = _method(channel, "BatchCreateTasks", _BATCH, operations_pb2.Operation)
+        self._batch = _method(channel, "BatchCreateTasks", None, operations_pb2.Operation)
         self._look = Method(
             channel,
             "/google.longrunning.Operations/GetOperation",
@@ -55,10 +57,9 @@ class TasksService:
 
     def create(self, task: Task) -> Made:
         """See `Backend`."""
+        queue = self._queue(task.queue)
         try:
-            request = _CREATE(parent=self._queue(task.queue))
-            self._fill(request.parent, task, request.task)
-            self._create(request, routing("parent", request.parent))
+            self._create(self._encoder.create(queue, task), routing("parent", queue))
         except google.AlreadyExists:
             return "existed"
         except google.GoogleAPIError as error:
@@ -80,29 +81,30 @@ class TasksService:
         """See `Backend`."""
         if not self._has_batches:
             return self._one_by_one(tasks)
-        request = _BATCH(parent=self._queue(tasks[0].queue), request_id=request_id)
-        results = self._encoded(tasks, request)
-        sent = [index for index in range(len(tasks)) if index not in results]
-        if sent:
-            made = self._created([tasks[index] for index in sent], request)
-            results.update(zip(sent, made, strict=True))
+        queue = self._queue(tasks[0].queue)
+        creates, results = self._encoded(queue, tasks)
+        if creates:
+            request = self._encoder.batch(queue, creates.values(), request_id=request_id)
+            made = self._created(queue, [tasks[index] for index in creates], request)
+            results.update(zip(creates, made, strict=True))
         return [results[index] for index in range(len(tasks))]
 
-    def _encoded(self, tasks: Sequence[Task], request: Message) -> dict[int, Result]:
-        """Fill the request; by index, the tasks that can never be sent."""
+    def _encoded(
+        self, queue: str, tasks: Sequence[Task]
+    ) -> tuple[dict[int, bytes], dict[int, Result]]:
+        """By index, the tasks that can be sent, encoded, and those that never can."""
+        creates: dict[int, bytes] = {}
         never: dict[int, Result] = {}
         for index, task in enumerate(tasks):
-            made = request.requests.add(parent=request.parent)
             try:
-                self._fill(request.parent, task, made.task)
+                creates[index] = self._encoder.create(queue, task)
             except PermanentError as error:
                 never[index] = Failed(error=error)
-                del request.requests[-1]
-        return never
+        return creates, never
 
-    def _created(self, tasks: Sequence[Task], request: Message) -> list[Result]:
+    def _created(self, queue: str, tasks: Sequence[Task], request: bytes) -> list[Result]:
         try:
-            operation = self._batch(request, routing("parent", request.parent))
+            operation = self._batch(request, routing("parent", queue))
             return _results(self._awaited(operation), tasks)
         except _NO_BATCH as error:
             logs.warning("failed", f"tasks are created one by one from now on: {error}")
@@ -138,19 +140,6 @@ class TasksService:
         config = self._config
         location = f"projects/{config.google_cloud_project}/locations/{config.location}"
         return f"{location}/queues/{config.queue_prefix}{queue}"
-
-    def _fill(self, queue: str, task: Task, into: Message) -> None:
-        into.name = f"{queue}/tasks/{name(task.identity)}"
-        into.dispatch_deadline.seconds = int(task.deadline.total_seconds())
-        asked = into.http_request
-        asked.url = task.url
-        asked.http_method = tasks_v2.HttpMethod.POST
-        asked.headers.update({"Content-Type": "application/json", **task.headers})
-        asked.body = encoded_body(task)
-        asked.oidc_token.service_account_email = self._config.tasks_service_account
-        asked.oidc_token.audience = task.audience
-        if task.at is not None:
-            encoding.encode_time(task.at, into.schedule_time)
 
 
 @functools.cache
@@ -212,8 +201,6 @@ def _method(channel: grpc.Channel, name: str, request: Any, answer: Any) -> Meth
     return Method(channel, path, request, answer, repeated=repeated)
 
 
-_CREATE = tasks_v2.CreateTaskRequest.pb()
 _GET = tasks_v2.GetTaskRequest.pb()
-_BATCH = tasks_v2.BatchCreateTasksRequest.pb()
 _TASK = tasks_v2.Task.pb()
 _connecting = threading.Lock()

@@ -8,20 +8,26 @@ The parts, each in processes of their own:
       ▲
       └── an audience that is generated page by page, as a Firestore with a million users would
 
-The baselines are one `create_task` after another with Google's client, and a raw loop of the very
-same batch calls: encoded once, as many in flight, their answers read, nothing done with them.
+The baselines are one `create_task` after another with Google's client, and raw loops of the same
+batch calls, as many in flight, their answers read, nothing done with them. One loop makes the
+messages of each call, as ours must; the other sends the same bytes again and again, which no
+campaign can do, and shows what the network alone allows. Ours and theirs take turns, and the best
+of some rounds counts, because whatever else runs on the machine only slows them down.
 """
 
 import argparse
 import asyncio
 import contextlib
+import hashlib
+import json
 import multiprocessing
 import os
 import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -35,6 +41,7 @@ from google.longrunning import operations_pb2
 from common.cloud import batches, firestore
 from common.cloud.firestore import Query, Snapshot
 from common.cloud.memory import MemoryFirestore
+from common.cloud.task import MAX_BATCH
 from common.idempotency import Call, Outcome
 from common.process import settings
 from common.process.tables import table as declared
@@ -49,6 +56,9 @@ LATENCY = 0.010
 """Seconds before each answer."""
 ONE_BY_ONE = 100
 """Calls of the slow baseline."""
+ROUNDS, ROUND = 5, 50_000
+"""Rounds of each contender, and tasks in one."""
+QUEUE = "projects/p/locations/l/queues/news"
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 TICK = NOW.isoformat()
 MIB = 1024
@@ -145,25 +155,41 @@ def one_after_another(address: str) -> float:
     return ONE_BY_ONE / (time.monotonic() - began)
 
 
-def raw(address: str, count: int) -> float:
+def raw(address: str, count: int, *, make: Callable[[int], bytes]) -> float:
     """Tasks a second in a loop of the same batch calls, as many in flight, and nothing else."""
-    channel = grpc.insecure_channel(address)
-    call = channel.unary_unary(f"{SERVICE}/BatchCreateTasks")
-    request = _batch()
+    call = grpc.insecure_channel(address).unary_unary(f"{SERVICE}/BatchCreateTasks")
+
+    def once(number: int) -> None:
+        operations_pb2.Operation.FromString(call(make(number)))
+
     with ThreadPoolExecutor(batches.IN_FLIGHT) as pool:
         began = time.monotonic()
-        list(pool.map(lambda _: operations_pb2.Operation.FromString(call(request)), range(count)))
-        return 100 * count / (time.monotonic() - began)
+        list(pool.map(once, range(count)))
+        return MAX_BATCH * count / (time.monotonic() - began)
 
 
-def _batch() -> bytes:
-    request = tasks_v2.BatchCreateTasksRequest.pb()(parent="projects/p/locations/l/queues/news")
-    for number in range(100):
-        made = request.requests.add(parent=request.parent)
-        made.task.name = f"{request.parent}/tasks/{number:064}"
+def one_by_one(address: str, count: int) -> float:
+    """The same with one call after another."""
+    call = grpc.insecure_channel(address).unary_unary(f"{SERVICE}/BatchCreateTasks")
+    began = time.monotonic()
+    for number in range(count):
+        operations_pb2.Operation.FromString(call(message(number)))
+    return MAX_BATCH * count / (time.monotonic() - began)
+
+
+def message(number: int) -> bytes:
+    """The request for a hundred users, with messages of Google's client."""
+    request = tasks_v2.BatchCreateTasksRequest.pb()(parent=QUEUE, request_id=str(uuid.uuid4()))
+    for place in range(MAX_BATCH):
+        user_id = f"u{MAX_BATCH * number + place:08}"
+        body = {"campaign": "news", "period": "2030-W01", "run": TICK, "user_id": user_id}
+        made = request.requests.add(parent=QUEUE)
+        made.task.name = f"{QUEUE}/tasks/{hashlib.sha256(user_id.encode()).hexdigest()}"
+        made.task.dispatch_deadline.seconds = 60
         http = made.task.http_request
-        http.url, http.body = "https://reminder.example", b"{" + b"x" * 110 + b"}"
+        http.url, http.http_method = "https://reminder.example", tasks_v2.HttpMethod.POST
         http.headers["Content-Type"] = "application/json"
+        http.body = json.dumps({**body, "format": 1}).encode()
         http.oidc_token.service_account_email = "tasks@wire.iam.gserviceaccount.com"
         http.oidc_token.audience = "reminder"
     return bytes(request.SerializeToString())
@@ -201,6 +227,24 @@ def measured(address: str, users: int, parts: int) -> tuple[float, float]:
     return users / max(took for took, _ in results), max(peak for _, peak in results)
 
 
+def against_baselines(address: str) -> tuple[float, list[tuple[object, ...]]]:
+    """Tasks a second, and a row for each baseline."""
+    same, calls = message(0), ROUND // MAX_BATCH
+    contenders: dict[str, Callable[[], float]] = {
+        "ours": lambda: measured(address, ROUND, 1)[0],
+        "one create_task after another": lambda: one_after_another(address),
+        "a raw loop of the same batch calls": lambda: raw(address, calls, make=message),
+        "the same, one call after another": lambda: one_by_one(address, calls // 4),
+        "a raw loop that repeats the same bytes": lambda: raw(address, calls, make=lambda _: same),
+    }
+    best = dict.fromkeys(contenders, 0.0)
+    for _ in range(ROUNDS):
+        for name, run in contenders.items():
+            best[name] = max(best[name], run())
+    ours = best.pop("ours")
+    return ours, [(name, rate, ours / rate) for name, rate in best.items()]
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, and print tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -214,12 +258,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     users = asked.users or [10_000, 100_000]
     with service() as address:
-        slow = one_after_another(address)
-        found, base = measured(address, users[-1], 1)[0], raw(address, max(50, users[-1] // 100))
-        rows: list[tuple[object, ...]] = [
-            ("one create_task after another", slow, found / slow),
-            ("a raw loop of the same batch calls", base, found / base),
-        ]
+        found, rows = against_baselines(address)
         header = ("one instance", "tasks a second", "ours is times as fast")
         table(f"{found:,.0f} tasks a second, 10 ms a call", header, rows)
         sizes = [(f"{it:,}", *measured(address, it, 1)) for it in users]

@@ -13,10 +13,11 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from common.cloud import firestore
-from common.cloud.batches import Batches
+from common.cloud.batches import Batches, Begun
 from common.cloud.firestore import Snapshot, Write
 from common.cloud.tasks import Failed, Result, Task
 from common.errors import PermanentError, TransientError
@@ -33,6 +34,18 @@ LETTERS = 10
 """Dead letters in one commit: a commit takes 10 MiB, and a letter may have almost one."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A page whose tasks are being made."""
+
+    cursor: str | None
+    """The id of its last document; None: it has none."""
+    made: Sequence[Task]
+    begun: Begun
+    counts: Counter[str]
+    """What is known already."""
+
+
 class Enqueuer:
     """Makes the tasks of one run."""
 
@@ -40,43 +53,52 @@ class Enqueuer:
         self._run = run
         self._batches = batches
         self._force = force
-        self._edition = run.edition
+        self._edition = edition = run.edition
+        self._body = {
+            "campaign": edition.campaign,
+            "period": edition.period,
+            "run": edition.run,
+            "format": FORMAT,
+        }
+        """What all tasks of the run say."""
+        self._encoded = json.dumps(self._body).encode()[:-1]
         self._config = settings.current()
         self._queues = self._config.queues_of(run.campaign.queue).count
         self._due: dict[str, datetime | None] = {}
         """When it is the campaign's time in each zone; None: the day is over there."""
 
-    def enqueue(self, page: Sequence[Snapshot], *, patience: float) -> Counter[str]:
-        """Make the tasks of a page, within so many seconds; how many of each kind there are.
-
-        Raises TransientError when one of them cannot be made now.
-        """
+    def begin(self, page: Sequence[Snapshot], *, patience: float) -> "Page":
+        """Begin to make the tasks of a page; each is made, or not, within so many seconds."""
         counts: Counter[str] = Counter(read=len(page))
         self._due.clear()
         made = [task for user in page if (task := self._task(user, counts)) is not None]
-        results = self._batches.create(made, patience=patience)
-        counts["enqueued"] = results.count("created")
-        counts["duplicate"] = results.count("existed")
-        self._fail(_failures(made, results), counts)
-        return counts
+        cursor = page[-1].path.rpartition("/")[2] if page else None
+        begun = self._batches.begin(made, patience=patience)
+        return Page(cursor=cursor, made=made, begun=begun, counts=counts)
+
+    def finish(self, page: "Page") -> Counter[str]:
+        """Wait for the tasks of a page; how many there are of each kind.
+
+        Raises TransientError when one of them cannot be made now.
+        """
+        results = page.begun.results()
+        page.counts["enqueued"] = results.count("created")
+        page.counts["duplicate"] = results.count("existed")
+        self._fail(_failures(page.made, results), page.counts)
+        return page.counts
 
     def _task(self, user: Snapshot, counts: Counter[str]) -> Task | None:
         due = self._due_of(user, counts)
         if due is None:
             counts["too_late"] += 1
             return None
-        edition = self._edition
         user_id = self._run.campaign.audience.user_id(user)
+        edition = self._edition
         return Task(
             queue=self._queue(user_id),
             url=self._config.reminder_url,
-            body={
-                "campaign": edition.campaign,
-                "period": edition.period,
-                "user_id": user_id,
-                "run": edition.run,
-                "format": FORMAT,
-            },
+            body={**self._body, "user_id": user_id},
+            encoded=b'%b, "user_id": %b}' % (self._encoded, json.dumps(user_id).encode()),
             identity=(edition.campaign, edition.period, user_id, edition.run),
             at=due if due > user.read_time else None,
             audience=self._config.reminder_audience,
@@ -119,7 +141,7 @@ class Enqueuer:
             source=FUNCTION,
             reason="permanent",
             error=str(error),
-            payload=json.dumps(task.body).encode(),
+            payload=task.encoded,
             attempts=1,
             now=firestore.latest_time(),
             key=key,

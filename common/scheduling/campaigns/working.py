@@ -1,9 +1,12 @@
 """Working on a shard: page after page, until it is done, cancelled, or its time is over.
 
-While the tasks of one page are made, the next page is read.
+While the tasks of one page are made, the next pages are read and their tasks begin too, so that
+there are always calls under way. The cursor moves when a page is finished; what comes behind it is
+made again by whoever goes on after a crash, and exists already.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,13 +20,15 @@ from common.idempotency import Call, dead_letters
 from common.idempotency.record import record_id
 from common.idempotency.waits import MAX_ERROR, word
 from common.process import logs, settings
-from common.scheduling.campaigns.enqueuing import Enqueuer
+from common.scheduling.campaigns.enqueuing import Enqueuer, Page
 from common.scheduling.campaigns.shards import SIZE, Shard, State
 
 FUNCTION = "fanout"
 PATIENCE = 20.0
 """Seconds in which the tasks of a page must be made; a lease is longer."""
-PACED = 10.0
+BEGUN = 3
+"""Pages whose tasks are made at the same time."""
+PACED = 5.0
 """Seconds that a page may take at the pace of a cold queue."""
 
 
@@ -72,6 +77,7 @@ class _Working:
         self._shard = shard
         self._until = until
         self._monotonic = monotonic
+        self._begun: deque[Page] = deque()
         found = shard.run.read()
         self._force = bool(found.data.get("force"))
         rate = settings.current().cold_queue_rate * found.data["queues"] / found.data["shards"]
@@ -83,23 +89,38 @@ class _Working:
 
     def run(self) -> State:
         with ThreadPoolExecutor(max_workers=1) as reader, Batches(pace=self._pace) as batches:
-            enqueuer = Enqueuer(self._shard.run, batches, force=self._force)
+            self._enqueuer = Enqueuer(self._shard.run, batches, force=self._force)
             page = self._read(self._shard.cursor)
             while True:
                 if self._is_cancelled():
-                    self._shard.turned(cursor=None, counts={}, state="cancelled")
-                    return "cancelled"
+                    return self._end("cancelled")
                 following = self._ahead(reader, page)
-                counts = enqueuer.enqueue(page, patience=PATIENCE)
-                cursor = _id(page[-1]) if page else None
+                self._begun.append(self._enqueuer.begin(page, patience=PATIENCE))
                 if following is None:
-                    self._shard.turned(cursor=cursor, counts=counts, state="done")
-                    return "done"
-                self._shard.turned(cursor=cursor, counts=counts)
+                    return self._end("done")
                 if self._monotonic() >= self._until:
+                    self._end("running")
                     self._shard.released(part=self._shard.data["part"] + 1)
                     return "running"
+                if len(self._begun) == BEGUN:
+                    self._turn()
                 page = following.result()
+
+    def _end(self, state: State) -> State:
+        """Finish what has begun; with the last page, the shard has the state."""
+        while len(self._begun) > 1:
+            self._turn()
+        self._turn(state)
+        return state
+
+    def _turn(self, state: State = "running") -> None:
+        """Finish the page that began first."""
+        if not self._begun:
+            self._shard.turned(cursor=None, counts={}, state=state)
+            return
+        page = self._begun.popleft()
+        counts = self._enqueuer.finish(page)
+        self._shard.turned(cursor=page.cursor, counts=counts, state=state)
 
     def _ahead(
         self, reader: ThreadPoolExecutor, page: list[Snapshot]

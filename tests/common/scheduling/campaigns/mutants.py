@@ -378,6 +378,20 @@ MUTANTS = [
         ("test_shards.py::test_each_hand_over_has_a_task_of_its_own",),
     ),
     Noticed(
+        "one page after another",
+        working._Working, "run",
+        "len(self._begun) == BEGUN",
+        "True",
+        ("test_shards.py::test_the_next_page_begins_before_one_is_finished",),
+    ),
+    Noticed(
+        "what has begun is forgotten at the end",
+        working._Working, "_end",
+        "while len(self._begun) > 1:",
+        "while False:",
+        ("test_shards.py::test_every_user_has_one_task_whatever_the_shards_and_pages",),
+    ),
+    Noticed(
         "a cancelled run goes on",
         working._Working, "_is_cancelled",
         '== "cancelled"',

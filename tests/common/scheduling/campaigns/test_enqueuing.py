@@ -42,6 +42,13 @@ def test_a_user_has_a_task_that_calls_reminder(cloud: Cloud) -> None:
     assert (task.body, task.queue, task.at) == (body, "digests", None)
 
 
+@pytest.mark.parametrize("user_id", ["ada", 'a"b\\', "%s ü\u2028", "{}", "a, b"])
+def test_a_body_is_encoded_as_it_is(cloud: Cloud, user_id: str) -> None:
+    firestore.commit([Create(path="users/a", fields={"user_id": user_id, "wants": True})])
+    (task,) = run(cloud, News())
+    assert (json.loads(task.encoded), task.body["user_id"]) == (task.body, user_id)
+
+
 def test_the_tasks_of_two_users_and_of_two_runs_have_names_of_their_own(cloud: Cloud) -> None:
     users("a", "b")
     news = News()

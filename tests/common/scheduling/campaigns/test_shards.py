@@ -1,6 +1,7 @@
 """Shards: whoever works on a part of an audience, and whoever goes on after that was killed."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -11,9 +12,10 @@ from common.cloud import firestore
 from common.cloud.batches import Pace
 from common.cloud.firestore import Create, Delete, Query, Snapshot
 from common.cloud.memory import Mishap
-from common.cloud.tasks import Task
+from common.cloud.tasks import Result, Task
 from common.errors import InProgressError, MalformedError
 from common.process import settings
+from common.scheduling import campaigns
 from common.scheduling.campaigns import shards, ticking, working
 from common.scheduling.campaigns.runs import Run
 from common.scheduling.campaigns.working import Slices
@@ -237,6 +239,42 @@ def test_a_page_that_cannot_be_enqueued_is_given_back_and_comes_again(
     assert shard(cloud)["failures"] == 0
 
 
+def test_the_next_page_begins_before_one_is_finished(cloud: Cloud) -> None:
+    users("a", "b", "c")
+    task = first_shard(cloud, news := News())
+    together = threading.Barrier(2, timeout=10)
+    create = cloud.tasks.create_batch
+
+    def waiting(tasks: Sequence[Task], *, request_id: str) -> list[Result]:
+        together.wait()
+        return create(tasks, request_id=request_id)
+
+    cloud.tasks.create_batch = waiting  # type: ignore[method-assign]
+    assert cloud.deliver(news.start, task).code == 200
+    assert names(drained(cloud, news)) == ["a", "b", "c"]
+
+
+def test_what_has_begun_when_a_run_is_cancelled_is_counted(cloud: Cloud) -> None:
+    users(*EVERYBODY)
+    task = first_shard(cloud, news := News())
+    create = cloud.tasks.create_batch
+
+    def cancelling(tasks: Sequence[Task], *, request_id: str) -> list[Result]:
+        campaigns.cancel(f"news:{TICK}")
+        return create(tasks, request_id=request_id)
+
+    cloud.tasks.create_batch = cancelling  # type: ignore[method-assign]
+    cloud.deliver(news.start, task)
+    made = names(drained(cloud, news))
+    found = shard(cloud)
+    assert (found["state"], found["enqueued"], found["cursor"]) == (
+        "cancelled",
+        len(made),
+        made[-1],
+    )
+    assert len(made) < len(EVERYBODY)
+
+
 # Given up
 
 
@@ -317,7 +355,7 @@ def test_the_default_pages_carry_2300_users(cloud: Cloud, monkeypatch: pytest.Mo
 def test_a_page_is_so_small_that_its_lease_outlasts_a_slow_pace(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLD_QUEUE_RATE", "20")
+    monkeypatch.setenv("COLD_QUEUE_RATE", "40")
     settings.current.cache_clear()
     users(*[f"u{it:04}" for it in range(210)])
     task = first_shard(cloud, news := News(slices=Slices()))
