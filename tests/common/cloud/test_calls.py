@@ -39,7 +39,7 @@ def test_a_call_has_ten_seconds(server: Scripted) -> None:
     server.answers = deque([Empty()])
     method(server)(Int32Value())
     # gRPC rounds the time up on its way.
-    assert round(server.calls[0].seconds) == 10
+    assert 8 < server.calls[0].seconds < 10.5
 
 
 def test_what_passes_is_asked_again(server: Scripted) -> None:
