@@ -11,17 +11,20 @@ No error names the URL, which may hold a key, nor repeats an address or a token 
 
 import functools
 import hashlib
+import json
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
-import requests
+import certifi
 import urllib3
-from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
+from urllib3.util import Timeout, make_headers, parse_url
 
 from common.errors import BundleError, PermanentError, UnavailableError
 from common.outside import answers, destinations
@@ -88,56 +91,98 @@ def _reply(url: str, body: Mapping[str, Any], headers: Mapping[str, str], timeou
     header cannot carry."""
     _thread.is_sent = False
     try:
-        with _session().post(
-            url,
-            json=body,
-            headers=dict(headers),
-            timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
-            allow_redirects=False,
-            stream=True,
-        ) as response:
+        content, at = _content(body), _place(url)
+        response = _pool(at).urlopen(
+            "POST",
+            at.path,
+            content,
+            {**_FIXED, **headers, **at.login},
+            retries=False,
+            redirect=False,
+            timeout=Timeout(connect=min(CONNECT_TIMEOUT, timeout), read=timeout),
+            preload_content=False,
+        )
+        try:
             names = {name.lower(): value for name, value in response.headers.items()}
-            return Reply(
-                status=response.status_code, start=_start(response, timeout), headers=names
-            )
-    except (requests.RequestException, OSError, ValueError) as error:
+            return Reply(status=response.status, start=_start(response, timeout), headers=names)
+        finally:
+            response.close()
+    except (HTTPError, OSError, ValueError) as error:
         failure = _failure(error)
     # Outside of the block above: what the library says of its error has the URL in it.
     raise failure
 
 
+class _NoJsonError(ValueError):
+    """What is to be sent is not JSON."""
+
+
+def _content(body: Mapping[str, Any]) -> bytes:
+    try:
+        return json.dumps(body, allow_nan=False).encode()
+    except ValueError as error:
+        raise _NoJsonError from error
+
+
 def _failure(error: Exception) -> BundleError:
     kind = type(error).__name__
-    if isinstance(error, requests.exceptions.InvalidJSONError | UnicodeError):
+    if isinstance(error, _NoJsonError | UnicodeError):
         return PermanentError(f"This cannot be sent ({kind}).")
     return UnavailableError(
         f"The other side did not answer ({kind}).", outcome_unknown=_thread.is_sent
     )
 
 
-def _session() -> requests.Session:
-    """This thread's session: it keeps its connections open, and is not shared safely."""
-    session: requests.Session | None = getattr(_thread, "session", None)
-    if session is None:
-        session = requests.Session()
-        session.trust_env = False  # no proxies and no .netrc: the URL says it all
-        session.mount("http://", _Adapter())
-        session.mount("https://", _Adapter())
-        _thread.session = session
-    return session
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """A URL, taken apart."""
+
+    scheme: str
+    host: str
+    port: int | None
+    path: str
+    """With what follows its question mark."""
+    login: Mapping[str, str]
+    """The header that says the name and password of the URL, if it has them."""
 
 
-def _start(response: requests.Response, patience: float) -> str:
+@functools.lru_cache(maxsize=64)
+def _place(url: str) -> _Place:
+    """Raises ValueError for what is no URL of the web."""
+    found = parse_url(url)
+    if found.scheme not in _POOLS or not found.host:
+        raise ValueError("this is no URL of the web")
+    login = make_headers(basic_auth=unquote(found.auth)) if found.auth else {}
+    return _Place(
+        scheme=found.scheme,
+        host=found.host,
+        port=found.port,
+        path=found.request_uri,
+        login={name.title(): value for name, value in login.items()},
+    )
+
+
+def _pool(at: _Place) -> urllib3.HTTPConnectionPool:
+    """This thread's connection to a place, which it keeps open. The environment has no say in it:
+    there are no proxies, and no passwords but those of the URL."""
+    pools: dict[Any, urllib3.HTTPConnectionPool] = vars(_thread).setdefault("pools", {})
+    origin = at.scheme, at.host, at.port
+    if origin not in pools:
+        pools[origin] = _POOLS[at.scheme](at.host, at.port)
+    return pools[origin]
+
+
+def _start(response: urllib3.BaseHTTPResponse, patience: float) -> str:
     """How the body begins. A short one is read whole, which lets the connection be used again; one
     that comes drop by drop is left after `patience` seconds."""
     start, deadline = b"", time.monotonic() + patience
     try:
         while len(start) < READ and time.monotonic() < deadline:
-            piece: bytes = response.raw.read1(READ - len(start), decode_content=True)
+            piece = response.read1(READ - len(start), decode_content=True)
             if not piece:
                 break
             start += piece
-    except (urllib3.exceptions.HTTPError, OSError):
+    except (HTTPError, OSError):
         pass  # the status has been given, and it decides
     return start.decode("utf-8", "replace")
 
@@ -185,9 +230,12 @@ class _HttpsPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _Https
 
 
-class _Adapter(HTTPAdapter):
-    """Connections that note when a request begins to leave."""
+def _verified(host: str, port: int | None) -> urllib3.HTTPConnectionPool:
+    return _HttpsPool(host, port, cert_reqs="CERT_REQUIRED", ca_certs=certifi.where())
 
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+
+_POOLS: dict[str, Callable[[str, int | None], urllib3.HTTPConnectionPool]] = {
+    "http": _HttpPool,
+    "https": _verified,
+}
+_FIXED = {"Content-Type": "application/json", "Accept": "*/*"}

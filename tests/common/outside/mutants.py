@@ -246,7 +246,7 @@ HTTP = [
     Noticed(
         "redirects are followed",
         http, "_reply",
-        "            allow_redirects=False,\n",
+        "            retries=False,\n            redirect=False,\n",
         "",
         ("test_http.py::test_a_redirect_is_not_followed",),
     ),
@@ -310,8 +310,8 @@ HTTP = [
     Noticed(
         "whoever is silent holds the thread",
         http, "_reply",
-        "timeout=(min(CONNECT_TIMEOUT, timeout), timeout)",
-        "timeout=(min(CONNECT_TIMEOUT, timeout), 2.0)",
+        "read=timeout",
+        "read=2.0",
         ("test_http.py::test_connecting_takes_no_longer_than_the_call",),
     ),
     Noticed(
@@ -347,7 +347,7 @@ HTTP = [
     Noticed(
         "what JSON cannot carry is tried for a week",
         http, "_failure",
-        "requests.exceptions.InvalidJSONError | UnicodeError",
+        "_NoJsonError | UnicodeError",
         "UnicodeError",
         ("test_http.py::test_what_json_cannot_carry_is_given_up",),
     ),
@@ -366,18 +366,24 @@ HTTP = [
         ("test_http.py::test_an_answer_that_comes_drop_by_drop_is_left",),
     ),
     Noticed(
-        "proxies and passwords of the environment",
-        http, "_session",
-        "session.trust_env = False",
-        "http_unused = False",
-        ("test_http.py::test_no_proxy_has_a_say",
-         "test_http.py::test_no_password_is_taken_from_elsewhere"),
+        "whoever answers is who was asked for",
+        http, "_verified",
+        'cert_reqs="CERT_REQUIRED"',
+        'cert_reqs="CERT_NONE"',
+        ("test_http.py::test_whom_nobody_vouches_for_is_told_nothing",),
+    ),
+    Noticed(
+        "name and password of the URL are lost",
+        http, "_reply",
+        ", **at.login",
+        "",
+        ("test_http.py::test_name_and_password_of_the_url_are_sent",),
     ),
     Noticed(
         "a connection for each call",
-        http, "_session",
-        "        _thread.session = session\n",
-        "",
+        http, "_pool",
+        "    if origin not in pools:\n        pools",
+        "    if True:\n        pools",
         ("test_http.py::test_a_thread_keeps_its_connection",),
     ),
     Noticed(

@@ -3,14 +3,23 @@
 import contextlib
 import json
 import socket
+import ssl
 import threading
 import traceback
+from base64 import b64encode
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from urllib3.exceptions import ConnectTimeoutError
+from urllib3.util import Timeout
 
 from common.errors import AmbiguousRefusalError, PermanentError, UnavailableError
 from common.outside import http
@@ -136,6 +145,45 @@ def test_the_token_is_a_bearer_token() -> None:
     assert other.asked[0].headers["authorization"] == "Bearer rose"
 
 
+def test_name_and_password_of_the_url_are_sent() -> None:
+    with serving(lambda asked: Answer()) as other:
+        url = other.url.replace("://", "://api:r%40se@")
+        http.post_json(url, BODY, key="k-1")
+    assert other.asked[0].headers["authorization"] == f"Basic {b64encode(b'api:r@se').decode()}"
+
+
+def test_whom_nobody_vouches_for_is_told_nothing(tmp_path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(self_signed(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_shake_hands, args=(server, context)).start()
+        with pytest.raises(UnavailableError, match="SSLError") as refused:
+            http.post_json(f"https://127.0.0.1:{server.getsockname()[1]}", BODY, key="k-1")
+    assert not refused.value.outcome_unknown
+
+
+def self_signed(folder: Path) -> Path:
+    """A file with a certificate of 127.0.0.1 by itself, and its key."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    began = datetime.now(UTC) - timedelta(days=1)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, began, began.replace(year=9000))
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    certificate = made.add_extension(address, critical=False).sign(key, hashes.SHA256())
+    kind = PrivateFormat.PKCS8
+    (folder / "pem").write_bytes(
+        key.private_bytes(Encoding.PEM, kind, NoEncryption())
+        + certificate.public_bytes(Encoding.PEM)
+    )
+    return folder / "pem"
+
+
+def _shake_hands(server: socket.socket, context: ssl.SSLContext) -> None:
+    connection, _ = server.accept()
+    with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True):
+        pass
+    connection.close()
+
+
 def test_an_agent_is_named() -> None:
     assert post(Answer()).headers["user-agent"] == http.AGENT
 
@@ -195,11 +243,11 @@ def test_connecting_takes_no_longer_than_the_call(
 ) -> None:
     asked: list[Any] = []
 
-    def keep(url: str, **options: Any) -> None:
-        asked.append(options["timeout"])
-        raise requests.ConnectTimeout
+    def keep(*args: Any, timeout: Timeout, **options: Any) -> None:
+        asked.append((timeout.connect_timeout, timeout.read_timeout))
+        raise ConnectTimeoutError
 
-    monkeypatch.setattr(http._session(), "post", keep)
+    monkeypatch.setattr(http._HttpPool, "urlopen", keep)
     with pytest.raises(UnavailableError, match="ConnectTimeout"):
         http.post_json("http://example.com", BODY, key="k-1", timeout=timeout)
     assert asked == [both]
