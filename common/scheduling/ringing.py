@@ -158,6 +158,8 @@ class _Ringing:
             raise NothingToDoError("skipped", f"the reminder is {record.state}")
         if record.state == "sent":
             raise NothingToDoError("duplicate", "the reminder is sent")
+        if self._is_superseded(record, found.read_time):
+            raise NothingToDoError("enqueued", "another alarm rings for it")
         if record.state == "pending":
             self._check_time(found, record)
         self._looked = found, record
@@ -172,8 +174,6 @@ class _Ringing:
 
     def _check_time(self, found: Snapshot, record: Record) -> None:
         now = found.read_time
-        if self._is_superseded(record, now):
-            raise NothingToDoError("enqueued", "another alarm rings for it")
         if record.due_at - now > EARLY:
             self._put_off(found, record, None)
             raise NothingToDoError("enqueued", f"it is due at {record.due_at.isoformat()}")
@@ -189,7 +189,7 @@ class _Ringing:
         alarm more: twice as many after every pause of an outage.
         """
         alarm, rung_for = record.alarm, self._call.due_at
-        if alarm is None or rung_for is None or alarm.at <= now:
+        if alarm is None or rung_for is None or alarm.at <= now or self._call.replay_of:
             return False
         return alarm.at - rung_for > EARLY
 

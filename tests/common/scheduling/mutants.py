@@ -20,6 +20,7 @@ from common.scheduling import (
 )
 from common.triggers import boundary
 from tests.common.mutants import Noticed
+from tests.common.scheduling import resuming_mutants
 
 R = ringing._Ringing
 
@@ -142,10 +143,24 @@ REMINDERS = [
     ),
     Noticed(
         "every delivery of an early alarm sets another one",
-        R, "_check_time",
-        "if self._is_superseded(record, now):",
+        R, "look",
+        "if self._is_superseded(record, found.read_time):",
         "if False:",
         ("test_ringing.py::test_what_waits_has_one_alarm_however_often_each_is_delivered",),
+    ),
+    Noticed(
+        "an older alarm tries once more what may have been sent",
+        R, "look",
+        "if self._is_superseded(record, found.read_time):",
+        'if record.state == "pending" and self._is_superseded(record, found.read_time):',
+        ("test_ringing.py::test_so_has_what_may_have_been_sent",),
+    ),
+    Noticed(
+        "a replay waits for an alarm",
+        R, "_is_superseded",
+        " or self._call.replay_of",
+        "",
+        ("test_ringing.py::test_a_replay_waits_for_no_alarm",),
     ),
     Noticed(
         "a reminder relies on an alarm that should have rung",
@@ -563,4 +578,4 @@ CALLS = [
     ),
 ]  # fmt: skip
 
-MUTANTS = [*NEEDS, *CLOUD, *DEAD_LETTERS, *REMINDERS, *SWEEP, *CALLS]
+MUTANTS = [*NEEDS, *CLOUD, *DEAD_LETTERS, *REMINDERS, *SWEEP, *CALLS, *resuming_mutants.MUTANTS]

@@ -10,7 +10,7 @@ import pytest
 from common.cloud.firestore import Delete, Merge, Write
 from common.cloud.tasks import FURTHEST, Task
 from common.errors import NothingToDoError, PermanentError, TransientError, UnavailableError
-from common.idempotency import Outcome, Work, attempt
+from common.idempotency import Answer, Call, Outcome, Work, attempt
 from common.scheduling import reminders, ringing
 from common.scheduling.alarms import EARLY, HOP, Alarm
 from common.scheduling.kinds import Reminder, ReminderKind
@@ -94,8 +94,18 @@ def test_an_alarm_that_rings_too_early_sets_the_next_one(cloud: Cloud) -> None:
 
 def test_what_waits_has_one_alarm_however_often_each_is_delivered(cloud: Cloud) -> None:
     """Else there would be twice as many after every pause of an outage."""
-    down = UnavailableError("down", retry_after=60)
-    nudge, alarms = Nudge(does=failing(down)), [due(cloud)]
+    _rings_once_after_each_pause(cloud, UnavailableError("down", retry_after=60))
+    assert state(cloud) == "pending"
+
+
+def test_so_has_what_may_have_been_sent(cloud: Cloud) -> None:
+    lost = UnavailableError("lost", retry_after=60, outcome_unknown=True)
+    _rings_once_after_each_pause(cloud, lost)
+    assert state(cloud) == "sending"
+
+
+def _rings_once_after_each_pause(cloud: Cloud, error: UnavailableError) -> None:
+    nudge, alarms = Nudge(does=failing(error)), [due(cloud)]
     for _ in range(5):
         for alarm in [*alarms, *alarms]:
             ring(cloud, alarm, nudge)
@@ -103,6 +113,29 @@ def test_what_waits_has_one_alarm_however_often_each_is_delivered(cloud: Cloud) 
         assert [it.at for it in alarms] == [cloud.document(PATH)["alarm"]["at"]]
         cloud.firestore.now = cloud.document(PATH)["alarm"]["at"]
     assert len(nudge.told) == 5
+
+
+def test_a_replay_waits_for_no_alarm(cloud: Cloud) -> None:
+    """One of two messages is given up; the other waits."""
+    tried: list[str] = []
+
+    def failed(name: str, error: Exception) -> None:
+        tried.append(name)
+        raise error
+
+    def act(due: Reminder, work: Work) -> Outcome:
+        work.effect("sms", lambda key: failed("sms", PermanentError("no")))
+        work.effect("mail", lambda key: failed("mail", UnavailableError("down", retry_after=60)))
+        return Outcome(result="sent")
+
+    def ring_two(call: Call) -> Answer:
+        return ringing.ring(call, {"nudge": ReminderKind(name="nudge", act=act)})
+
+    alarm = due(cloud)
+    cloud.deliver(ring_two, alarm)
+    (letter,) = cloud.firestore.documents("dead_letters")
+    cloud.deliver(ring_two, alarm, replay_of=letter.partition("/")[2])
+    assert tried == ["sms", "mail", "sms"]
 
 
 def test_an_early_alarm_sets_another_where_the_one_that_is_named_should_have_rung(
