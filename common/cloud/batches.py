@@ -52,7 +52,7 @@ class Pace:
     def rate(self) -> float:
         """Tasks a second that may be created now."""
         age = self.age + self.monotonic() - self._began
-        return float(self.first * GROWTH ** (age // STEP))
+        return float(self.first * GROWTH ** min(age // STEP, MOST_STEPS))
 
     def wait(self, count: int) -> None:
         """Return when so many more may be created."""
@@ -66,6 +66,8 @@ class Pace:
 
 
 GROWTH, STEP = 1.5, 300.0
+MOST_STEPS = 50.0
+"""After four hours there is no limit any more that anybody would meet."""
 UNLIMITED = Pace(first=0.0)
 
 
@@ -77,11 +79,15 @@ class Batches:
         *,
         in_flight: int = IN_FLIGHT,
         pace: Pace = UNLIMITED,
+        salt: str = "",
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Sleep = time.sleep,
     ) -> None:
+        """`salt` is the same for whoever repeats calls whose answers were lost, and another one for
+        whoever repeats calls that were refused: the service would repeat its refusal."""
         self._pool = ThreadPoolExecutor(max_workers=in_flight, thread_name_prefix="batch")
         self._pace = pace
+        self._salt = salt
         self._monotonic = monotonic
         self._sleep = sleep
 
@@ -103,7 +109,7 @@ class Batches:
         """Begin to create the tasks, as `create` does. Whoever begins more before the first ones
         are finished keeps all calls busy."""
         deadline = self._monotonic() + patience
-        calls = [_Call(wanted, indexes) for indexes in _batches(wanted)]
+        calls = [_Call(wanted, indexes, self._salt) for indexes in _batches(wanted)]
         futures: list[Future[None]] = []
         for call in calls:
             self._pace.wait(len(call.left))
@@ -140,8 +146,9 @@ class Begun:
 class _Call:
     """One call, and again for those of its tasks that it could not create."""
 
-    def __init__(self, wanted: Sequence[Task], indexes: Sequence[int]) -> None:
+    def __init__(self, wanted: Sequence[Task], indexes: Sequence[int], salt: str) -> None:
         self._wanted = wanted
+        self._salt = salt
         self._answers = 0
         self.left = list(indexes)
         """The indexes of the tasks of which it is not certain what becomes of them."""
@@ -163,7 +170,7 @@ class _Call:
         # The same for a call whose answer was lost, in another process too; another one for tasks
         # that were refused: under the same the service would repeat its refusal.
         names = "\n".join(["\0".join(it.identity) for it in tasks_])
-        return str(uuid.uuid5(_NAMESPACE, f"{self._answers} {names}"))
+        return str(uuid.uuid5(_NAMESPACE, f"{self._salt}{self._answers} {names}"))
 
 
 _NAMESPACE = uuid.UUID("5d1f7c1e-4b0a-5f7e-9a63-2f6f3a1c9b55")

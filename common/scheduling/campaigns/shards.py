@@ -5,7 +5,7 @@
     running ──leased──▶ page, page, page … ──▶ done
        ▲                 │     │
        │   its deadline  │     └──the run is cancelled──▶ cancelled
-       └─────────────────┴──given up (after our own mistakes)──▶ dead ──replayed──▶ running
+       └─────────────────┴──given up (our mistakes, an outage)──▶ dead ──replayed──▶ running
 
 Whoever holds the lease works on the shard. Each page renews the lease and moves the cursor, in one
 write that replaces exactly the one before: so whoever lost the lease changes nothing any more, and
@@ -77,6 +77,8 @@ def created(run: Run, parts: Sequence[Part], now: datetime) -> list[Write]:
                 "cursor": None,
                 "part": 0,
                 "failures": 0,
+                "waits": 0,
+                "waits_since": None,
                 "owner": None,
                 **dict.fromkeys(COUNTED, 0),
                 "updated_at": now,
@@ -125,7 +127,8 @@ class Shard:
         """A page is finished, and perhaps the shard: move the cursor, add to the counts, renew the
         lease. Raises what `commit` raises."""
         fields: dict[str, Any] = {it: self.data[it] + counts.get(it, 0) for it in COUNTED}
-        self.commit({**fields, "cursor": cursor or self.cursor, "state": state, "failures": 0})
+        fields |= {"cursor": cursor or self.cursor, "state": state}
+        self.commit({**fields, "failures": 0, "waits_since": None})
 
     def released(self, **fields: Any) -> None:
         """Give it back: whoever comes next may work on it. Raises what `commit` raises."""

@@ -61,9 +61,8 @@ def work(
         return _Working(shard, slices, until - slices.reserve, monotonic).run()
     except InProgressError:
         raise
-    except TransientError:
-        shard.released()
-        raise
+    except TransientError as error:
+        return _waiting(call, shard, error)
     except Exception as error:
         return _failed(call, shard, error)
 
@@ -88,7 +87,9 @@ class _Working:
         self._size = min(slices.page, paced)
 
     def run(self) -> State:
-        with ThreadPoolExecutor(max_workers=1) as reader, Batches(pace=self._pace) as batches:
+        # Tasks that an invocation could not make are asked for anew by the next one.
+        made = Batches(pace=self._pace, salt=f"{self._shard.data.get('waits', 0)} ")
+        with ThreadPoolExecutor(max_workers=1) as reader, made as batches:
             self._enqueuer = Enqueuer(self._shard.run, batches, force=self._force)
             page = self._read(self._shard.cursor)
             while True:
@@ -143,6 +144,17 @@ def _id(found: Snapshot) -> str:
     return found.path.rpartition("/")[2]
 
 
+def _waiting(call: Call, shard: Shard, error: TransientError) -> State:
+    """It cannot be done now: give the shard back, or give it up when that has been so for long."""
+    patience = settings.current().outage_patience
+    since = shard.data.get("waits_since") or shard.fence
+    if shard.fence - since < patience:
+        shard.released(waits_since=since, waits=shard.data.get("waits", 0) + 1)
+        raise error
+    text = f"unavailable for {patience.total_seconds() / 3600:g} h: {error}"
+    return _dead(call, shard, "outage", text, attempts=1)
+
+
 def _failed(call: Call, shard: Shard, error: Exception) -> State:
     """Our own mistake: try again a few times, then give the shard up with a dead letter."""
     logs.error("failed", str(error), exc=error)
@@ -150,20 +162,24 @@ def _failed(call: Call, shard: Shard, error: Exception) -> State:
     if failures < settings.current().max_attempts and not isinstance(error, PermanentError):
         shard.released(failures=failures)
         raise error
-    text = f"{type(error).__name__}: {error}"[:MAX_ERROR]
     reason = word(error) if isinstance(error, PermanentError) else "attempts_used_up"
+    return _dead(call, shard, reason, f"{type(error).__name__}: {error}", attempts=failures)
+
+
+def _dead(call: Call, shard: Shard, reason: str, error: str, *, attempts: int) -> State:
+    text = error[:MAX_ERROR]
     letter = dead_letters.opened(
         record_id(FUNCTION, shard.id),
         source=FUNCTION,
         reason=reason,
         error=text,
         payload=call.raw,
-        attempts=failures,
+        attempts=attempts,
         now=firestore.latest_time(),
         key=shard.id,
         origin=call.origin,
     )
     firestore.commit([letter])
-    shard.released(state="dead", error=text, failures=0)
+    shard.released(state="dead", error=text, failures=0, waits_since=None)
     logs.error("dead_lettered", text)
     return "dead"

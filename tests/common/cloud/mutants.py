@@ -431,7 +431,7 @@ MUTANTS = [
     Noticed(
         "a cold queue stays cold",
         batches.Pace, "rate",
-        "GROWTH ** (age // STEP)",
+        "GROWTH ** min(age // STEP, MOST_STEPS)",
         "1",
         ("test_batches.py::test_a_queue_is_filled_faster_every_five_minutes",),
     ),
@@ -462,6 +462,20 @@ MUTANTS = [
         "self.step_key(step)",
         'self.step_key("publish")',
         ("test_pubsub.py::test_a_handler_s_event_has_one_id_however_often_it_is_published",),
+    ),
+    Noticed(
+        "the rate grows for ever",
+        batches.Pace, "rate",
+        "min(age // STEP, MOST_STEPS)",
+        "(age // STEP)",
+        ("test_batches.py::test_a_queue_that_has_been_filled_for_a_month_has_a_rate",),
+    ),
+    Noticed(
+        "what was refused is asked for under the same id",
+        batches._Call, "_request_id",
+        "{self._salt}",
+        "",
+        ("test_batches.py::test_whoever_repeats_what_was_refused_has_another_salt",),
     ),
     Noticed(
         "two tasks of one name",

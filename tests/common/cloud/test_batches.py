@@ -111,6 +111,15 @@ def test_whoever_repeats_a_call_in_another_process_is_answered_so_too(
     assert created(task(0), task(1)) == created(task(0), task(1)) == ["created", "created"]
 
 
+def test_whoever_repeats_what_was_refused_has_another_salt(service: MemoryTasks) -> None:
+    service.mishaps = ["error"]
+    found = []
+    for salt in ("1", "1", "2"):
+        with Batches(salt=salt) as made:
+            found += made.create([task(0)], patience=0)
+    assert [isinstance(it, Failed) for it in found] == [True, True, False]
+
+
 def test_tasks_that_were_all_refused_are_asked_for_anew(service: MemoryTasks) -> None:
     service.mishaps = ["error", "error"]
     assert created(task(0), task(1)) == ["created", "created"]
@@ -140,6 +149,10 @@ def test_a_queue_is_filled_faster_every_five_minutes(age: float, rate: float) ->
     watch = Watch()
     pace = Pace(first=500, age=age, monotonic=watch.monotonic, sleep=watch.sleep)
     assert pace.rate() == rate
+
+
+def test_a_queue_that_has_been_filled_for_a_month_has_a_rate() -> None:
+    assert Pace(first=500, age=31 * 86_400.0).rate() > 1e9
 
 
 def test_no_more_are_created_than_the_rate_says() -> None:

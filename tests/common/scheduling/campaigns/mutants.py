@@ -400,10 +400,31 @@ MUTANTS = [
     ),
     Noticed(
         "a shard that cannot go on keeps its lease",
-        working, "work",
-        "shard.released()",
+        working, "_waiting",
+        "shard.released(waits_since=since, waits=shard.data.get(\"waits\", 0) + 1)",
         "pass",
         ("test_shards.py::test_a_page_that_cannot_be_enqueued_is_given_back_and_comes_again",),
+    ),
+    Noticed(
+        "an outage may last for ever",
+        working, "_waiting",
+        "shard.fence - since < patience",
+        "True",
+        ("test_shards.py::test_an_outage_of_a_week_is_given_up_with_a_letter_and_replayed",),
+    ),
+    Noticed(
+        "an outage that ended goes on",
+        shards.Shard, "turned",
+        '"waits_since": None',
+        '"waits_since": self.data.get("waits_since")',
+        ("test_shards.py::test_a_page_that_is_made_ends_an_outage",),
+    ),
+    Noticed(
+        "a shard that is replayed has no patience left",
+        working, "_dead",
+        ", waits_since=None",
+        "",
+        ("test_shards.py::test_an_outage_of_a_week_is_given_up_with_a_letter_and_replayed",),
     ),
     Noticed(
         "a mistake of ours is tried for ever",
@@ -422,8 +443,8 @@ MUTANTS = [
     Noticed(
         "an outage is a mistake of ours",
         working, "work",
-        "except TransientError:\n        shard.released()\n        raise",
-        "except KeyError:\n        raise",
+        "except TransientError as error:",
+        "except KeyError as error:",
         ("test_shards.py::test_an_outage_is_not_counted",),
     ),
     Noticed(

@@ -12,6 +12,7 @@ from common.cloud import firestore
 from common.cloud.batches import Pace
 from common.cloud.firestore import Create, Delete, Query, Snapshot
 from common.cloud.memory import Mishap
+from common.cloud.memory.mishaps import TaskMishap
 from common.cloud.tasks import Result, Task
 from common.errors import InProgressError, MalformedError
 from common.process import settings
@@ -35,6 +36,7 @@ EVERYBODY = [f"u{it:02}" for it in range(11)]
 
 
 NOTHING: list[Mishap] = ["none"]
+FAILING: list[TaskMishap] = ["error"] * 99
 
 
 class Killed(BaseException):
@@ -328,6 +330,39 @@ def test_an_outage_is_not_counted(cloud: Cloud, monkeypatch: pytest.MonkeyPatch)
         patch.setattr(working, "PATIENCE", 0.0)
         assert {cloud.deliver(news.start, task).code for _ in range(20)} == {500}
     cloud.tasks.is_unreachable = False
+    assert cloud.deliver(news.start, task).status == "enqueued"
+    assert names(drained(cloud, news)) == EVERYBODY
+
+
+def test_an_outage_of_a_week_is_given_up_with_a_letter_and_replayed(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users(*EVERYBODY)
+    task = first_shard(cloud, news := News())
+    monkeypatch.setattr(working, "PATIENCE", 0.0)
+    cloud.tasks.is_unreachable = True
+    codes = []
+    for _ in range(9):
+        codes.append(cloud.deliver(news.start, task).code)
+        cloud.advance(hours=24)
+    (path,) = cloud.firestore.documents("dead_letters")
+    assert (codes, cloud.document(path)["reason"]) == ([500] * 7 + [200] * 2, "outage")
+    ending = cloud.deliver(news.start, task, replay_of=path.rpartition("/")[2])
+    assert (ending.code, shard(cloud)["state"]) == (500, "running"), "it has another week"
+    cloud.tasks.is_unreachable = False
+    assert cloud.deliver(news.start, task).status == "enqueued"
+    assert names(drained(cloud, news)) == EVERYBODY
+
+
+def test_a_page_that_is_made_ends_an_outage(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    users(*EVERYBODY)
+    task = first_shard(cloud, news := News())
+    monkeypatch.setattr(working, "PATIENCE", 0.0)
+    for _ in range(4):
+        cloud.tasks.mishaps = ["none", "none", *FAILING]
+        assert cloud.deliver(news.start, task).code == 500
+        cloud.tasks.mishaps = []
+        cloud.advance(hours=6 * 24)
     assert cloud.deliver(news.start, task).status == "enqueued"
     assert names(drained(cloud, news)) == EVERYBODY
 
