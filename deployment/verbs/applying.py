@@ -26,6 +26,7 @@ from deployment.kinds import (
     functions,
     grants,
     metrics,
+    organization,
     queues,
     quota,
     regions,
@@ -45,7 +46,7 @@ from deployment.table.target import BUILDS, Target
 Planner = Callable[[Deployment], list[Change]]
 
 STAGES: Sequence[Sequence[Planner]] = (
-    (tooling.plan, services.plan),
+    (tooling.plan, organization.plan, services.plan),
     (regions.plan, quota.plan),
     (accounts.plan,),
     (queues.plan,),

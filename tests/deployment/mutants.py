@@ -10,6 +10,7 @@ from deployment.kinds import (
     functions,
     metrics,
     network,
+    organization,
     queues,
     quota,
     regions,
@@ -29,6 +30,7 @@ from tests.common.mutants import Noticed
 OWNERSHIP = "kinds/test_ownership.py::"
 DRIFT = "kinds/test_drift.py::"
 NETWORK = "kinds/test_network.py::"
+ORGANIZATION = "kinds/test_organization.py::"
 FRESH = "gcloud/test_fresh_project.py::"
 PROOF = "verbs/test_proof.py::"
 NUMBERS = "table/test_bundle.py::test_numbers_that_do_not_fit_are_refused"
@@ -70,6 +72,21 @@ MUTANTS = [
         "if where and row.region and where != row.region:",
         "if False:",
         (f"{NETWORK}test_a_malformed_one_is_refused_by_its_path",),
+    ),
+    # What the organization says.
+    Noticed(
+        "a group of values is taken for a value",
+        organization, "_reason",
+        "if allowed and not has_groups",
+        "if allowed",
+        (f"{ORGANIZATION}test_a_policy_that_lets_us_is_no_refusal",),
+    ),
+    Noticed(
+        "whoever may not read policies may not deploy",
+        organization, "_policy",
+        "    except Failed:\n        return {}\n",
+        "    except ValueError:\n        return {}\n",
+        (f"{ORGANIZATION}test_a_policy_that_may_not_be_read_stops_nothing",),
     ),
     # Whose it is.
     Noticed(

@@ -59,6 +59,8 @@ class Project:
         """Groups of commands whose service does not exist in the region."""
         self.cpu_quota = 20_000
         """Thousandths of a vCPU in the region."""
+        self.org_policies: dict[str, Json] = {}
+        """What the organization says, by constraint."""
         self.version = "528.0.0"
         """Of gcloud."""
         self.outcomes: dict[str, Json] = {}
@@ -206,6 +208,9 @@ class Project:
 
     def _list(self, kind: str) -> list[Json]:
         return list(self.of(kind).values())
+
+    def _resource_manager_org_policies_describe(self, names: Names, *_: Any) -> Json:
+        return self.org_policies.get(names[0], {})
 
     def _version(self, *_: Any) -> Json:
         return {"Google Cloud SDK": self.version}
