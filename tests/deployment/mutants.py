@@ -23,7 +23,7 @@ from deployment.kinds import (
     variables,
 )
 from deployment.plan import deployment
-from deployment.table import bundle, checks, environments, target
+from deployment.table import bundle, checks, environments, patience, target
 from deployment.verbs import applying, proof
 from tests.common.mutants import Noticed
 
@@ -72,6 +72,21 @@ MUTANTS = [
         "if where and row.region and where != row.region:",
         "if False:",
         (f"{NETWORK}test_a_malformed_one_is_refused_by_its_path",),
+    ),
+    # Patience.
+    Noticed(
+        "work may wait for longer than its task is kept",
+        patience, "problems",
+        "if not 0 <= seconds <= LONGEST:",
+        "if seconds < 0:",
+        (NUMBERS,),
+    ),
+    Noticed(
+        "work may wait for longer than its message is kept",
+        patience, "problems",
+        "if row.keeps <= seconds:",
+        "if False:",
+        (NUMBERS,),
     ),
     # What the organization says.
     Noticed(

@@ -4,13 +4,16 @@ import dataclasses
 import json
 import re
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from common.idempotency.job import RETENTION
 from common.process.variables import VARIABLES
+from common.scheduling import alarms
 from deployment.errors import UsageError
-from deployment.table import bundle, checks, costs, declarations, source
+from deployment.table import bundle, checks, costs, declarations, patience, source
 from deployment.table.bundle import Bundle
 from deployment.table.target import Target
 from functions.shop.settings import VARIABLES as SHOP
@@ -102,6 +105,17 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
             '[environments.default]\nsettings = { LEASE_SECONDS = "1" }',
             "settings.LEASE_SECONDS: the deployment says that itself",
         ),
+        (
+            "[environments.default]",
+            '[environments.default]\nsettings = { OUTAGE_PATIENCE = "864000" }',
+            "settings.OUTAGE_PATIENCE: is 864000 s, but must be 777600 s at most",
+        ),
+        (
+            "[environments.default]",
+            '[environments.default]\nsettings = { OUTAGE_PATIENCE = "7d" }',
+            "settings.OUTAGE_PATIENCE: is '7d', but must be a number of seconds",
+        ),
+        ("keeps = 2678400", "keeps = 604800", "keeps messages for 604800 s, but work waits for 6"),
     ],
 )
 def test_numbers_that_do_not_fit_are_refused(tmp_path: Path, old: str, new: str, text: str) -> None:
@@ -156,6 +170,12 @@ def test_every_setting_that_the_functions_read_is_declared_or_computed() -> None
     assert {*VARIABLES, *SHOP} == DECLARED.settings
     assert "MESSAGING_URL" not in table.computed
     assert {"REMINDER_URL", "FANOUT_AUDIENCE", "LOCATION"} <= table.computed
+
+
+def test_the_patience_is_measured_by_what_the_functions_do() -> None:
+    assert float(VARIABLES["OUTAGE_PATIENCE"].default or 0) == patience.USUAL
+    assert alarms.HOP.total_seconds() == patience.HOP
+    assert 2 * patience.LONGEST < (RETENTION - timedelta(days=31)).total_seconds()
 
 
 def test_a_second_environment_of_a_project_has_a_database_and_a_prefix_of_its_own(
