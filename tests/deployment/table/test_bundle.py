@@ -175,7 +175,7 @@ def test_every_setting_that_the_functions_read_is_declared_or_computed() -> None
 def test_the_patience_is_measured_by_what_the_functions_do() -> None:
     assert float(VARIABLES["OUTAGE_PATIENCE"].default or 0) == patience.USUAL
     assert alarms.HOP.total_seconds() == patience.HOP
-    assert 2 * patience.LONGEST < (RETENTION - timedelta(days=31)).total_seconds()
+    assert (RETENTION - timedelta(days=31)).total_seconds() > 2 * patience.LONGEST
 
 
 def test_a_second_environment_of_a_project_has_a_database_and_a_prefix_of_its_own(
