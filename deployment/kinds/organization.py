@@ -2,7 +2,7 @@
 
 Asked before an environment's first resource; a policy that cannot be read is found out by Google.
 
-    constraint ──▶ its effective policy ──▶ enforced, or one of our values is not allowed ──▶ refused
+    constraint ──▶ its effective policy ──▶ enforced, or does not allow one of ours ──▶ refused
 """
 
 from collections.abc import Callable, Mapping
