@@ -38,8 +38,11 @@ class WebServer:
 
 
 @contextmanager
-def serving(answer: Callable[[Asked], Answer]) -> Iterator[WebServer]:
-    """A server on a free port of this machine that answers with `answer` while the block runs."""
+def serving(answer: Callable[[Asked], Answer], *, port: int = 0) -> Iterator[WebServer]:
+    """A server on this machine that answers with `answer` while the block runs.
+
+    `port` is one that was served before (0: a free one).
+    """
     server = WebServer(url="")
 
     class Handler(BaseHTTPRequestHandler):
@@ -72,7 +75,7 @@ def serving(answer: Callable[[Asked], Answer]) -> Iterator[WebServer]:
         def log_message(self, *args: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as listening:
         listening.daemon_threads = True
         server.url = f"http://127.0.0.1:{listening.server_address[1]}"
         thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
