@@ -10,15 +10,15 @@
 #   ./deploy.sh secret  ENV NAME         keep a secret's value, read from standard input
 #   ./deploy.sh local   …                the local cloud: ./deploy.sh local --help
 #
-#   ./deploy.sh show ID …                what happened to an event, order, user, reminder, message …
-#   ./deploy.sh dead-letters …           what could not be processed: list, show, replay, discard
-#   ./deploy.sh reminders …              what is due later: list, show, cancel, reschedule
-#   ./deploy.sh campaigns …              runs: list, show, cancel
-#   ./deploy.sh erase USER               forget a person
-#   ./deploy.sh console                  all of it as a page on this machine
+#   ./deploy.sh show    ENV ID           what happened to an event, order, user, reminder, message …
+#   ./deploy.sh dead-letters … ENV …     what could not be processed: list, show, replay, discard
+#   ./deploy.sh reminders … ENV …        what is due later: list, show, cancel, reschedule
+#   ./deploy.sh campaigns … ENV …        runs: list, show, cancel
+#   ./deploy.sh erase   ENV USER         forget a person
+#   ./deploy.sh console ENV              all of it as a page on this machine
 #
 # ENV is an environment of functions/bundle.toml, where everything is written that is deployed; or
-# --project P --region R instead; the second group takes --env ENV. Each command has a --help. The
+# --env ENV, or --project P --region R, instead. Each command has a --help. The
 # first group runs deployment/, with nothing but Python 3.11 or newer and gcloud (SDK 528 or newer),
 # as whoever is logged in there. The second runs operations/, with the packages of its requirements.txt,
 # which are installed in .venv (or $LOCAL_VENV), as the application default credentials or gcloud say.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import common.cloud.identity
 from common.errors import BundleError
+from common.process import logs
 from operations.console import commands as console
 from operations.doctor import commands as doctor
 from operations.errors import FAILED, INTERRUPTED, OperationsError
@@ -14,6 +15,7 @@ from operations.letters import commands as letters
 from operations.people import commands as people
 from operations.place import environment, identity
 from operations.scheduled import campaign_commands, reminder_commands
+from operations.terminal import command_line
 from operations.terminal.command_line import Parser
 from operations.things import commands as things
 
@@ -24,13 +26,10 @@ ROOMS = (letters, reminder_commands, campaign_commands, things, people, doctor, 
 def main(words: Sequence[str]) -> int:
     """Carry out a command line; returns the exit status."""
     try:
-        given = parser().parse_args(words)
-        logging.disable()  # what the library logs is for functions; a command says it itself
-        if given.access_token_file:
-            identity.use_token_in(given.access_token_file)
-        common.cloud.identity.use(identity.credentials)
-        status: int = given.run(environment.find(given.env, given.project, given.region), given)
-        return status
+        given = command_line.parsed(parser(), _whole(words))
+        logging.disable()  # what is logged is for functions; a command says it itself
+        with logs.silenced():
+            return _carried_out(given)
     except OperationsError as error:
         print("\n".join(f"deploy.sh: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return error.status
@@ -41,6 +40,14 @@ def main(words: Sequence[str]) -> int:
         return INTERRUPTED
 
 
+def _carried_out(given: argparse.Namespace) -> int:
+    if given.access_token_file:
+        identity.use_token_in(given.access_token_file)
+    common.cloud.identity.use(identity.credentials)
+    status: int = given.run(environment.find(given.env, given.project, given.region), given)
+    return status
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     top = Parser(prog="./deploy.sh", description=__doc__)
@@ -48,6 +55,14 @@ def parser() -> argparse.ArgumentParser:
     for room in ROOMS:
         room.add(verbs)
     return top
+
+
+def _whole(words: Sequence[str]) -> Sequence[str]:
+    """`dead-letters` alone lists them."""
+    commands = ("list", "show", "replay", "discard", "-h", "--help")
+    if words[:1] == ["dead-letters"] and not {*words[1:2]} & {*commands}:
+        return ["dead-letters", "list", *words[1:]]
+    return words
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""What the bundle declares: its events, as `main` brings them along."""
+"""What the bundle declares: its events and its documents, as `main` brings them along."""
 
 from typing import Any
 
 import main  # noqa: F401 - importing the entry points fills the tables
+from common.cloud.documents import DocumentKind
 from common.process import tables
 from common.triggers.events import EventType
 
@@ -12,6 +13,17 @@ SAMPLES: dict[type, Any] = {str: "", int: 1, float: 24.9, bool: True, dict: {}, 
 def events() -> list[EventType]:
     """The events that `consumer` handles."""
     return tables.listed(EventType)
+
+
+def documents() -> list[DocumentKind]:
+    """The documents of the bundle's own that have ids."""
+    return tables.listed(DocumentKind)
+
+
+def kind_of(collection: str) -> str:
+    """What one document of a collection is called, by the last name of its path."""
+    known = {kind.collection.rpartition("/")[2]: kind.name for kind in documents()}
+    return known.get(collection, collection.removesuffix("s"))
 
 
 def examples() -> dict[str, dict[str, Any]]:

@@ -10,14 +10,14 @@ neither MESSAGING_URL nor SMTP_URL                          ─▶ recorded, tra
 else                                                        ─▶ delivered, transport `http` or `smtp`
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 from common.errors import PermanentError
 from common.messaging import addresses, transports
-from common.messaging.recipients import Recipient, Recipients, nobody
+from common.messaging.recipients import Recipient, Recipients
 from common.messaging.rendering import Templates, person_name
 from common.messaging.transports import Outgoing, Transport
 from common.messaging.unsubscribing import headers_of, link_for
@@ -37,8 +37,6 @@ class Mailing:
 
     templates: Templates
     recipients: Recipients
-    is_address_erased: Callable[[str], bool] = nobody
-    """Whether an address that an event brings along is that of somebody who is erased."""
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ class Recipient:
     """Gets nothing at all."""
 
 
-def nobody(address: str) -> bool:
-    """Of a bundle that erases nobody."""
-    return False
+Recipients = Callable[[str, str | None], Recipient]
+"""Finds the recipient with this user id, for a message to this address (None: to their own).
 
-
-Recipients = Callable[[str], Recipient]
-"""Finds the recipient with this user id. Raises TransientError when that is not possible now."""
+An address that an event brings along is no leave to write to somebody who is erased: the recipient
+`is_erased` where that address is of somebody who is. Raises TransientError when that is not
+possible now.
+"""

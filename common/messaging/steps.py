@@ -9,7 +9,6 @@ Before each try the reader is looked up again: who has left meanwhile is skipped
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -47,7 +46,7 @@ def sending(
 
     def effect(key: str) -> Outcome:
         earlier = kept.read(key) if work.attempt > 1 else None
-        recipient = _recipient(message, user_id, to)
+        recipient = message.mailing.recipients(user_id, to)
         if messages.reason_to_skip(message, recipient, to) is not None:
             messages.send(message, recipient, context, key=key, now=work.now, to=to)
             return Outcome(result="skipped", writes=_forgotten(key, earlier))
@@ -63,14 +62,6 @@ def sending(
         )
 
     return effect
-
-
-def _recipient(message: Message, user_id: str, to: str | None) -> Recipient:
-    """Who gets it. The address of an event is no leave to write to somebody who is erased."""
-    found = message.mailing.recipients(user_id)
-    if to and to != found.address and message.mailing.is_address_erased(to):
-        return replace(found, is_erased=True)
-    return found
 
 
 def _composed(

@@ -35,8 +35,8 @@ class Found:
     """What was found of some people, by one read."""
 
     marks: Sequence[Snapshot]
-    """Their marks, whether there are such or not. Before the first erasure there is only one for
-    all of them: the document of the key, which is not there."""
+    """Their marks, whether there are such or not: of the users, then of the addresses. Before the
+    first erasure there is only one for all of them: the document of the key, which is not there."""
     others: Sequence[Snapshot]
     """The other documents that were asked for."""
 
@@ -78,11 +78,6 @@ def read(
 def is_erased(user_id: str) -> bool:
     """Whether this user is erased. Raises TransientError."""
     return read(users=[user_id]).is_erased
-
-
-def is_address_erased(address: str) -> bool:
-    """Whether this address is that of somebody who is erased. Raises TransientError."""
-    return read(addresses=[address]).is_erased
 
 
 def mark(user_id: str, addresses: Sequence[str]) -> int:

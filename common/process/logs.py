@@ -77,6 +77,7 @@ _MASKS = (
         "…@…",
     ),
 )
+_is_silent = False
 _SIGNS = re.compile(r"(?i)[@?]|bearer")
 """Whatever a mask finds has one of these in it; most texts have none."""
 
@@ -123,6 +124,18 @@ def error(action: Action, message: str, *, exc: BaseException | None = None, **f
     _log("ERROR", action, message, {**fields, **_stack(exc)})
 
 
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Nothing is written inside the block, by whatever thread: for a program, such as a command,
+    whose output is its own."""
+    global _is_silent
+    before, _is_silent = _is_silent, True
+    try:
+        yield
+    finally:
+        _is_silent = before
+
+
 def install(level: int = logging.WARNING) -> None:
     """Send what libraries log, from `level` up, through here as well. Repeating it is harmless."""
     root = logging.getLogger()
@@ -144,6 +157,8 @@ class _LibraryHandler(logging.Handler):
 
 
 def _log(severity: str, action: str, message: str, fields: Mapping[str, Any]) -> None:
+    if _is_silent:
+        return
     record = {"severity": severity, "message": message, "action": action}
     try:
         line = _line({**_bound.get(), **fields, **record})

@@ -4,14 +4,17 @@ from datetime import datetime
 from typing import Any
 
 from common.cloud import firestore
+from common.cloud.documents import DocumentKind
 from common.cloud.firestore import Snapshot, Write
 from common.idempotency import Work
 from common.triggers.events import Event
 
+CART = DocumentKind(name="cart", collection="carts")
+
 
 def read(cart_id: str) -> Snapshot:
     """The document of a cart."""
-    return firestore.read(f"carts/{firestore.document_id(cart_id)}")
+    return firestore.read(CART.path(cart_id))
 
 
 def is_abandoned(cart_id: str) -> bool:

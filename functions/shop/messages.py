@@ -4,7 +4,6 @@ from pathlib import Path
 
 from common.messaging.messages import Mailing, Message
 from common.messaging.rendering import Templates
-from common.people import marks
 from functions.shop import users
 from functions.shop.items import lines
 from functions.shop.money import amounts, money
@@ -15,7 +14,6 @@ MAILING = Mailing(
         filters={"money": money, "amounts": amounts, "lines": lines},
     ),
     recipients=users.recipient,
-    is_address_erased=marks.is_address_erased,
 )
 
 WELCOME = Message("welcome", MAILING, transactional=True)

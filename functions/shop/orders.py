@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.cloud import firestore
+from common.cloud.documents import DocumentKind
 from common.cloud.firestore import Merge
 from common.errors import PermanentError
 from common.idempotency import Work
 from common.scheduling.campaigns import Window
 from common.triggers.events import Event
-from functions.shop import users
 from functions.shop.money import Money, total
 
+ORDER = DocumentKind(name="order", collection="users/{user_id}/orders")
 OURS = ("user_id", "placed_at", "recorded_at")
 """The fields that no payload sets."""
 
@@ -49,11 +50,12 @@ def within(user_id: str, window: Window) -> Summary:
 
     By when an order became known to us, so that a late one counts in one week, and in only one.
     """
-    orders = firestore.query(f"{users.path(user_id)}/orders", ("recorded_at", ">=", window.since))
+    recent = ("recorded_at", ">=", window.since)
+    orders = firestore.query(ORDER.collection_of(user_id), recent)
     found = [order.data for order in orders if order.data["recorded_at"] in window]
     spent = total((it.get("total"), it.get("currency")) for it in found)
     return Summary(orders=len(found), spending=spent)
 
 
 def _path(user_id: str, order_id: str) -> str:
-    return f"{users.path(user_id)}/orders/{firestore.document_id(order_id)}"
+    return ORDER.path(order_id, user_id=user_id)

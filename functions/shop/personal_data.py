@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from common.people.personal_data import Held, PersonalData, of_everybody
 from common.process.tables import table
-from functions.shop import users
+from functions.shop import carts, orders, users
 
 
 def _addresses(user_id: str) -> Sequence[str]:
@@ -17,10 +17,10 @@ SHOP = PersonalData(
     document=users.path,
     addresses=_addresses,
     held=(
-        of_everybody("carts"),
+        of_everybody(carts.CART.collection),
         Held(
             name="orders",
-            collection=lambda user_id: f"{users.path(user_id)}/orders",
+            collection=orders.ORDER.collection_of,
             user_field=None,
         ),
     ),

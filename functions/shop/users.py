@@ -4,6 +4,7 @@ from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
 from common.cloud import firestore
+from common.cloud.documents import DocumentKind
 from common.cloud.firestore import Snapshot, Write
 from common.idempotency import Work
 from common.messaging.recipients import Recipient
@@ -14,6 +15,7 @@ from common.triggers.events import Event
 
 Mark = Literal["first_login_at", "first_feature_at"]
 """The field of a user's document that says when something happened for the first time."""
+USER = DocumentKind(name="user", collection="users")
 OPT_IN = "digest_opt_in"
 SIGN_UP = "signed_up_by"
 """The field with the event whose sign-up was the first."""
@@ -23,13 +25,15 @@ OURS = (*get_args(Mark), "signed_up_at", SIGN_UP, "user_id")
 
 def path(user_id: str) -> str:
     """Where a user's document is."""
-    return f"users/{firestore.document_id(user_id)}"
+    return USER.path(user_id)
 
 
-def recipient(user_id: str) -> Recipient:
-    """How a user is written to."""
-    known = marks.read(users=[user_id], others=[path(user_id)])
+def recipient(user_id: str, to: str | None = None) -> Recipient:
+    """How a user is written to, at this address if it is given; one read tells."""
+    known = marks.read(users=[user_id], addresses=[to] if to else [], others=[path(user_id)])
     (found,) = known.others
+    # Who has signed up with the address of somebody else, who is erased, is written to there.
+    asked = known.marks[:1] if to == found.data.get("email") else known.marks
     return Recipient(
         user_id=user_id,
         is_known=found.exists,
@@ -37,7 +41,7 @@ def recipient(user_id: str) -> Recipient:
         name=found.data.get("name"),
         zone=found.data.get("timezone"),
         is_unsubscribed=bool(found.data.get("unsubscribed")),
-        is_erased=known.is_erased,
+        is_erased=any(mark.exists for mark in asked),
     )
 
 

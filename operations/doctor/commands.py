@@ -16,7 +16,7 @@ def add(verbs: Any) -> None:
 
 def _doctor(where: Place, given: argparse.Namespace) -> int:
     """The deployed side and the live one, as one list."""
-    found = [*where.examined(), *map(vars, examining.examine(where, output.progress))]
+    found = [*where.examined(), *map(vars, examining.examine(where, output.note))]
     if given.json:
         output.document(found)
     else:

@@ -3,12 +3,16 @@
 import argparse
 import getpass
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from common.cloud.firestore import Snapshot
 from operations.errors import FAILED, FINE, UsageError
 from operations.letters import dead_letters, replaying, topic
+from operations.letters.replaying import Became, Correction
 from operations.place.environment import Place
 from operations.terminal import command_line, moments, output
+from operations.terminal.command_line import Operand
 
 COLUMNS = (
     "id",
@@ -20,6 +24,10 @@ COLUMNS = (
     "attempts",
     "last_seen",
 )
+LETTER = Operand(field="id", metavar="ID", about=", and the letter")
+LETTERS = Operand(field="ids", metavar="ID…", about=", and the letters", many=True)
+NOT_DONE = {"dead again", "not sent", "gone"}
+"""What became of letters whose work is not done."""
 
 
 def add(verbs: Any) -> None:
@@ -31,16 +39,18 @@ def add(verbs: Any) -> None:
 
 
 def _add_list(verbs: Any) -> None:
-    listed = command_line.verb(verbs, "dead-letters list", _list_letters, "the letters, last first")
-    _filtering(listed)
+    listed = command_line.verb(verbs, "dead-letters list", _list, "the letters, last first")
+    listed.add_argument(
+        "--state", default="open", choices=["open", "replayed", "discarded", "any"], help="(open)"
+    )
+    _narrowing(listed, "--reason")
     command_line.limited(listed, 50)
-    shown = command_line.verb(verbs, "dead-letters show", _show_letter, "one letter, whole")
-    shown.add_argument("id", metavar="ID")
+    command_line.verb(verbs, "dead-letters show", _show, "one letter, whole", LETTER)
 
 
 def _add_replay(verbs: Any) -> None:
-    again = command_line.verb(verbs, "dead-letters replay", _replay, "do the work again")
-    _choosing(again)
+    again = command_line.verb(verbs, "dead-letters replay", _replay, "do the work again", LETTERS)
+    _choosing(again, "--reason", "--for-reason")
     again.add_argument(
         "--set",
         dest="changes",
@@ -51,7 +61,7 @@ def _add_replay(verbs: Any) -> None:
         help="a corrected field, like payload.email=ada@shop.example; may be given several times",
     )
     again.add_argument("--force", action="store_true", help="though a first one may have arrived")
-    again.add_argument("--rate", type=float, default=10.0, metavar="N", help="a second (10)")
+    again.add_argument("--rate", type=_rate, default=10.0, metavar="N", help="a second (10)")
     again.add_argument(
         "--wait", type=moments.duration, default="60s", metavar="60s", help="for their endings"
     )
@@ -59,66 +69,29 @@ def _add_replay(verbs: Any) -> None:
 
 
 def _add_discard(verbs: Any) -> None:
-    closed = command_line.verb(verbs, "dead-letters discard", _discard, "close letters for good")
-    _choosing(closed)
+    closed = command_line.verb(
+        verbs, "dead-letters discard", _discard, "close letters for good", LETTERS
+    )
+    _choosing(closed, "--for-reason")
     closed.add_argument(
         "--reason", dest="because", required=True, help="why, for whoever looks later"
     )
     closed.add_argument("--yes", action="store_true", help="do not ask")
 
 
-def _filtering(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--state", default="open", choices=["open", "replayed", "discarded", "any"], help="(open)"
-    )
-    _narrowing(parser, "--reason")
+def _choosing(parser: argparse.ArgumentParser, *reason: str) -> None:
+    parser.add_argument("--all", action="store_true", help="all open ones that the filters let by")
+    _narrowing(parser, *reason)
 
 
-def _narrowing(parser: argparse.ArgumentParser, reason: str) -> None:
-    parser.add_argument(reason, dest="reason", help="like permanent, outage, attempts_used_up")
+def _narrowing(parser: argparse.ArgumentParser, *reason: str) -> None:
+    parser.add_argument(*reason, dest="reason", help="like permanent, outage, attempts_used_up")
     parser.add_argument("--source", help="the function: consumer, reminder, fanout")
     parser.add_argument("--event-type", help="like order.placed")
     parser.add_argument("--user", help="whom it is about")
     parser.add_argument(
         "--since", type=moments.since, metavar="TIME|2h", help="last seen at or after then"
     )
-
-
-def _choosing(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("ids", nargs="*", metavar="ID")
-    parser.add_argument("--all", action="store_true", help="all open ones that the filters let by")
-    _narrowing(parser, "--for-reason")
-
-
-def _wanted(given: argparse.Namespace, state: str | None) -> dead_letters.Filter:
-    return dead_letters.Filter(
-        state=state,
-        reason=given.reason,
-        source=given.source,
-        event_type=given.event_type,
-        user_id=given.user,
-        since=given.since,
-    )
-
-
-def _list_letters(where: Place, given: argparse.Namespace) -> int:
-    state = None if given.state == "any" else given.state
-    rows = dead_letters.listed(_wanted(given, state), given.limit)
-    if given.json:
-        output.document(rows)
-    else:
-        output.table(rows, COLUMNS, "no such dead letters")
-    return FINE
-
-
-def _show_letter(where: Place, given: argparse.Namespace) -> int:
-    found = dead_letters.get(given.id)
-    whole = {**dead_letters.row(found), "payload": found.data.get("payload")}
-    if given.json:
-        output.document(whole)
-    else:
-        output.fields(whole)
-    return FINE
 
 
 def _change(text: str) -> tuple[str, Any]:
@@ -128,37 +101,72 @@ def _change(text: str) -> tuple[str, Any]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def _rate(text: str) -> float:
+    rate = float(text)
+    if not 0 < rate < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return rate
+
+
+def _list(where: Place, given: argparse.Namespace) -> int:
+    state = None if given.state == "any" else given.state
+    rows = dead_letters.listed(_wanted(given, state), given.limit)
+    if given.json:
+        output.document(rows)
+    else:
+        output.table(rows, COLUMNS, "no such dead letters")
+    return FINE
+
+
+def _show(where: Place, given: argparse.Namespace) -> int:
+    found = dead_letters.get(given.id)
+    whole = {**dead_letters.row(found), "payload": found.data.get("payload")}
+    if given.json:
+        output.document(whole)
+    else:
+        output.fields(whole)
+    return FINE
+
+
 def _replay(where: Place, given: argparse.Namespace) -> int:
     chosen = _chosen(given)
-    if given.rate <= 0:
-        raise UsageError("--rate must be more than 0")
     if given.dry_run:
         output.document(chosen) if given.json else print("\n".join(chosen) or "none")
         return FINE
-    correction = replaying.Correction(changes=given.changes, force=given.force)
-    publish = topic.publisher(where)
-    tell = output.progress
-    sent = replaying.replay(chosen, correction, publish, rate=given.rate, tell=tell)
-    became = replaying.watch(
-        sent,
-        patience=given.wait.total_seconds(),
-        tell=lambda known: tell(dead_letters.summary(known.counts())),
-    )
-    became.states |= {each: "not sent" for each in chosen if each not in sent}
+    became = _ended(_sent(where, given, chosen), given)
+    became.states |= {each: "not sent" for each in chosen if each not in became.states}
     if given.json:
         output.document([{"id": each, "state": it} for each, it in became.states.items()])
     else:
         print(dead_letters.summary(became.counts()))
-    bad = {"dead again", "not sent", "gone"} & set(became.states.values())
-    return FAILED if bad else FINE
+    return FAILED if NOT_DONE & set(became.states.values()) else FINE
+
+
+def _sent(where: Place, given: argparse.Namespace, chosen: Sequence[str]) -> dict[str, Snapshot]:
+    correction = Correction(changes=given.changes, force=given.force)
+    return replaying.replay(
+        chosen,
+        correction,
+        topic.publisher(where),
+        rate=given.rate,
+        tell=output.note,
+        progress=output.progress,
+    )
+
+
+def _ended(sent: Mapping[str, Snapshot], given: argparse.Namespace) -> Became:
+    return replaying.watch(
+        sent,
+        patience=given.wait.total_seconds(),
+        tell=lambda known: output.progress(dead_letters.summary(known.counts())),
+    )
 
 
 def _discard(where: Place, given: argparse.Namespace) -> int:
     chosen = _chosen(given)
     if chosen and not given.yes:
-        command_line.confirm(
-            f"Discard {len(chosen)} dead letters of {where.environment}", "discard"
-        )
+        what = f"Discard {len(chosen)} dead letters of {where.environment}"
+        command_line.confirm(what, "discard")
     became = Counter(
         dead_letters.discard(each, reason=given.because, by=getpass.getuser()) for each in chosen
     )
@@ -173,5 +181,16 @@ def _chosen(given: argparse.Namespace) -> list[str]:
     if bool(given.ids) == given.all:
         raise UsageError("name the letters, or say --all")
     if given.ids:
-        return list(given.ids)
+        return list(dict.fromkeys(given.ids))
     return [dead_letters.id_of(each) for each in dead_letters.find(_wanted(given, "open"))]
+
+
+def _wanted(given: argparse.Namespace, state: str | None) -> dead_letters.Filter:
+    return dead_letters.Filter(
+        state=state,
+        reason=given.reason,
+        source=given.source,
+        event_type=given.event_type,
+        user_id=given.user,
+        since=given.since,
+    )

@@ -130,17 +130,20 @@ def replay(
     *,
     rate: float,
     tell: Callable[[str], None],
+    progress: Callable[[str], None] = lambda line: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Snapshot]:
     """Send these letters again, `rate` a second; those sent, as they were before.
 
-    `tell` gets a line for what could not be sent. Raises UsageError for a correction of many.
+    `tell` gets a line for what could not be sent, `progress` one before each letter. Raises
+    UsageError for a correction of many.
     """
     if len(letter_ids) > 1 and correction.whole is not None:
         raise UsageError("a whole payload corrects one letter; name just that one")
     sent: dict[str, Snapshot] = {}
     for number, letter_id in enumerate(letter_ids):
         if number:
+            progress(f"{number} of {len(letter_ids)}")
             sleep(1 / rate)
         try:
             letter = dead_letters.get(letter_id)

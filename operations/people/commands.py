@@ -9,12 +9,14 @@ from operations.errors import FINE
 from operations.people import erasing
 from operations.place.environment import Place
 from operations.terminal import command_line, moments, output
+from operations.terminal.command_line import Operand
+
+USER = Operand(field="user", metavar="USER", about=", and the id of the user")
 
 
 def add(verbs: Any) -> None:
     """Add `erase`."""
-    erased = command_line.verb(verbs, "erase", _erase, "forget a person")
-    erased.add_argument("user", metavar="USER", help="the id of the user")
+    erased = command_line.verb(verbs, "erase", _erase, "forget a person", USER)
     erased.add_argument("--yes", action="store_true", help="do not ask")
 
 
@@ -24,7 +26,7 @@ def _erase(where: Place, given: argparse.Namespace) -> int:
         command_line.confirm(f"Erase {given.user} in {where.environment}, for good", "erase")
     if not where.is_local:
         lasting = moments.lasting(timedelta(seconds=erasing.lease(where)))
-        output.progress(f"… it takes {lasting}: whoever works on something of theirs ends first")
+        output.note(f"… it takes {lasting}: whoever works on something of theirs ends first")
     report = erasing.erase(where, given.user)
     if given.json:
         output.document({"id": given.user, "state": "erased", **report})

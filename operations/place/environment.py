@@ -52,8 +52,12 @@ class Place:
         """A command of `deploy.sh` for this environment, to be typed."""
         if self.is_local and self.environment == "local":
             return f"./deploy.sh local {verb} {words}".strip()
-        which = self.words if self.words[0].startswith("-") else ("--env", *self.words)
-        return " ".join(filter(None, ("./deploy.sh", verb, words, *which)))
+        return " ".join(filter(None, ("./deploy.sh", verb, *self._named(words))))
+
+    def _named(self, words: str) -> tuple[str, ...]:
+        """The environment stands first, as a word of the table, or last, as options."""
+        is_a_word = not self.words[0].startswith("-")
+        return (*self.words, words) if is_a_word else (words, *self.words)
 
     @property
     def topic(self) -> str:
@@ -76,7 +80,7 @@ class Place:
 def find(environment: str, project: str, region: str) -> Place:
     """The environment that a command line names. Raises UsageError and OperationsError."""
     if not (environment or project or region):
-        raise UsageError("name an environment: --env ENV, or --project P --region R")
+        raise UsageError("name an environment: ENV, or --project P --region R")
     words = [environment] if environment else []
     words += ["--project", project] if project else []
     words += ["--region", region] if region else []

@@ -7,6 +7,9 @@ from operations.errors import FAILED, FINE
 from operations.place.environment import Place
 from operations.scheduled import campaigns
 from operations.terminal import command_line, output
+from operations.terminal.command_line import Operand
+
+RUN = Operand(field="id", metavar="RUN", about=", and the run as the list names it")
 
 
 def add(verbs: Any) -> None:
@@ -16,10 +19,8 @@ def add(verbs: Any) -> None:
     listed.add_argument("--campaign", help="like weekly_digest")
     listed.add_argument("--state", choices=["running", "complete", "cancelled"])
     command_line.limited(listed, 50)
-    shown = command_line.verb(group, "campaigns show", _show_run, "one run, whole")
-    ended = command_line.verb(group, "campaigns cancel", _cancel_run, "send no further message")
-    for each in (shown, ended):
-        each.add_argument("id", metavar="RUN", help="as the list names it")
+    command_line.verb(group, "campaigns show", _show_run, "one run, whole", RUN)
+    command_line.verb(group, "campaigns cancel", _cancel_run, "send no further message", RUN)
 
 
 def _list_runs(where: Place, given: argparse.Namespace) -> int:

@@ -8,6 +8,9 @@ from operations.errors import FAILED, FINE
 from operations.place.environment import Place
 from operations.scheduled import reminders
 from operations.terminal import command_line, moments, output
+from operations.terminal.command_line import Operand
+
+REMINDER = Operand(field="id", metavar="KIND:SUBJECT", about=", and the reminder")
 
 
 def add(verbs: Any) -> None:
@@ -23,11 +26,11 @@ def add(verbs: Any) -> None:
     )
     listed.add_argument("--due-before", type=moments.moment, metavar="TIME", help="due before then")
     command_line.limited(listed, 50)
-    shown = command_line.verb(group, "reminders show", _show_reminder, "one reminder, whole")
-    ended = command_line.verb(group, "reminders cancel", _cancel_reminder, "do not send it")
-    moved = command_line.verb(group, "reminders reschedule", _reschedule, "send it at another time")
-    for each in (shown, ended, moved):
-        each.add_argument("id", metavar="KIND:SUBJECT")
+    command_line.verb(group, "reminders show", _show_reminder, "one reminder, whole", REMINDER)
+    command_line.verb(group, "reminders cancel", _cancel_reminder, "do not send it", REMINDER)
+    moved = command_line.verb(
+        group, "reminders reschedule", _reschedule, "send it at another time", REMINDER
+    )
     when = moved.add_mutually_exclusive_group(required=True)
     when.add_argument("--at", type=moments.moment, metavar="TIME", help="like 2026-11-30T08:00Z")
     when.add_argument("--after", type=moments.duration, metavar="2h", help="from now on")

@@ -78,6 +78,16 @@ def plain(value: Any) -> Any:
     return value
 
 
-def progress(line: str) -> None:
-    """A line for whoever waits: on standard error, so that it is in nobody's document."""
+def note(line: str) -> None:
+    """A line that is worth keeping: on standard error, so that it is in nobody's document."""
     print(line, file=sys.stderr, flush=True)
+
+
+def progress(line: str) -> None:
+    """A line for whoever waits in front of a terminal; a log gets none.
+
+    What a command prints into a file depends on what became of the work alone, and not on how often
+    somebody looked meanwhile.
+    """
+    if sys.stderr.isatty():
+        note(line)

@@ -7,13 +7,17 @@ from operations import declared
 from operations.errors import FINE
 from operations.place.environment import Place
 from operations.terminal import command_line, output
+from operations.terminal.command_line import Operand
 from operations.things import timeline
+
+ID = Operand(
+    field="id", metavar="ID", about=", and the id of an event, order, user, reminder, message, …"
+)
 
 
 def add(verbs: Any) -> None:
     """Add `show`."""
-    shown = command_line.verb(verbs, "show", _show, "what happened to something, by its id")
-    shown.add_argument("id", metavar="ID", help="of an event, order, user, reminder, message, …")
+    command_line.verb(verbs, "show", _show, "what happened to something, by its id", ID)
 
 
 def _show(where: Place, given: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 from common.cloud import firestore
 from common.cloud.firestore import Snapshot
+from operations import declared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +54,7 @@ class Thing:
 def read(found: Snapshot) -> Thing:
     """The document, read by the reader of its collection."""
     names = found.path.split("/")
-    return READERS.get(names[-2], _other)(found, names[-1])
+    return READERS.get(names[-2], _of_the_bundle)(found, names[-1])
 
 
 def _work(found: Snapshot, name: str) -> Thing:
@@ -176,50 +177,24 @@ def _run(found: Snapshot, name: str) -> Thing:
     )
 
 
-def _cart(found: Snapshot, name: str) -> Thing:
-    data = found.data
-    cart_id = firestore.original_name(name) or name
-    entries = [
-        _entry(data.get(f"{state}_at"), "cart", cart_id, state)
-        for state in ("abandoned", "purchased")
-    ]
-    return Thing(
-        kind="cart",
-        id=cart_id,
-        path=found.path,
-        state=str(data.get("state") or ""),
-        fields=_kept(data, "user_id", "order_id"),
-        entries=tuple(filter(None, entries)),
-    )
-
-
-def _user(found: Snapshot, name: str) -> Thing:
-    data = found.data
-    user_id = firestore.original_name(name) or name
-    marks = {"signed_up_at": "signed up", "first_login_at": "first login"}
-    marks["first_feature_at"] = "first feature"
-    entries = [_entry(data.get(mark), what, user_id) for mark, what in marks.items()]
-    return Thing(
-        kind="user",
-        id=user_id,
-        path=found.path,
-        fields=_kept(data, "email", "name", "timezone", "digest_opt_in", "unsubscribed"),
-        entries=tuple(filter(None, entries)),
-    )
-
-
-def _other(found: Snapshot, name: str) -> Thing:
-    kind = found.path.split("/")[-2].removesuffix("s")
-    shown_id = firestore.original_name(name) or name
+def _of_the_bundle(found: Snapshot, name: str) -> Thing:
+    """A document of the bundle's own: all its fields, and its times as what happened."""
+    collection = found.path.split("/")[-2]
+    kind, shown_id = declared.kind_of(collection), firestore.original_name(name) or name
     times = {key: it for key, it in found.data.items() if isinstance(it, datetime)}
     entries = [
         _entry(at, f"{kind} {key.removesuffix('_at').replace('_', ' ')}", shown_id)
         for key, at in times.items()
         if key != "expire_at"
     ]
-    rest = {key: it for key, it in found.data.items() if key not in times}
+    fields = {key: it for key, it in found.data.items() if key not in times}
     return Thing(
-        kind=kind, id=shown_id, path=found.path, fields=rest, entries=tuple(filter(None, entries))
+        kind=kind,
+        id=shown_id,
+        path=found.path,
+        state=str(fields.pop("state", None) or ""),
+        fields=fields,
+        entries=tuple(filter(None, entries)),
     )
 
 
@@ -229,10 +204,8 @@ READERS: Mapping[str, Callable[[Snapshot, str], Thing]] = {
     "messages": _message,
     "dead_letters": _letter,
     "fanouts": _run,
-    "carts": _cart,
-    "users": _user,
 }
-"""By collection. A collection of the bundle that is not among them is shown with all its fields."""
+"""By collection. Whatever is not among them is the bundle's own."""
 
 
 def _entry(

@@ -1,7 +1,10 @@
 """The clinic as deployed: its three functions under the real framework, on a local cloud."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +23,12 @@ NOWHERE = "http://127.0.0.1:1"
 """A function's own address, which it uses only for what takes longer than these tests."""
 TASKS = "tasks@local-project.iam.gserviceaccount.com"
 SCHEDULER = "scheduler@local-project.iam.gserviceaccount.com"
+SHOW = """
+import sys
+from operations.terminal import output
+from operations.things import timeline
+output.document(timeline.document(timeline.of(sys.argv[1])))
+"""
 REMINDER, FANOUT = "https://reminder.example", "https://fanout.example"
 
 
@@ -89,6 +98,17 @@ class Clinic:
     def texts(self, phone: str) -> list[str]:
         """The texts for this number, repeats included."""
         return [json.loads(asked.body)["text"] for asked in self.requests(phone)]
+
+    def shown(self, asked: str) -> dict[str, Any]:
+        """What the operations of this repository know of an id, with the clinic's declarations."""
+        path = os.pathsep.join(map(str, (self.source, ROOT)))
+        environ = {**os.environ, **self.cloud.env, **environment(self), "PYTHONPATH": path}
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", SHOW, asked], env=environ, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
 
     def actions(self, event_id: str) -> list[str]:
         """What the consumer logged for an event, as machine-readable actions."""

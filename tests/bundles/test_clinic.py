@@ -71,6 +71,17 @@ class TestAppointment:
         assert keys == [keys[0]] * 3
 
 
+@pytest.mark.parametrize("asked", ["appointment", "event"])
+def test_an_operator_finds_what_the_clinic_itself_declares(clinic: Clinic, asked: str) -> None:
+    booked = clinic.booked()
+    clinic.publish(booked)
+    appointment = booked["payload"]["appointment_id"]
+    found = clinic.shown(appointment if asked == "appointment" else booked["event_id"])
+    kinds = {thing["kind"] for thing in found["things"]}
+    assert kinds == {"work of consumer", "appointment", "reminder"}
+    assert "appointment starts" in {entry["what"] for entry in found["timeline"]}
+
+
 class TestCampaign:
     def test_a_patient_gets_one_text_a_month_however_often_a_tick_fires(
         self, clinic: Clinic

@@ -449,9 +449,24 @@ ERASURES = [
     Noticed(
         "somebody who is erased is written to",
         users, "recipient",
-        "is_erased=known.is_erased",
+        "is_erased=any(mark.exists for mark in asked)",
         "is_erased=False",
         (ERASED,),
+    ),
+    Noticed(
+        "an event's address is that of nobody who is erased",
+        users, "recipient",
+        "addresses=[to] if to else []",
+        "addresses=[]",
+        ("test_erased.py::"
+         "test_an_address_that_is_erased_is_not_written_to_for_somebody_else",),
+    ),
+    Noticed(
+        "whoever has the address of somebody erased is not written to",
+        users, "recipient",
+        'known.marks[:1] if to == found.data.get("email") else known.marks',
+        "known.marks",
+        ("test_erased.py::test_an_own_address_is_written_to_whoever_else_had_it",),
     ),
     Noticed(
         "a sign-up is of when it says",

@@ -82,6 +82,14 @@ def test_an_address_that_is_erased_is_not_written_to_for_somebody_else(shop: Sho
     assert shop.provider.sent() == [("order_confirmation", "u-2@example.com")]
 
 
+def test_an_own_address_is_written_to_whoever_else_had_it(shop: Shop) -> None:
+    """Two people share an address; one of them is erased, and the other is not."""
+    shop.user("u-2", email="u-1@example.com")
+    erased()
+    shop.deliver("payment.failed", "u-2", order_id="o-1", total=1, email="u-1@example.com")
+    assert shop.messages() == ["payment_retry"]
+
+
 class TestSigningUpAgain:
     def sign_up(self, shop: Shop, occurred_at: str | None = None, **more: Any) -> None:
         shop.deliver("user.signed_up", email="u-1@example.com", occurred_at=occurred_at, **more)

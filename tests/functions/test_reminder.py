@@ -183,7 +183,8 @@ class TestTime:
         assert shop.messages(user).count("cart_abandonment_reminder") == 1
 
     def test_a_sweep_rings_what_has_lost_its_alarm(self, shop: Shop) -> None:
-        user, _ = abandon(shop)
+        user, cart = abandon(shop)
+        assert shop.document(f"reminders/cart_abandonment:{cart}")
         queue = f"projects/local-project/locations/{shop.cloud.region}/queues/reminders"
         shop.cloud.tasks().purge_queue(name=queue)
         shop.cloud.advance(timedelta(hours=3))
@@ -192,6 +193,7 @@ class TestTime:
         answer = shop.call(
             "fanout", {"campaign": "reminder_sweep"}, X_CloudScheduler_ScheduleTime=tick
         )
-        assert answer[:2] == (200, {"status": "enqueued"})
+        found = shop.document(f"reminders/cart_abandonment:{cart}")
+        assert answer[:2] == (200, {"status": "enqueued"}), (found, shop.cloud.log("fanout")[-5:])
         shop.cloud.idle()
         assert shop.messages(user).count("cart_abandonment_reminder") == 1

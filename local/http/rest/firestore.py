@@ -12,7 +12,13 @@ from typing import Any
 from local.http.rest.collection import Collection
 from local.http.rest.routes import Call, Route
 from local.kernel import merging
-from local.kernel.refusals import already_exists, failed_precondition, invalid, not_found
+from local.kernel.refusals import (
+    already_exists,
+    failed_precondition,
+    invalid,
+    not_found,
+    unimplemented,
+)
 from local.services.resources import Resources
 
 DATABASES = "/v1/{parent=projects/*}/databases"
@@ -90,6 +96,8 @@ class FirestoreAdmin:
                 f"database_id '{id_}' is not valid: '(default)', or 4 to 63 lower-case letters, "
                 "digits and hyphens, the first a letter, the last no hyphen."
             )
+        if call.body.get("databaseEdition") == "ENTERPRISE":
+            raise unimplemented("Databases of the enterprise edition are not served here.")
         name, moment = f"{call.path['parent']}/databases/{id_}", self._moment()
         given = {"createTime": moment, "updateTime": moment, **call.body}
         database = self._known.add(name, described(name, given))

@@ -5,7 +5,7 @@ from typing import Any
 
 from local.http.rest.routes import Call, Route
 from local.http.rest.transcoding import Binding, routes
-from local.kernel.refusals import unimplemented
+from local.kernel.refusals import not_found, unimplemented
 from local.kernel.rpc import Service
 
 LOCATION = "projects/*/locations/*"
@@ -61,7 +61,7 @@ def tasks_routes(
     """Its routes, and those of the operations of its batch methods and of its locations.
 
     `url`: to which function a task goes that firebase-admin leaves without a URL, because its
-    emulator knows: the one that has the name of the queue.
+    emulator knows: the one that has the name of the queue, in its location.
     """
     return [
         *routes(service, BINDINGS),
@@ -91,8 +91,23 @@ def _addressed(route: Route, url: Url) -> Route:
         task = request.body.get("task")
         http = task.get("httpRequest") if isinstance(task, dict) else None
         if isinstance(http, dict) and not http.get("url"):
-            location, _, queue = request.path["parent"].partition("/queues/")
-            http["url"] = url(location, queue)
-        return await route.call(request)
+            http["url"] = _function_of(request.path["parent"], url)
+        return _as_emulated(await route.call(request))
 
     return Route(route.verb, route.path, call)
+
+
+def _function_of(parent: str, url: Url) -> str:
+    """The URL of the function that has the name of the queue. Raises Status."""
+    location, _, queue = parent.partition("/queues/")
+    if not (found := url(location, queue)):
+        raise not_found(f"HttpRequest.url is empty, and {location} has no function {queue}.")
+    return found
+
+
+def _as_emulated(answer: Any) -> Any:
+    """The answer with what firebase-admin for Python reads of an emulator's: the task in a field of
+    its own, its name behind a slash."""
+    if "name" not in answer:
+        return answer
+    return {**answer, "task": {**answer, "name": f"/{answer['name']}"}}

@@ -1,7 +1,7 @@
 """What a query tells of itself when it is asked to explain: the index it goes along, its costs."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,8 @@ class Explanation:
     query: Query
     is_analyzed: bool
     """Whether the query is run, too."""
+    aggregated: Set[FieldPath] = frozenset()
+    """The fields of which it takes the sum or the mean: the index holds them, too."""
     results: int = 0
     """Sent so far."""
     reads: int = 0
@@ -51,12 +53,13 @@ class Explanation:
         }
 
     def _properties(self) -> str:
-        equal = [f"{'.'.join(path)} ASC" for path in sorted(self._equal())]
-        orders = [
+        equal, ordered = self._equal(), {order.path for order in self.query.orders}
+        *orders, name = [
             f"{'.'.join(order.path)} {'DESC' if order.descending else 'ASC'}"
             for order in self.query.orders
         ]
-        return f"({', '.join(equal + orders)})"
+        summed = _ascending(self.aggregated - equal - ordered)
+        return f"({', '.join([*_ascending(equal), *orders, *summed, name])})"
 
     def _equal(self) -> set[FieldPath]:
         """The fields that the index begins with: those of equalities, and of IN, which is several
@@ -64,3 +67,7 @@ class Explanation:
         ordered = {order.path for order in self.query.orders}
         several = {c.path for c in filters.required(self.query.filter) if c.operator == "IN"}
         return {*self.query.equal, *several} - ordered
+
+
+def _ascending(paths: Set[FieldPath]) -> list[str]:
+    return [f"{'.'.join(path)} ASC" for path in sorted(paths)]

@@ -1,11 +1,12 @@
 """The answers to RunQuery and RunAggregationQuery, message by message."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Set
 from typing import Any
 
 from local.kernel import moments
 from local.services.firestore import aggregations, paths, queries
 from local.services.firestore.explain import Explanation
+from local.services.firestore.fields import FieldPath
 from local.services.firestore.messages import RunAggregationQueryResponse, RunQueryResponse
 from local.services.firestore.queries import Query
 from local.services.firestore.reads import Reads, View
@@ -43,7 +44,7 @@ class Results:
         structured = request.structured_aggregation_query
         wanted = aggregations.parse(structured.aggregations)
         query = queries.parse(request.parent, structured.structured_query, wanted.paths)
-        explanation = _explanation(request, query)
+        explanation = _explanation(request, query, wanted.paths)
         if explanation and not explanation.is_analyzed:
             yield RunAggregationQueryResponse(explain_metrics=explanation.metrics())
             return
@@ -80,7 +81,9 @@ class Results:
             yield response
 
 
-def _explanation(request: Any, query: Query) -> Explanation | None:
+def _explanation(
+    request: Any, query: Query, aggregated: Set[FieldPath] = frozenset()
+) -> Explanation | None:
     if not request.HasField("explain_options"):
         return None
-    return Explanation(query, request.explain_options.analyze)
+    return Explanation(query, request.explain_options.analyze, aggregated)

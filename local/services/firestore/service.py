@@ -12,7 +12,7 @@ import grpc
 from local.kernel import moments
 from local.kernel.clock import Clock
 from local.kernel.database import Database
-from local.kernel.refusals import invalid, not_found
+from local.kernel.refusals import failed_precondition, invalid, not_found
 from local.kernel.rpc import Method
 from local.kernel.status import Status
 from local.services.firestore import fields, messages, mutations, partitions, paths
@@ -85,7 +85,7 @@ class Firestore:
             "BatchGetDocuments": self.batch_get_documents,
             "RunQuery": self._results.run_query,
             "RunAggregationQuery": self._results.run_aggregation_query,
-            "ExecutePipeline": self._unimplemented("ExecutePipeline"),
+            "ExecutePipeline": self._refuse_pipeline,
         }
         table = {n: _method(n, call, answer) for n, (call, answer) in unary.items()}
         table |= {n: _method(n, call, None, server_stream=True) for n, call in streams.items()}
@@ -169,6 +169,15 @@ class Firestore:
     async def partition_query(self, request: Any) -> Any:
         """Cursors that cut a collection group into parts."""
         return partitions.partition(self.documents, request)
+
+    async def _refuse_pipeline(self, request: Any) -> AsyncIterator[Any]:
+        """Refuse a pipeline, as the service does for a database of the standard edition.
+
+        The last words are those by which the tests of python-firestore know the refusal.
+        """
+        text = "The databases here are STANDARD; pipelines are only allowed on ENTERPRISE mode"
+        raise failed_precondition(text)
+        yield
 
     async def _write_and_read(self, write: Any, request: Any) -> Any:
         outcome = await self._commits.apply(write)

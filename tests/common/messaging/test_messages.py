@@ -33,7 +33,7 @@ NOW = datetime(2025, 3, 3, 8, 30, tzinfo=UTC)
 SECRET = "a secret of the shop"
 MAILING = Mailing(
     templates=Templates(folder=Path(__file__).with_name("templates"), filters={"shout": str.upper}),
-    recipients=lambda user_id: Recipient(user_id=user_id),
+    recipients=lambda user_id, to: Recipient(user_id=user_id),
 )
 NEWS = Message("news", MAILING, transactional=False)
 RECEIPT = Message("receipt", MAILING, transactional=True)

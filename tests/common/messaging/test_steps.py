@@ -56,7 +56,7 @@ def effect(
     **options: Any,
 ) -> Outcome:
     """What a step does that sends this message to this recipient."""
-    mailing = replace(message.mailing, recipients=lambda user_id: recipient)
+    mailing = replace(message.mailing, recipients=lambda user_id, to: recipient)
     work: Any = Work(now=now, attempt=attempt, is_held=is_held)
     context = {"number": number}
     return sending(replace(message, mailing=mailing), work, "u-1", context, **options)("k-1")
@@ -125,7 +125,7 @@ def test_what_sending_raises_the_step_raises(box: Box, error: type[Exception]) -
 
 
 def test_nobody_is_looked_up_before_the_step_is_due() -> None:
-    def looked_up(user_id: str) -> Recipient:
+    def looked_up(user_id: str, to: str | None) -> Recipient:
         raise AssertionError(f"{user_id} was looked up")
 
     mailing = Mailing(templates=NEWS.mailing.templates, recipients=looked_up)

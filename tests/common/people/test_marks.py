@@ -16,7 +16,7 @@ ADDRESS = "ada@example.com"
 
 def test_nobody_is_erased_before_the_first_erasure(documents: MemoryFirestore) -> None:
     assert not marks.is_erased("u-1")
-    assert not marks.is_address_erased(ADDRESS)
+    assert not marks.read(addresses=[ADDRESS]).is_erased
     assert documents.documents() == {}
 
 
@@ -24,18 +24,18 @@ def test_an_erased_user_is_known_by_id_and_by_address() -> None:
     assert marks.mark("u-1", [ADDRESS]) == 2
     assert marks.is_erased("u-1")
     assert not marks.is_erased("u-2")
-    assert not marks.is_address_erased("bob@example.com")
+    assert not marks.read(addresses=["bob@example.com"]).is_erased
 
 
 @pytest.mark.parametrize("written", [ADDRESS, " Ada@Example.COM\n"])
 def test_an_address_is_the_same_however_its_letters_are_written(written: str) -> None:
     marks.mark("u-1", [ADDRESS])
-    assert marks.is_address_erased(written)
+    assert marks.read(addresses=[written]).is_erased
 
 
 def test_a_user_is_not_an_address() -> None:
     marks.mark(ADDRESS, [])
-    assert not marks.is_address_erased(ADDRESS)
+    assert not marks.read(addresses=[ADDRESS]).is_erased
 
 
 def test_nothing_in_a_mark_leads_to_a_person(documents: MemoryFirestore) -> None:

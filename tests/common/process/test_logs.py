@@ -49,6 +49,13 @@ def test_each_level_has_its_severity(capfd: Captured) -> None:
     assert [found["severity"] for found in entries(capfd)] == ["INFO", "WARNING", "ERROR"]
 
 
+def test_a_program_with_an_output_of_its_own_is_not_disturbed(capfd: Captured) -> None:
+    with logs.silenced():
+        logs.error("failed", "inside")
+    logs.info("message", "after")
+    assert [found["message"] for found in entries(capfd)] == ["after"]
+
+
 def test_what_is_bound_is_in_every_entry_of_the_block_and_in_none_after(capfd: Captured) -> None:
     with logs.bound(event_id="e-1", function="consumer"):
         logs.info("received", "first")

@@ -1,6 +1,7 @@
 """Mistakes in the local cloud's services, and the tests that notice them."""
 
 from local.services.firestore import fields, filters, limits, listening, orders, transforms
+from local.services.firestore.explain import Explanation
 from local.services.firestore.listening import Stream
 from local.services.firestore.service import Firestore
 from local.services.pubsub import subscription
@@ -105,6 +106,16 @@ MUTANTS = [
         "elif since is not None:",
         "elif False:",
         (f"{LISTENING}::test_a_token_that_is_too_old_begins_anew",),
+    ),
+    Noticed(
+        "the index of a sum is that of its query",
+        Explanation, "_properties",
+        "_ascending(self.aggregated - equal - ordered)",
+        "_ascending(set())",
+        (
+            "firestore/test_firestore_state.py"
+            "::test_the_index_of_a_sum_holds_the_field_before_the_name",
+        ),
     ),
     Noticed(
         "a result that is left is told to nobody",

@@ -66,7 +66,7 @@ def test_a_claim_that_nobody_holds_any_more_is_found(memory: MemoryFirestore) ->
     memory.advance(20)
     (finding,) = found()
     assert finding.id == "work/consumer/e-1"
-    assert finding.mend == "./deploy.sh show e-1 --env shop"
+    assert finding.mend == "./deploy.sh show shop e-1"
 
 
 def test_many_stuck_claims_are_one_line_after_the_first(memory: MemoryFirestore) -> None:

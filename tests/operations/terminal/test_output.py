@@ -41,3 +41,14 @@ def test_a_document_has_times_and_bytes_that_json_has_not(
 def test_a_duration_is_read(text: str, seconds: int) -> None:
     assert moments.duration(text).total_seconds() == seconds
     assert moments.lasting(moments.duration("3d2h1m")) == "3 d 2 h"
+
+
+def test_a_log_has_what_became_of_it_and_not_how_it_went(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output.progress("1 waiting")
+    output.note("one could not be sent")
+    assert capsys.readouterr() == ("", "one could not be sent\n")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    output.progress("1 waiting")
+    assert capsys.readouterr() == ("", "1 waiting\n")

@@ -1,12 +1,13 @@
 """Whatever kind of id is asked for, what belongs to it is found, in the order of events."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from common.cloud import firestore
-from common.cloud.firestore import Merge
+from common.cloud.firestore import Merge, Query, Snapshot
 from common.cloud.memory import MemoryFirestore
 from common.idempotency.record import record_id
 from operations.errors import NotFoundError
@@ -80,20 +81,53 @@ def test_what_has_the_id_comes_first(cloud: MemoryFirestore) -> None:
     assert timeline.of("e-1").things[0].kind == "work of consumer"
 
 
-def test_no_collection_is_read_whole(
-    cloud: MemoryFirestore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[tuple[Any, ...]] = []
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Query]:
+    """Every question that is asked from now on."""
+    questions: list[Query] = []
     query = MemoryFirestore.query
 
-    def counted(self: MemoryFirestore, *given: Any) -> Any:
-        asked.append(given)
-        return query(self, *given)
+    def counted(self: MemoryFirestore, given: Query) -> Iterator[Snapshot]:
+        questions.append(given)
+        return query(self, given)
 
     monkeypatch.setattr(MemoryFirestore, "query", counted)
+    return questions
+
+
+def test_no_collection_is_read_whole(cloud: MemoryFirestore, asked: list[Query]) -> None:
     timeline.of("e-1")
-    assert asked
-    assert all("==" in str(given) or "array_contains" in str(given) for given in asked)
+    operators = {operator for question in asked for _, operator, _ in question.filters}
+    assert operators == {"==", "array_contains", "in"}
+    assert all(question.filters and question.limit for question in asked)
+
+
+def test_much_work_of_one_person_takes_few_questions(
+    memory: MemoryFirestore, asked: list[Query]
+) -> None:
+    for number in range(100):
+        key = f"e-{number}"
+        path = f"idempotency/{record_id('consumer', key)}"
+        write(path, scope="consumer", key=key, state="done", user_id="ada", first_seen=memory.now)
+        write(f"messages/m-{number}", cause=key, state="sent", sent_at=memory.now)
+    assert len(timeline.of("ada").things) == 200
+    assert len(asked) < 50
+
+
+def test_the_documents_of_the_bundle_that_an_event_is_about_are_shown(
+    memory: MemoryFirestore,
+) -> None:
+    path = f"idempotency/{record_id('consumer', 'e-1')}"
+    write(path, scope="consumer", key="e-1", state="done", user_id="ada", about=["o-1", "c/1"])
+    write("carts/c%2F1", state="purchased", user_id="ada", purchased_at=memory.now)
+    write("users/ada/orders/o-1", total=5, user_id="ada", placed_at=memory.now)
+    found = timeline.of("o-1")
+    assert {(it.kind, it.id, it.state) for it in found.things} == {
+        ("work of consumer", "e-1", "done"),
+        ("cart", "c/1", "purchased"),
+        ("order", "o-1", ""),
+    }
+    assert {entry.what for entry in found.timeline} >= {"cart purchased", "order placed"}
 
 
 def test_what_is_owed_is_what_happens_next(memory: MemoryFirestore) -> None:

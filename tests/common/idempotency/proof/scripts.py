@@ -29,6 +29,7 @@ from common.idempotency.exclusive import ProcessLock
 from common.idempotency.record import WHOLE, Record, State, letter_id
 from common.idempotency.waits import Dead, Owed
 from common.process import shutdown
+from tests.common.histories import Histories
 from tests.common.idempotency.proof.programs import EPOCH, KEY, SCOPE, Kind, Programme
 
 LEASE = 90.0
@@ -98,32 +99,13 @@ class Suspended(BaseException):
         self.request = request
 
 
-class Script:
+class Script(Histories[Item, Request]):
     """One kind of delivery, as a tree of histories. Nodes are numbers; 0 is the beginning."""
 
     def __init__(self, kind: Kind, programme: Programme) -> None:
         self._kind = kind
         self._programme = programme
-        self._before: list[tuple[int, Item] | None] = [None]
-        self._after: dict[tuple[int, Item], int] = {}
-        self.requests = [self._play([])]
-
-    def after(self, node: int, item: Item) -> int:
-        """The node that an answer leads to."""
-        found = self._after.get((node, item))
-        if found is None:
-            found = len(self.requests)
-            self._after[node, item] = found
-            self._before.append((node, item))
-            self.requests.append(self._play(self._history(found)))
-        return found
-
-    def _history(self, node: int) -> list[Item]:
-        items = []
-        while (before := self._before[node]) is not None:
-            node, item = before
-            items.append(item)
-        return items[::-1]
+        super().__init__()
 
     def _play(self, items: list[Item]) -> Request:
         played = _Played(items)

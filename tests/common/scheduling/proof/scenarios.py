@@ -94,7 +94,14 @@ SCENARIOS = [
 
 SLOW = ("waits", "waits, and rescheduled", "rescheduled", "fails once", "fails for good")
 """Those that take more than four seconds each."""
-LONG = ("scheduled by a step", "checked, marked", *SLOW)
+LONG = (
+    "scheduled by a step",
+    "checked, marked",
+    "cancelled",
+    "cancelled by an application",
+    "moved by an application",
+    *SLOW,
+)
 DEEP = [
     replace(it, budget=it.budget._replace(faults=it.budget.faults + 1))
     for it in SCENARIOS

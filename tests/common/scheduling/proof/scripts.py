@@ -25,6 +25,7 @@ from common.idempotency import Limits, delivery
 from common.idempotency.exclusive import ProcessLock
 from common.scheduling import outside, transitions
 from common.triggers.boundary import Ending
+from tests.common.histories import Histories
 from tests.common.scheduling.proof.contents import ABSENT, MINE, Contents, Fields
 
 EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
@@ -117,7 +118,7 @@ class Places:
         return self.paths.index(path)
 
 
-class Script:
+class Script(Histories[Item, Request]):
     """One actor, as a tree of histories. Nodes are numbers; 0 is the beginning."""
 
     def __init__(
@@ -126,26 +127,7 @@ class Script:
         self._actor = play
         self._places = places
         self._contents = contents
-        self._before: list[tuple[int, Item] | None] = [None]
-        self._after: dict[tuple[int, Item], int] = {}
-        self.requests = [self._play([])]
-
-    def after(self, node: int, item: Item) -> int:
-        """The node that an answer leads to."""
-        found = self._after.get((node, item))
-        if found is None:
-            found = len(self.requests)
-            self._after[node, item] = found
-            self._before.append((node, item))
-            self.requests.append(self._play(self._history(found)))
-        return found
-
-    def _history(self, node: int) -> list[Item]:
-        items = []
-        while (before := self._before[node]) is not None:
-            node, item = before
-            items.append(item)
-        return items[::-1]
+        super().__init__()
 
     def _play(self, items: list[Item]) -> Request:
         stage = Stage(items, self._places, self._contents)

@@ -119,6 +119,12 @@ def test_a_database_is_there_once_it_is_made(cloud: LocalCloud, project: str) ->
     assert cloud.request("GET", f"{path}/second")["locationId"] == "eur3"
 
 
+def test_a_database_of_the_enterprise_edition_is_refused(cloud: LocalCloud, project: str) -> None:
+    body = {"locationId": "eur3", "databaseEdition": "ENTERPRISE"}
+    with pytest.raises(Refused, match="enterprise edition are not served here"):
+        cloud.request("POST", f"/v1/{project}/databases", body, databaseId="third")
+
+
 def test_a_ttl_policy_is_set_shown_and_taken_away(cloud: LocalCloud, project: str) -> None:
     name = f"{project}/databases/(default)/collectionGroups/idempotency/fields/expire_at"
     done = cloud.request("PATCH", f"/v1/{name}", {"ttlConfig": {}}, updateMask="ttlConfig")

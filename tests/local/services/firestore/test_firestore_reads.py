@@ -184,6 +184,12 @@ def test_the_past_is_an_hour_long(client: firestore.Client) -> None:
         client.document("c/d").get(read_time=earlier)
 
 
+@pytest.mark.ours("not known; it can be of either edition")
+def test_a_pipeline_is_refused_as_for_a_standard_database(client: firestore.Client) -> None:
+    with pytest.raises(exceptions.FailedPrecondition, match="only allowed on ENTERPRISE mode"):
+        client.pipeline().collection("c").execute()
+
+
 @pytest.mark.ours("it serves them")
 @pytest.mark.parametrize("method", ["write"])
 def test_a_stream_of_writes_is_unimplemented_by_name(client: firestore.Client, method: str) -> None:

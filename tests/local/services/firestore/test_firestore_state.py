@@ -240,6 +240,13 @@ def test_the_index_of_one_of_several_values_begins_with_their_field(own: Any) ->
     assert plan.plan_summary.indexes_used[0]["properties"] == "(a ASC, __name__ ASC)"
 
 
+def test_the_index_of_a_sum_holds_the_field_before_the_name(own: Any) -> None:
+    query = own.collection("c").where(filter=FieldFilter("a", "==", 1)).sum("n").avg("a")
+    results = query.get(explain_options=ExplainOptions(analyze=False))
+    indexes = results.get_explain_metrics().plan_summary.indexes_used
+    assert indexes[0]["properties"] == "(a ASC, n ASC, __name__ ASC)"
+
+
 def test_a_query_that_is_only_explained_is_not_run(own: Any) -> None:
     own.document("c/d").set({})
     results = own.collection("c").limit(5).get(explain_options=ExplainOptions(analyze=False))

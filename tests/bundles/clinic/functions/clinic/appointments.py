@@ -3,12 +3,15 @@
 from datetime import timedelta
 
 from common.cloud import firestore
+from common.cloud.documents import DocumentKind
 from common.cloud.firestore import Merge, Write
 from common.idempotency import Outcome, Work
 from common.scheduling import reminders
 from common.scheduling.reminders import Reminder, ReminderKind
 from common.triggers.events import Event
 from functions.clinic import texts
+
+APPOINTMENT = DocumentKind(name="appointment", collection="appointments", user_field="patient_id")
 
 
 def record(booked: Event) -> Write:
@@ -39,7 +42,7 @@ def _send(due: Reminder, work: Work) -> Outcome:
 
 
 def _path(appointment_id: str) -> str:
-    return f"appointments/{firestore.document_id(appointment_id)}"
+    return APPOINTMENT.path(appointment_id)
 
 
 APPOINTMENT_TOMORROW = ReminderKind(name="appointment_tomorrow", check=_is_on, act=_send)

@@ -1,11 +1,13 @@
 """Check-ups: patients who are due for one are told so, once a month."""
 
 from common.cloud import firestore
+from common.cloud.documents import DocumentKind
 from common.idempotency import Outcome, Work
 from common.process.tables import table
 from common.scheduling.campaigns import Audience, Campaign, Edition, month
 from functions.clinic import texts
 
+PATIENT = DocumentKind(name="patient", collection="patients", user_field="patient_id")
 DUE = Audience(collection="patients", where={"checkup_due": True}, id_field="patient_id")
 
 
