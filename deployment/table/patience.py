@@ -1,10 +1,10 @@
 """How long work waits for somebody outside, against how long anybody keeps it meanwhile.
 
-    Cloud Tasks   a task is forgotten 31 days after it was made; its alarm may be one hop ahead,
-                  and what it rings for waits from then on
-    Pub/Sub       what is too large to be handed over stays in its subscription while it waits
-    records       are kept for 60 days, and reasons that alternate wait twice as long as one:
-                  that is less than 31 days if the first is true
+Cloud Tasks   a task is forgotten 31 days after it was made; its alarm may be one hop ahead,
+              and what it rings for waits from then on
+Pub/Sub       what is too large to be handed over stays in its subscription while it waits
+records       are kept for 60 days, and reasons that alternate wait twice as long as one:
+              that is less than 31 days if the first is true
 """
 
 from collections.abc import Iterator
