@@ -23,7 +23,7 @@ from deployment.kinds import (
     variables,
 )
 from deployment.plan import deployment
-from deployment.table import bundle, checks, environments, patience, target
+from deployment.table import checks, environments, patience, target
 from deployment.verbs import applying, proof
 from tests.common.mutants import Noticed
 
@@ -435,7 +435,7 @@ MUTANTS = [
     ),
     Noticed(
         "two environments of a project have the same names",
-        bundle, "_check_environments",
+        environments, "check",
         "    yield f\"{path}.prefix:",
         "    f\"{path}.prefix:",
         ("table/test_bundle.py::"

@@ -1,5 +1,6 @@
 """Mistakes in the shop, and the tests that notice them."""
 
+from common.cloud import documents
 from common.scheduling import calls
 from common.triggers import oidc
 from functions import consumer
@@ -68,9 +69,9 @@ CARTS = [
     ),
     Noticed(
         "a cart id is a path",
-        carts, "read",
-        "firestore.document_id(cart_id)",
-        "cart_id",
+        documents.DocumentKind, "path",
+        "firestore.document_id(id)",
+        "id",
         ("shop/test_carts.py::test_a_cart_is_a_document_of_its_own_whatever_its_id",),
     ),
 ]  # fmt: skip

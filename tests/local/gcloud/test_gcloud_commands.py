@@ -150,7 +150,7 @@ def test_a_function_runs_with_the_variables_of_the_deploy(
         (("--trigger-http", "--retry"), "`--retry` is not supported with `--trigger-http`"),
         (("--trigger-http", "--cpu=1"), "memory must be specified"),
         ((), "You must specify a trigger"),
-        (("--trigger-http", "--vpc-connector=c"), "real gcloud has --vpc-connector"),
+        (("--trigger-http", "--network-tags=t"), "real gcloud has --network-tags"),
     ],
 )
 def test_a_deploy_that_could_not_work_is_refused(gcloud: Gcloud, flags: Any, text: str) -> None:

@@ -135,6 +135,7 @@ SCENARIOS = [
 ]
 
 LONG = {
+    "a handler that fails for good",
     "Firestore effects",
     "all kinds of steps",
     "expiry",

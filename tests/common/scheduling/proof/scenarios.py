@@ -92,7 +92,16 @@ SCENARIOS = [
     Scenario("poison", (RING, RING), CRASH, "poison", is_poison=True, ends=MENDED),
 ]
 
-SLOW = ("waits", "waits, and rescheduled", "rescheduled", "fails once", "fails for good")
+SLOW = (
+    "waits",
+    "waits, and rescheduled",
+    "rescheduled",
+    "fails once",
+    "fails for good",
+    "rung twice",
+    "scheduled by two events",
+    "cancelled, a commit is late",
+)
 """Those that take more than four seconds each."""
 LONG = (
     "scheduled by a step",
