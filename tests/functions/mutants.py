@@ -68,11 +68,12 @@ CARTS = [
         ("shop/test_carts.py::test_a_purchase_says_when_and_keeps_when_it_was_abandoned",),
     ),
     Noticed(
-        "a cart id is a path",
+        "the id of a document is a path",
         documents.DocumentKind, "path",
         "firestore.document_id(id)",
         "id",
-        ("shop/test_carts.py::test_a_cart_is_a_document_of_its_own_whatever_its_id",),
+        ("shop/test_carts.py::test_a_cart_is_a_document_of_its_own_whatever_its_id",
+         "shop/test_users.py::test_a_user_is_a_document_of_their_own_whatever_their_id"),
     ),
 ]  # fmt: skip
 
@@ -175,13 +176,6 @@ USERS = [
         "is_known=found.exists",
         "is_known=True",
         ("shop/test_users.py::TestRecipient::test_nobody_is_known_without_a_document",),
-    ),
-    Noticed(
-        "a user id is a path",
-        users, "path",
-        "firestore.document_id(user_id)",
-        "user_id",
-        ("shop/test_users.py::test_a_user_is_a_document_of_their_own_whatever_their_id",),
     ),
 ]  # fmt: skip
 
