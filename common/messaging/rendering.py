@@ -96,7 +96,10 @@ class Templates:
 def one_line(value: object) -> str:
     """The text on one line: control and separator characters become single spaces, and marks that
     turn the direction of what follows are left out."""
-    spaced = "".join(" " if _breaks(character) else character for character in str(value))
+    text = str(value)
+    if text.isascii() and text.isprintable():  # as nearly all are
+        return " ".join(text.split())
+    spaced = "".join(" " if _breaks(character) else character for character in text)
     return " ".join("".join(it for it in spaced if it not in DIRECTION).split())
 
 

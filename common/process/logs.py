@@ -78,6 +78,7 @@ _MASKS = (
     ),
 )
 _is_silent = False
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _SIGNS = re.compile(r"(?i)[@?]|bearer")
 """Whatever a mask finds has one of these in it; most texts have none."""
 
@@ -170,9 +171,19 @@ def _log(severity: str, action: str, message: str, fields: Mapping[str, Any]) ->
 
 
 def _line(entry: Mapping[str, Any]) -> bytes:
-    text = json.dumps(_plain(entry, DEPTH_LIMIT), ensure_ascii=False, allow_nan=False)
+    # Nearly every entry is short texts with nothing to mask: JSON hides no sign of that.
+    text = _encode(entry) if all(map(_is_short, entry.values())) else ""
+    if not text or _SIGNS.search(text):
+        text = _encode(_plain(entry, DEPTH_LIMIT))
     # A lone surrogate cannot be UTF-8; escaped like this it is legal JSON.
     return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def _is_short(value: Any) -> bool:
+    """Whether JSON holds the value as it is."""
+    if type(value) is int:
+        return abs(value) < 2**63
+    return value is None or (type(value) is str and len(value) <= TEXT_LIMIT)
 
 
 def _write(line: bytes) -> None:
