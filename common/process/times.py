@@ -1,12 +1,14 @@
-"""Times that came from outside as text: RFC 3339, every valid form of it and nothing else.
+"""Times and zones that came from outside as text. Of times, RFC 3339 in every valid form, no more.
 
 Python's own parser reads other texts too (a date alone, a week date, a time without a zone, any
 character between date and time), and refuses some that are valid: `t` and `z` in lower case, and
 the leap second `:60`.
 """
 
+import functools
 import re
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 _RFC_3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]([01]\d|2[0-3]):[0-5]\d:(?P<second>[0-5]\d|60)(\.\d+)?"
@@ -41,4 +43,13 @@ def parse_or_none(text: object) -> datetime | None:
     try:
         return parse(text).astimezone(UTC)
     except ValueError:
+        return None
+
+
+@functools.lru_cache(maxsize=1000)
+def zone_of(name: str) -> ZoneInfo | None:
+    """The time zone of that IANA name, such as `Europe/Paris`; None: there is none."""
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, LookupError):
         return None

@@ -1,11 +1,12 @@
 """Quiet hours: the time of a user's day in which nothing is sent."""
 
-import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta, tzinfo
 
 from common.errors import ConfigurationError
+from common.process import settings
+from common.process.times import zone_of
 
 DAY = timedelta(days=1)
 
@@ -18,8 +19,8 @@ class QuietHours:
     end: time
     zone: Callable[[str], str | None]
     """The IANA name of the zone of a user, by id, such as `Europe/Paris`; None: not known."""
-    default_zone: str = "Etc/UTC"
-    """The zone of those whose own is not known, or is none."""
+    default_zone: str | None = None
+    """The zone of those whose own is not known, or is none; None: DEFAULT_TIMEZONE."""
 
     def __post_init__(self) -> None:
         if self.begin == self.end or self.begin.tzinfo or self.end.tzinfo:
@@ -29,7 +30,7 @@ class QuietHours:
 
     def until(self, now: datetime, user_id: str) -> datetime | None:
         """When the quiet hours end that it is now for this user; None: it is not quiet."""
-        zone = zone_of(self.zone(user_id), self.default_zone)
+        zone = self._zone(user_id)
         local = now.astimezone(zone)
         if not self._holds(local.time()):
             return None
@@ -41,15 +42,12 @@ class QuietHours:
         # When the clocks go back, an hour comes twice: its first end may be over.
         return next((end for end in ends if end > now), now + timedelta(hours=1))
 
+    def _zone(self, user_id: str) -> tzinfo:
+        names = (self.zone(user_id), self.default_zone)
+        known = (zone for name in names if name and (zone := zone_of(name)))
+        return next(known, None) or settings.current().default_timezone
+
     def _holds(self, local: time) -> bool:
         if self.begin < self.end:
             return self.begin <= local < self.end
         return local >= self.begin or local < self.end
-
-
-def zone_of(name: str | None, default: str) -> zoneinfo.ZoneInfo:
-    """The zone of that IANA name; where there is none of the name, the default."""
-    try:
-        return zoneinfo.ZoneInfo(name or default)
-    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
-        return zoneinfo.ZoneInfo(default)

@@ -10,7 +10,7 @@ from common.idempotency import Work
 from common.messaging.recipients import Recipient
 from common.people import marks
 from common.process import settings
-from common.scheduling.campaigns.periods import zone_of
+from common.process.times import zone_of
 from common.triggers.events import Event
 
 Mark = Literal["first_login_at", "first_feature_at"]

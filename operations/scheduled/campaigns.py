@@ -1,6 +1,7 @@
 """Runs of campaigns as an operator sees them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from common.cloud import firestore
@@ -24,6 +25,8 @@ COLUMNS = (
     "skipped",
     "shards_done",
     "shards",
+    "rate",
+    "time_left",
 )
 
 
@@ -62,8 +65,10 @@ def get(run_id: str) -> Snapshot:
 
 
 def whole(run_id: str) -> dict[str, Any]:
-    """One run, with what has been sent by now. Raises NotFoundError."""
-    return {**row(get(run_id)), **_settled(run_id)}
+    """One run, with its numbers as they are now: also how many messages have been sent, how many a
+    second, and how many seconds the rest takes. Raises NotFoundError."""
+    found = get(run_id)
+    return row(replace(found, data=campaigns.live(found)))
 
 
 def cancel(run_id: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ message is claimed by campaign, period and user: whatever fires, a user gets one
 
 from common.scheduling.campaigns.campaign import Audience, Campaign, Edition
 from common.scheduling.campaigns.periods import At, Window, coming, month, today, week
-from common.scheduling.campaigns.runs import cancel
+from common.scheduling.campaigns.runs import cancel, live
 from common.scheduling.campaigns.sending import send_to_user
 from common.scheduling.campaigns.ticking import start
 
@@ -23,6 +23,7 @@ __all__ = [
     "Window",
     "cancel",
     "coming",
+    "live",
     "month",
     "send_to_user",
     "start",

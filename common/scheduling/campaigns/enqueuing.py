@@ -26,6 +26,7 @@ from common.idempotency.origin import Origin
 from common.idempotency.record import record_id
 from common.idempotency.waits import MAX_ERROR
 from common.process import logs, settings
+from common.process.times import zone_of
 from common.scheduling.campaigns import periods
 from common.scheduling.campaigns.runs import FORMAT, Run
 from common.scheduling.campaigns.sending import FUNCTION, key_of
@@ -109,10 +110,9 @@ class Enqueuer:
         if at is None:
             return now
         name = str(user.data.get(self._run.campaign.audience.zone_field) or "")
-        zone = periods.zone_of(name) if name else None
-        if name and zone is None:
-            counts["unknown_zone"] += 1
+        zone = zone_of(name) if name else None
         if zone is None:
+            counts["unknown_zone"] += 1
             name, zone = "", self._config.default_timezone
         if name not in self._due:
             self._due[name] = periods.due(self._edition.day, at, zone, now)

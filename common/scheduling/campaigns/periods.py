@@ -10,11 +10,9 @@ All of it is computed from the tick and never from the moment: a task that comes
 is replayed, means the same day, tells the same window, and is one message.
 """
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from zoneinfo import ZoneInfo
 
 TargetDay = Callable[[datetime], date]
 """From the time of a tick to the local day that it means, the same for all users."""
@@ -91,12 +89,3 @@ def days_before(day: date, days: int, zone: tzinfo) -> Window:
 
 def _beginning(day: date, zone: tzinfo) -> datetime:
     return datetime.combine(day, time(), zone).astimezone(UTC)
-
-
-@functools.lru_cache(maxsize=1000)
-def zone_of(name: str) -> ZoneInfo | None:
-    """The time zone of that name; None: there is none."""
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, LookupError):
-        return None

@@ -33,6 +33,8 @@ BLOCKS = timedelta(days=1)
 MAX_TRIES = 8
 COUNTED = ("read", "enqueued", "duplicate", "failed", "too_late", "unknown_zone")
 """What each shard counts, and the run sums up."""
+SETTLED = ("sent", "skipped", "dead")
+"""What can have become of a task."""
 BY_HAND = "~"
 """Stands between the time and the end of the name of a run that was fired by hand."""
 
@@ -99,21 +101,19 @@ def tick_of(call: Call) -> datetime | None:
 
 def created(run: Run, now: datetime, *, parts: Sequence[int], force: bool, queues: int) -> Create:
     """The write that begins a run, whose shards are estimated to hold so many users each."""
-    return Create(
-        path=run.path,
-        fields={
-            **_described(run, now),
-            "state": "running",
-            "force": force,
-            "queues": queues,
-            "a_second": settings.current().queues_of(run.campaign.queue).a_second,
-            "expected": sum(parts),
-            "shards": len(parts),
-            "shards_done": 0,
-            **dict.fromkeys((*COUNTED, "sent", "skipped"), 0),
-            "finished_at": None,
-        },
-    )
+    fields = {
+        **_described(run, now),
+        "state": "running",
+        "force": force,
+        "queues": queues,
+        "a_second": settings.current().queues_of(run.campaign.queue).a_second,
+        "shards": len(parts),
+        "shards_done": 0,
+        **dict.fromkeys((*COUNTED, *SETTLED), 0),
+        "expected": sum(parts),
+        "finished_at": None,
+    }
+    return Create(path=run.path, fields={**fields, "time_left": _time_left(fields)})
 
 
 def skipped(run: Run, now: datetime, other: str) -> Create:
@@ -176,16 +176,28 @@ def refresh(run: Run, *, with_sent: bool = False) -> Mapping[str, Any]:
         found = run.read()
         if not found.exists:
             return {}
-        fields = _sums(found, list(firestore.query(f"{run.path}/shards")))
+        fields = _sums(found)
         if with_sent:
-            fields |= _sent(run, found)
+            fields |= _sent({**found.data, **fields}, found.read_time)
         if _is_written(found.write({**fields, "updated_at": found.read_time})):
             return {**found.data, **fields}
     raise TransientError(f"run {run.id} keeps changing")
 
 
-def _sums(found: Snapshot, shards: Sequence[Snapshot]) -> dict[str, Any]:
-    parts = [it.data for it in shards]
+def live(found: Snapshot) -> Mapping[str, Any]:
+    """A run's fields with its numbers as they are now, which nobody has to have written.
+
+    `found` is its document. Costs a read of each shard, and one for each thousand messages that
+    have been sent. Raises TransientError.
+    """
+    if found.data.get("state") in (None, "skipped"):
+        return found.data
+    sums = {**found.data, **_sums(found)}
+    return {**sums, **_sent(sums, found.read_time), "state": found.data["state"]}
+
+
+def _sums(found: Snapshot) -> dict[str, Any]:
+    parts = [it.data for it in firestore.query(f"{found.path}/shards")]
     done = [it for it in parts if it["state"] == "done"]
     fields: dict[str, Any] = {name: sum(it[name] for it in parts) for name in COUNTED}
     fields["expected"] = sum(map(_expected, parts))
@@ -201,21 +213,32 @@ def _expected(part: Mapping[str, Any]) -> int:
     return seen if part["state"] == "done" else max(seen, int(part["estimate"]))
 
 
-def _sent(run: Run, found: Snapshot) -> dict[str, Any]:
-    sent, skipped, dead = counts.of_parts(run.id)
-    before, since = found.data.get("sent", 0), found.data.get("counted_at")
-    fields: dict[str, Any] = {"sent": sent, "skipped": skipped, "dead": dead}
-    fields["counted_at"] = found.read_time
-    if since is not None and (seconds := (found.read_time - since).total_seconds()) > 0:
-        fields["rate"] = round(max(0, sent - before) / seconds, 2)
-    return fields
+def _sent(fields: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """What has been sent by now, how fast, and how long the rest will take."""
+    sent, skipped, dead = counts.of_parts(f"{fields['campaign']}:{fields['run']}")
+    found: dict[str, Any] = {"sent": sent, "skipped": skipped, "dead": dead, "counted_at": now}
+    since = fields.get("counted_at")
+    if since is not None and (seconds := (now - since).total_seconds()) > 0:
+        found["rate"] = round(max(0, sent - fields.get("sent", 0)) / seconds, 2)
+    return {**found, "time_left": _time_left({**fields, **found})}
+
+
+def _time_left(fields: Mapping[str, Any]) -> float | None:
+    """Seconds until nobody is still to get the message: as fast as they were sent of late, and
+    before that as fast as the queues allow, hours that are waited for apart; None: not known."""
+    if is_settled(fields):
+        return 0.0
+    made = max(fields["expected"] - fields["failed"], fields["enqueued"])
+    left = max(0, made - sum(fields.get(name, 0) for name in SETTLED))
+    a_second = fields.get("rate") or fields["queues"] * (fields["a_second"] or 0)
+    return round(left / a_second, 1) if a_second else None
 
 
 def is_settled(fields: Mapping[str, Any]) -> bool:
     """Whether nobody is still to get, or to be refused, the message of a run."""
     if fields.get("state") not in ("complete", "cancelled"):
         return False
-    settled = sum(fields.get(name, 0) for name in ("sent", "skipped", "dead"))
+    settled = sum(fields.get(name, 0) for name in SETTLED)
     return bool(fields["state"] == "cancelled" or settled >= fields["enqueued"])
 
 

@@ -199,6 +199,13 @@ MUTANTS = [
         ("test_logs.py::test_half_a_character_does_not_lose_the_entry",),
     ),
     Noticed(
+        "a zone that is none is an error",
+        times, "zone_of",
+        "(ValueError, OSError, LookupError)",
+        "LookupError",
+        ("test_times.py::test_what_is_no_zone_is_none",),
+    ),
+    Noticed(
         "the leap second is the one before it",
         times, "parse",
         "+ timedelta(seconds=is_leap)",

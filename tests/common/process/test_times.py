@@ -1,6 +1,7 @@
-"""RFC 3339: every valid form is a time, and nothing else is one."""
+"""RFC 3339: every valid form is a time, and nothing else is one. Names of zones."""
 
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -76,3 +77,10 @@ def test_anything_else_is_none(text: object) -> None:
     assert times.parse_or_none(text) is None
     with pytest.raises(ValueError, match=r"is not an RFC 3339 time|is no time of the calendar"):
         times.parse(text)
+
+
+def test_what_is_no_zone_is_none() -> None:
+    times.zone_of.cache_clear()
+    assert times.zone_of("Europe/Berlin") == ZoneInfo("Europe/Berlin")
+    for name in ("", "Mars/Base", "../../etc/passwd", "\0", "Europe"):
+        assert times.zone_of(name) is None

@@ -452,11 +452,11 @@ REMINDERS = [
         ("test_quiet.py::test_an_end_that_comes_twice_is_the_next_one",),
     ),
     Noticed(
-        "a zone that is none is an error",
-        quiet, "zone_of",
-        "except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):",
-        "except AssertionError:",
-        ("test_quiet.py::test_an_unknown_zone_is_the_default",),
+        "an unknown zone is UTC",
+        quiet.QuietHours, "_zone",
+        "settings.current().default_timezone",
+        "zone_of('Etc/UTC')",
+        ("test_quiet.py::test_without_a_zone_of_its_own_a_kind_has_that_of_the_bundle",),
     ),
 ]  # fmt: skip
 

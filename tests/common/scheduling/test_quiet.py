@@ -5,12 +5,13 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from common.errors import ConfigurationError
+from common.process import settings
 from common.scheduling.quiet import QuietHours
 from tests.common.memory_cloud import Cloud
 from tests.common.scheduling.nudge import DAY, PATH, Nudge, due, history, ring, schedule, state
 
 NIGHT = QuietHours(begin=time(22), end=time(7), zone=lambda user_id: "Europe/Paris")
-NOON = QuietHours(begin=time(12), end=time(14), zone=lambda user_id: None)
+NOON = QuietHours(begin=time(12), end=time(14), zone=lambda user_id: None, default_zone="Etc/UTC")
 
 
 def utc(text: str) -> datetime:
@@ -54,6 +55,15 @@ def test_an_unknown_zone_is_the_default(zone: str | None) -> None:
     quiet = QuietHours(
         begin=time(0), end=time(1), zone=lambda user_id: zone, default_zone="Asia/Tokyo"
     )
+    assert quiet.until(utc("2030-01-01 15:30"), "u") == utc("2030-01-01 16:00")
+
+
+def test_without_a_zone_of_its_own_a_kind_has_that_of_the_bundle(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEFAULT_TIMEZONE", "Asia/Tokyo")
+    settings.current.cache_clear()
+    quiet = QuietHours(begin=time(0), end=time(1), zone=lambda user_id: None)
     assert quiet.until(utc("2030-01-01 15:30"), "u") == utc("2030-01-01 16:00")
 
 

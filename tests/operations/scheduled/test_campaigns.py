@@ -14,9 +14,17 @@ RUN = "weekly_digest:2026-11-30T08:00:00+00:00"
 
 
 def run(name: str = RUN, **fields: Any) -> None:
-    kept = {"campaign": "weekly_digest", "state": "running", "expected": 3, "enqueued": 3}
+    campaign, _, at = name.partition(":")
+    kept = {"campaign": campaign, "run": at, "state": "running", "queues": 1, "a_second": 2.0}
     path = f"fanouts/{firestore.document_id(name)}"
-    firestore.commit([Merge(path=path, fields={**kept, "sent": 0, "skipped": 0, **fields})])
+    part = {"state": "done", "read": 30, **dict.fromkeys(("duplicate", "failed", "too_late"), 0)}
+    numbers = {"enqueued": 30, "unknown_zone": 0}
+    firestore.commit(
+        [
+            Merge(path=path, fields={**kept, "sent": 0, "skipped": 0, **fields}),
+            Merge(path=f"{path}/shards/0", fields={**part, **numbers}),
+        ]
+    )
 
 
 def test_runs_are_listed_those_begun_last_first(memory: MemoryFirestore) -> None:
@@ -37,6 +45,12 @@ def test_a_run_is_stopped_once_and_it_is_said_what_was_sent_before(memory: Memor
     assert campaigns.cancel(RUN) == {**stopped, "state": "cancelled"}
     assert campaigns.cancel(RUN) == {**stopped, "state": "already_cancelled"}
     assert campaigns.whole(RUN)["state"] == "cancelled"
+
+
+def test_a_run_is_shown_with_its_numbers_as_they_are_now(memory: MemoryFirestore) -> None:
+    run()
+    shown = campaigns.whole(RUN)
+    assert {"enqueued": 30, "shards_done": 1, "sent": 0, "time_left": 15.0}.items() <= shown.items()
 
 
 def test_a_run_that_is_not_there_is_said_so(memory: MemoryFirestore) -> None:

@@ -84,13 +84,6 @@ MUTANTS = [
         ("test_periods.py::test_the_days_before_begin_and_end_where_days_do_in_the_zone",),
     ),
     Noticed(
-        "a zone that is none ends the page",
-        periods, "zone_of",
-        "(ValueError, OSError, LookupError)",
-        "LookupError",
-        ("test_periods.py::test_what_is_no_zone_is_none",),
-    ),
-    Noticed(
         "everybody is in every audience",
         campaign.Audience, "page",
         "*self.filters,",
@@ -236,6 +229,20 @@ MUTANTS = [
         ' and found.data["state"] == "running"',
         "",
         ("test_runs.py::test_a_cancelled_run_does_not_come_back_to_life",),
+    ),
+    Noticed(
+        "nobody knows how long a run takes until it is counted twice",
+        runs, "_time_left",
+        'fields.get("rate") or ',
+        'fields.get("rate") and ',
+        ("test_runs.py::test_a_run_that_has_begun_takes_as_long_as_its_queues_allow",),
+    ),
+    Noticed(
+        "who has it is still waited for",
+        runs, "_time_left",
+        "left = max(0, made - sum(fields.get(name, 0) for name in SETTLED))",
+        "left = made",
+        ("test_runs.py::test_what_has_been_sent_and_skipped_is_counted_and_how_fast",),
     ),
     Noticed(
         "a run is complete with its first shard",
@@ -508,14 +515,14 @@ MUTANTS = [
         enqueuing.Enqueuer, "_due_of",
         'counts["unknown_zone"] += 1',
         "pass",
-        ("test_enqueuing.py::test_a_user_of_an_unknown_zone_has_the_default_one_and_is_counted",),
+        ("test_enqueuing.py::test_a_user_of_an_unknown_zone_or_of_none_has_the_default_one_and_is_counted",),
     ),
     Noticed(
         "an unknown zone is UTC",
         enqueuing.Enqueuer, "_due_of",
         "self._config.default_timezone",
         "UTC",
-        ("test_enqueuing.py::test_a_user_of_an_unknown_zone_has_the_default_one_and_is_counted",),
+        ("test_enqueuing.py::test_a_user_of_an_unknown_zone_or_of_none_has_the_default_one_and_is_counted",),
     ),
     Noticed(
         "all users have one queue",

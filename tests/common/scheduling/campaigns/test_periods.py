@@ -91,10 +91,3 @@ def test_the_days_before_begin_and_end_where_days_do_in_the_zone() -> None:
     assert window == Window(since=since, until=until)
     assert since in window
     assert until not in window
-
-
-def test_what_is_no_zone_is_none() -> None:
-    periods.zone_of.cache_clear()
-    assert periods.zone_of("Europe/Berlin") == ZoneInfo("Europe/Berlin")
-    for name in ("", "Mars/Base", "../../etc/passwd", "\0", "Europe"):
-        assert periods.zone_of(name) is None

@@ -306,6 +306,39 @@ def test_what_has_been_sent_and_skipped_is_counted_and_how_fast(cloud: Cloud) ->
     tallied(cloud, news, 1)
     found = cloud.document(RUN)
     assert (found["sent"], found["skipped"], found["rate"]) == (2, 1, 0.2)
+    assert found["time_left"] == 5, "one, at one in five seconds"
+
+
+def test_a_run_that_has_begun_takes_as_long_as_its_queues_allow(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUEUE_GROUPS", "digests=2@4")
+    settings.current.cache_clear()
+    users(*[f"u{it:02}" for it in range(20)])
+    tick(cloud, news := News())
+    assert cloud.document(RUN)["time_left"] == 20 / (2 * 4)
+    for task in drained(cloud, news):
+        cloud.deliver(news.send, task)
+    tallied(cloud, news, 0)
+    assert cloud.document(RUN)["time_left"] == 0
+
+
+def test_a_run_can_be_looked_at_between_two_tallies(cloud: Cloud) -> None:
+    users(*"abcd")
+    made = run(cloud, news := News())
+    tallied(cloud, news, 0)
+    cloud.deliver(news.send, made[0])
+    cloud.advance(seconds=10)
+    live = campaigns.live(firestore.read(RUN))
+    assert (live["sent"], live["rate"], live["time_left"]) == (1, 0.1, 30)
+    assert cloud.document(RUN)["sent"] == 0, "nothing is written"
+
+
+def test_a_run_that_was_skipped_has_no_numbers(cloud: Cloud) -> None:
+    users("a")
+    tick(cloud, news := News())
+    tick(cloud, news, NEXT)
+    assert campaigns.live(firestore.read(f"fanouts/news:{NEXT}"))["state"] == "skipped"
 
 
 def test_another_run_s_messages_are_not_counted(cloud: Cloud) -> None:
