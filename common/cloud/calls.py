@@ -57,10 +57,15 @@ class Method:
         self._repeated = repeated
         self._timeout = timeout
 
-    def __call__(self, request: Any, *headers: tuple[str, str]) -> Any:
-        """Raises the errors of `google.api_core.exceptions`; the last one when time is up."""
-        deadline = time.monotonic() + self._timeout
-        left, pauses = self._timeout, _pauses()
+    def __call__(
+        self, request: Any, *headers: tuple[str, str], timeout: float | None = None
+    ) -> Any:
+        """Raises the errors of `google.api_core.exceptions`; the last one when time is up.
+
+        `timeout` is in seconds, the repeats included (None: the method's own).
+        """
+        left = self._timeout if timeout is None else timeout
+        deadline, pauses = time.monotonic() + left, _pauses()
         while True:
             try:
                 return self._call(request, timeout=left, metadata=(*headers, _CLIENT))

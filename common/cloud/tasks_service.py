@@ -7,7 +7,7 @@ anything else is `TransientError`; the task may have been created all the same.
 import functools
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -30,6 +30,11 @@ _NOT_TOGETHER = (google.InvalidArgument, google.AlreadyExists)
 """Which task is wrong shows when each is created alone."""
 PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 """Seconds between two looks at a batch that is under way."""
+AWAY = 30.0
+"""Seconds after a creation in vain in which the service is not waited for, so that an outage of
+Cloud Tasks does not hold the threads of a function: whoever cannot set an alarm goes on."""
+IN_HASTE = 1.0
+"""Seconds for one creation then, its repeats included."""
 Message = Any
 """A plain protobuf message, whose classes are made when they are imported."""
 
@@ -38,10 +43,17 @@ class TasksService:
     """A `Backend` of `common.cloud.tasks`: the queues of a project, at the end of a channel."""
 
     def __init__(
-        self, channel: grpc.Channel, config: Settings, *, pauses: Sequence[float] = PAUSES
+        self,
+        channel: grpc.Channel,
+        config: Settings,
+        *,
+        pauses: Sequence[float] = PAUSES,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
         self._pauses = pauses
+        self._monotonic = monotonic
+        self._away_until = monotonic()
         self._encoder = TaskEncoder(config.tasks_service_account)
         self._create = _method(channel, "CreateTask", None, _TASK)
         self._get = _method(channel, "GetTask", _GET, _TASK)
@@ -58,12 +70,17 @@ class TasksService:
     def create(self, task: Task) -> Made:
         """See `Backend`."""
         queue = self._queue(task.queue)
+        patience = IN_HASTE if self._monotonic() < self._away_until else None
         try:
-            self._create(self._encoder.create(queue, task), routing("parent", queue))
+            encoded = self._encoder.create(queue, task)
+            self._create(encoded, routing("parent", queue), timeout=patience)
         except google.AlreadyExists:
             return "existed"
         except google.GoogleAPIError as error:
+            if patience is None:  # who was in haste says nothing new of a service that is slow
+                self._away_until = self._monotonic() + AWAY
             raise _translate(error, task) from error
+        self._away_until = self._monotonic()
         return "created"
 
     def exists(self, queue: str, name: str) -> bool:

@@ -317,6 +317,13 @@ MUTANTS = [
         ("test_memory.py::test_the_service_reads_parts_fields_and_numbers_as_memory_does",),
     ),
     Noticed(
+        "who was in haste keeps the others in haste",
+        tasks_service.TasksService, "create",
+        "if patience is None:",
+        "if True:",
+        ("test_tasks.py::test_while_the_service_is_away_it_is_not_waited_for",),
+    ),
+    Noticed(
         "one that cannot be encoded stops the whole batch",
         tasks_service.TasksService, "_encoded",
         "except PermanentError as error:",

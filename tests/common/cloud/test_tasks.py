@@ -3,6 +3,7 @@
 import json
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from google.longrunning import operations_pb2
 
 from common.cloud import tasks
 from common.cloud.tasks import MAX_BODY, PARALLEL, Task
-from common.cloud.tasks_service import TasksService
+from common.cloud.tasks_service import AWAY, IN_HASTE, TasksService
 from common.errors import PermanentError, TransientError
 from common.process import settings
 from tests.common.cloud.scripted import Call, Scripted, scripted
@@ -213,6 +214,30 @@ def test_what_may_pass_is_worth_another_try(service: Service, code: grpc.StatusC
 def test_only_a_task_that_is_wrong_in_itself_is_refused_for_good(service: Service) -> None:
     said = refused(service, Code.INVALID_ARGUMENT)
     assert said == "PermanentError: cannot enqueue on reminders: 400 as the test says"
+
+
+def test_while_the_service_is_away_it_is_not_waited_for(service: Service) -> None:
+    """Ten seconds for one alarm would hold a thread for ten seconds, of every event."""
+    now = 0.0
+
+    def wait_for(task: Task) -> float:
+        with suppress(TransientError):
+            tasks.enqueue(task)
+        return service.server.calls[-1].seconds
+
+    gone = replace(TASK, identity=("gone",))
+    service.refusals[tasks.name(gone.identity)] = Code.INTERNAL
+    with tasks.using(
+        TasksService(service.server.channel, settings.current(), monotonic=lambda: now)
+    ):
+        first, second = wait_for(gone), wait_for(gone)
+        now += AWAY
+        third, fourth = wait_for(gone), wait_for(TASK)
+        fifth = wait_for(TASK)
+    hasty = 2 * IN_HASTE  # what is sent is rounded
+    assert second < hasty < first
+    assert fourth < hasty < third
+    assert fifth > hasty, "it has answered, and is waited for again"
 
 
 def test_several_are_all_tried_and_the_first_error_is_raised(service: Service) -> None:
