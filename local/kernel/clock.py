@@ -86,13 +86,17 @@ class Clock:
 
     @contextlib.contextmanager
     def busy(self) -> Iterator[None]:
-        """Something is in flight: time is not moved meanwhile. Enter it before the first await."""
+        """Something is in flight: time is not moved meanwhile. Enter it before the first await.
+
+        Only the last one out wakes those who wait; whoever files what came of it says `changed`.
+        """
         self._busy += 1
         try:
             yield
         finally:
             self._busy -= 1
-            self.changed()
+            if not self._busy:
+                self.changed()
 
     def changed(self) -> None:
         """Tell everybody who waits that a due moment, or what is in flight, has changed."""

@@ -72,6 +72,28 @@ class Issuer:
         return {"keys": [{**key, "kid": self.key_id, "use": "sig", "alg": "RS256"}]}
 
 
+class Tokens:
+    """Fresh tokens for attempts.
+
+    Signing is deterministic and a token's times are whole seconds, so within a second the same
+    service account and audience get the same bytes, signed once.
+    """
+
+    def __init__(self, issuer: Issuer) -> None:
+        self._issuer = issuer
+        self._second = 0
+        self._signed: dict[tuple[str, str], str] = {}
+
+    def token(self, email: str, audience: str) -> str:
+        """Return a signed ID token issued this second."""
+        second = int(time.time())
+        if second != self._second:
+            self._second, self._signed = second, {}
+        if (email, audience) not in self._signed:
+            self._signed[email, audience] = self._issuer.token(email=email, audience=audience)
+        return self._signed[email, audience]
+
+
 def open_issuer(database: Database, url: str) -> Issuer:
     """Return the issuer at `url`; its key is made once, when a token or a key is first asked for
     (which takes a fifth of a second), and kept in the database."""

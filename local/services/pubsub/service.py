@@ -130,6 +130,7 @@ class PubSub:
         """
         backlog, number = self._deliveries.backlog, subscription.number
         ending = contextlib.ExitStack()
+        ending.callback(self._clock.changed)
         ending.enter_context(self._clock.busy())
         backlog.hold(number, entry.row)
         ending.callback(backlog.release, number, entry.row)

@@ -5,7 +5,7 @@ from datetime import datetime
 import grpc
 
 from local.kernel.delivery import Reply, Request
-from local.kernel.identity import Issuer
+from local.kernel.identity import Tokens
 from local.services.scheduler import job as jobs
 from local.services.scheduler.cron import checked
 from local.services.scheduler.durations import rfc3339, seconds
@@ -24,7 +24,7 @@ _CODES = {
 }
 
 
-def request(job: jobs.JSON, scheduled: datetime, attempt: int, issuer: Issuer) -> Request:
+def request(job: jobs.JSON, scheduled: datetime, attempt: int, tokens: Tokens) -> Request:
     """The request for the tick of that time; `attempt` is 1 for the first."""
     target = job["httpTarget"]
     zone = checked(job["schedule"], job["timeZone"]).zone
@@ -36,7 +36,7 @@ def request(job: jobs.JSON, scheduled: datetime, attempt: int, issuer: Issuer) -
     oidc = target.get("oidcToken", {})
     if oidc.get("serviceAccountEmail"):
         audience = oidc.get("audience") or target["uri"]
-        token = issuer.token(email=oidc["serviceAccountEmail"], audience=audience)
+        token = tokens.token(oidc["serviceAccountEmail"], audience)
         reserved["Authorization"] = f"Bearer {token}"
     own = {key.lower() for key in reserved}
     given = {k: v for k, v in target["headers"].items() if k.lower() not in own}

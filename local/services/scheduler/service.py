@@ -13,7 +13,7 @@ from local.kernel import background
 from local.kernel.clock import Clock
 from local.kernel.database import Database
 from local.kernel.delivery import Deliverer
-from local.kernel.identity import Issuer
+from local.kernel.identity import Issuer, Tokens
 from local.kernel.refusals import invalid
 from local.kernel.status import Status
 from local.services.scheduler import attempt
@@ -36,7 +36,7 @@ class Scheduler:
     ) -> None:
         self._clock = clock
         self._deliverer = deliverer
-        self._issuer = issuer
+        self._tokens = Tokens(issuer)
         self._runs = Runs(database)
         self._tasks: set[asyncio.Task[None]] = set()
         for job in self._runs.jobs.values():
@@ -136,7 +136,10 @@ class Scheduler:
         return min((due for due in dues if due is not None), default=None)
 
     def _tick(self, job: Job, now: datetime) -> None:
-        """Begin the run of a tick that is due. It ends the retries of the one before."""
+        """Begin the run of a tick that is due. It ends the retries of the one before.
+
+        The job is saved when the attempt is begun, which follows.
+        """
         if job.tick is None or job.tick > now or job.executing:
             return
         self._skip_missed(job, now)
@@ -145,7 +148,6 @@ class Scheduler:
         self._abandon(job)
         tick = job.tick
         job.plan(tick)
-        self._runs.save(job)
         self._runs.begin(job, tick, now, forced=False)
 
     def _skip_missed(self, job: Job, now: datetime) -> None:
@@ -170,6 +172,7 @@ class Scheduler:
         job.data["lastAttemptTime"] = rfc3339(self._clock.now())
         self._runs.save(job)
         ending = contextlib.ExitStack()
+        ending.callback(self._clock.changed)
         ending.enter_context(self._clock.busy())
         task = background.begin(self._attempt(job, run))
         self._tasks.add(task)
@@ -177,7 +180,7 @@ class Scheduler:
         task.add_done_callback(lambda _: ending.close())
 
     async def _attempt(self, job: Job, run: Run) -> None:
-        request = attempt.request(job.data, run.scheduled, run.attempts + 1, self._issuer)
+        request = attempt.request(job.data, run.scheduled, run.attempts + 1, self._tokens)
         reply = await self._deliverer.send(request)
         run.in_flight = False
         if self._runs.jobs.get(job.name) is not job:

@@ -15,11 +15,11 @@ from datetime import datetime
 from local.kernel import background, moments
 from local.kernel.clock import Clock
 from local.kernel.delivery import Deliverer, Reply
+from local.kernel.identity import Tokens
 from local.services.tasks import headers, target
 from local.services.tasks import messages as m
 from local.services.tasks.queue import Queue
 from local.services.tasks.store import Store
-from local.services.tasks.target import Tokens
 from local.services.tasks.task import Task, retry_of
 
 EXPIRY_BATCH = 1000
@@ -155,6 +155,7 @@ class Dispatcher:
             leaves()  # if it never did, its token is given back all the same
             now = moments.micros(self._clock.now())
             self._answers.append(Answer(attempt=attempt, reply=reply, at_us=now))
+            self._clock.changed()
 
     def _leaves(self, attempt: Attempt) -> Callable[[], None]:
         """What is to be called when an attempt leaves for its target, however often."""

@@ -9,7 +9,7 @@ from local.kernel import moments
 from local.kernel.clock import Clock
 from local.kernel.database import Database
 from local.kernel.delivery import Deliverer
-from local.kernel.identity import Issuer
+from local.kernel.identity import Issuer, Tokens
 from local.kernel.rpc import Method
 from local.services.tasks import messages as m
 from local.services.tasks import refusals
@@ -20,7 +20,6 @@ from local.services.tasks.operations import Operations
 from local.services.tasks.queue import Queue
 from local.services.tasks.queue_methods import QueueMethods
 from local.services.tasks.store import Store
-from local.services.tasks.target import Tokens
 from local.services.tasks.task_methods import TaskMethods
 
 

@@ -56,6 +56,8 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.transaction = database.transaction
+        self._oldest: int | None = None
+        self._is_oldest_known = False
         database.script(_SCHEMA)
         # Queue by queue, because the index is.
         database.execute(
@@ -91,6 +93,7 @@ class Store:
 
     def remove_queue(self, queue: int, name: str, now: int) -> None:
         """Remove a queue with its tasks; its name stays taken for a while."""
+        self._is_oldest_known = False
         with self.transaction():
             self._database.execute("DELETE FROM tasks_task WHERE queue = ?", (queue,))
             self._database.execute("DELETE FROM tasks_queue WHERE id = ?", (queue,))
@@ -108,6 +111,7 @@ class Store:
 
     def add(self, task: Task) -> None:
         """Store a new task, due at its schedule time, and give it its id."""
+        self._is_oldest_known = self._is_oldest_known and self._oldest is not None
         values = (None, *(getattr(task, name) for name in _COLUMNS[1:]), task.schedule_us)
         task.id = int(self._database.execute(_INSERT, values).lastrowid or 0)
 
@@ -159,6 +163,7 @@ class Store:
     def remove(self, ids: Iterable[int], now: int) -> int:
         """Remove tasks, keep their names taken for a while, and return how many there were."""
         keys = [(id_,) for id_ in ids]
+        self._is_oldest_known = False
         self._database.executemany(
             "INSERT OR REPLACE INTO tasks_tombstone "
             f"SELECT queue, name, {now + TOMBSTONE} FROM tasks_task WHERE id = ?",
@@ -168,6 +173,7 @@ class Store:
 
     def purge(self, queue: int, now: int) -> None:
         """Remove all tasks of a queue."""
+        self._is_oldest_known = False
         self._database.execute(
             "INSERT OR REPLACE INTO tasks_tombstone SELECT queue, name, ? FROM tasks_task "
             "WHERE queue = ?",
@@ -177,10 +183,13 @@ class Store:
 
     def next_expiry(self) -> int | None:
         """When the oldest task is too old: 31 days after its creation, at a full second."""
-        row = self._database.execute(
-            "SELECT create_us FROM tasks_task ORDER BY id LIMIT 1"
-        ).fetchone()
-        return -(-row[0] // moments.SECOND) * moments.SECOND + RETENTION if row else None
+        if not self._is_oldest_known:
+            sql = "SELECT create_us FROM tasks_task ORDER BY id LIMIT 1"
+            row = self._database.execute(sql).fetchone()
+            self._oldest, self._is_oldest_known = row[0] if row else None, True
+        if self._oldest is None:
+            return None
+        return -(-self._oldest // moments.SECOND) * moments.SECOND + RETENTION
 
     def too_old(self, now: int, limit: int) -> list[int]:
         """Ids of tasks past the retention."""
@@ -200,6 +209,7 @@ class Store:
 
     def clear(self) -> None:
         """Drop every task and tombstone, as no call of the platform does."""
+        self._is_oldest_known = False
         with self.transaction():
             for table in ("tasks_task", "tasks_tombstone", "tasks_queue_tombstone"):
                 self._database.execute(f"DELETE FROM {table}")

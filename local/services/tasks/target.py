@@ -1,38 +1,15 @@
 """From a task to the HTTP request of one attempt, the queue's overrides applied."""
 
-import time
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from local.kernel import moments
 from local.kernel.delivery import Request
-from local.kernel.identity import Issuer
+from local.kernel.identity import Tokens
 from local.services.tasks import headers, validate
 from local.services.tasks import messages as m
 from local.services.tasks.queue import Queue
 from local.services.tasks.task import Task
-
-
-class Tokens:
-    """Fresh tokens for attempts.
-
-    Signing is deterministic and a token's times are whole seconds, so within a second the same
-    service account and audience get the same bytes, signed once.
-    """
-
-    def __init__(self, issuer: Issuer) -> None:
-        self._issuer = issuer
-        self._second = 0
-        self._signed: dict[tuple[str, str], str] = {}
-
-    def token(self, email: str, audience: str) -> str:
-        """A signed ID token issued this second."""
-        second = int(time.time())
-        if second != self._second:
-            self._second, self._signed = second, {}
-        if (email, audience) not in self._signed:
-            self._signed[email, audience] = self._issuer.token(email=email, audience=audience)
-        return self._signed[email, audience]
 
 
 def request(task: Task, queue: Queue, tokens: Tokens) -> Request:
