@@ -18,6 +18,7 @@ from tests.common.triggers import mutants as triggers
 from tests.deployment import mutants as deployment
 from tests.functions import mutants as functions
 from tests.local.services import mutants as local
+from tests.operations import mutants as operations
 
 TESTS = Path(__file__).parent
 LISTS = {
@@ -32,6 +33,7 @@ LISTS = {
     TESTS / "common/scheduling/campaigns": campaigns.MUTANTS,
     TESTS / "functions": functions.MUTANTS,
     TESTS / "deployment": deployment.MUTANTS,
+    TESTS / "operations": operations.MUTANTS,
     TESTS / "local/services": local.MUTANTS,
 }
 LONG = {

@@ -123,3 +123,13 @@ def test_a_body_that_is_not_as_it_should_be_is_refused(
 ) -> None:
     headers = {"Host": HERE, TOKEN: rules.token, "Content-Type": "application/json"}
     assert client.post("/api/discard", data=body, headers=headers).status_code == 400
+
+
+def test_what_is_shown_is_kept_nowhere(client: Client) -> None:
+    answer = client.get("/api/letter?id=one", headers={"Host": HERE})
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_a_refusal_is_plain_text(client: Client) -> None:
+    answer = client.get("/api/letter?id=<b>none</b>", headers={"Host": HERE})
+    assert (answer.status_code, answer.mimetype) == (404, "text/plain")

@@ -11,7 +11,9 @@ from common.cloud.memory import MemoryFirestore
 from common.errors import TransientError
 from operations.doctor import examining
 from operations.doctor.examining import Finding
+from operations.errors import OperationsError
 from operations.flow import queues
+from operations.letters import dead_letters
 from operations.place.environment import Place
 
 PLACE = Place(
@@ -74,7 +76,8 @@ def test_many_stuck_claims_are_one_line_after_the_first(memory: MemoryFirestore)
         path, key = f"idempotency/{number}", f"e-{number}"
         write(path, state="claimed", lease_seconds=90, scope="consumer", key=key)
     memory.advance(3600)
-    assert [finding.state for finding in found()][-1] == "4 more claims whose lease is over"
+    states = [finding.state for finding in found()]
+    assert (len(states), states[-1]) == (6, "4 more claims whose lease is over")
 
 
 def test_a_reminder_that_two_sweeps_have_missed_is_found(memory: MemoryFirestore) -> None:
@@ -133,3 +136,55 @@ def test_what_cannot_be_asked_is_told_once_and_is_no_finding() -> None:
     with firestore.using(Unreachable()):
         assert examining.examine(PLACE, told.append) == []
     assert told == ["! not asked: no route to the service"]
+
+
+def test_a_claim_that_is_not_as_it_should_be_stops_nothing(memory: MemoryFirestore) -> None:
+    write("idempotency/a", state="claimed", lease_seconds="long")
+    write("idempotency/b", state="claimed", scope="consumer", key="e-1")
+    memory.advance(3600)
+    assert found() == []
+
+
+def test_work_that_is_done_is_not_stuck(memory: MemoryFirestore) -> None:
+    write("idempotency/a", state="done", lease_seconds=90, scope="consumer", key="e-1")
+    memory.advance(3600)
+    assert found() == []
+
+
+def test_a_reminder_that_one_sweep_may_still_find_is_none(memory: MemoryFirestore) -> None:
+    write("reminders/a:1", reminder_id="a:1", overdue_at=memory.now)
+    memory.advance(1740)
+    assert found() == []
+
+
+def test_what_gcloud_does_not_count_is_no_finding(
+    memory: MemoryFirestore, flow: dict[str, list[dict[str, Any]]]
+) -> None:
+    flow["queues"][0]["tasks"] = None
+    flow["subscriptions"][0]["backlog"] = None
+    assert found() == []
+
+
+def test_a_message_that_waits_in_the_fast_lane_is_none(
+    memory: MemoryFirestore, flow: dict[str, list[dict[str, Any]]]
+) -> None:
+    flow["subscriptions"][0].update(id="commerce-events", backlog=999)
+    assert found() == []
+    flow["subscriptions"][0].update(backlog=1000)
+    (finding,) = found()
+    assert finding.state == "1000 messages wait"
+
+
+def test_one_question_that_is_refused_leaves_the_others(
+    memory: MemoryFirestore,
+    flow: dict[str, list[dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(wanted: object) -> Any:
+        raise OperationsError("no right to read the letters")
+
+    monkeypatch.setattr(dead_letters, "find", refuse)
+    flow["queues"][0]["state"] = "PAUSED"
+    told = list[str]()
+    assert [it.state for it in examining.examine(PLACE, told.append)] == ["is PAUSED"]
+    assert told == ["! not asked: no right to read the letters"]

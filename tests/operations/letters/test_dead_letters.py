@@ -8,7 +8,7 @@ import pytest
 from common.cloud import firestore
 from common.cloud.firestore import Merge
 from common.cloud.memory import MemoryFirestore
-from operations.errors import NotFoundError
+from operations.errors import NotFoundError, OperationsError
 from operations.letters import dead_letters
 from operations.letters.dead_letters import Filter
 
@@ -88,3 +88,22 @@ def test_what_is_closed_stays_as_it_was_closed(memory: MemoryFirestore) -> None:
 def test_a_letter_that_is_not_there_is_said_so(memory: MemoryFirestore, letter_id: str) -> None:
     with pytest.raises(NotFoundError, match=letter_id):
         dead_letters.get(letter_id)
+
+
+def test_no_more_are_listed_than_asked_for(memory: MemoryFirestore) -> None:
+    for number in range(3):
+        letter(f"l{number}")
+    assert len(dead_letters.listed(Filter(), 2)) == 2
+
+
+def test_a_letter_that_has_just_changed_is_looked_at_again(memory: MemoryFirestore) -> None:
+    letter("one")
+    memory.mishaps = ["conflict", "conflict"]
+    assert dead_letters.discard("one", reason="no", by="ada") == "discarded"
+
+
+def test_one_that_keeps_changing_is_said_so(memory: MemoryFirestore) -> None:
+    letter("one")
+    memory.mishaps = ["conflict"] * 10
+    with pytest.raises(OperationsError, match="keeps changing"):
+        dead_letters.discard("one", reason="no", by="ada")

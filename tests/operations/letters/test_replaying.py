@@ -9,8 +9,9 @@ import pytest
 from common.cloud import firestore, tasks
 from common.cloud.firestore import Merge
 from common.cloud.memory import MemoryFirestore, MemoryTasks
+from common.process import settings
 from operations.errors import OperationsError, UsageError
-from operations.letters import replaying
+from operations.letters import dead_letters, replaying
 from operations.letters.replaying import Became, Correction
 
 EVENT = {"event_id": "e-1", "payload": {"email": "wrong", "total": 5}}
@@ -95,7 +96,9 @@ def test_what_cannot_be_sent_stops_no_other(memory: MemoryFirestore) -> None:
     assert len(told) == 2
 
 
-@pytest.mark.parametrize("fields", [{"payload": "no json"}, {"payload_truncated": True}])
+@pytest.mark.parametrize(
+    "fields", [{"payload": "no json"}, {"payload": "[1]"}, {"payload_truncated": True}]
+)
 def test_what_is_no_whole_object_cannot_be_corrected_by_a_field(
     memory: MemoryFirestore, fields: dict[str, Any]
 ) -> None:
@@ -165,3 +168,80 @@ def test_a_topic_that_cannot_be_reached_is_said_for_each(memory: MemoryFirestore
     told = list[str]()
     sent = replaying.replay(["one"], Correction(), publish, rate=1, tell=told.append)
     assert (sent, told) == ({}, ["nothing can be published"])
+
+
+def test_two_operators_make_one_call(memory: MemoryFirestore) -> None:
+    letter("one", {}, source="fanout")
+    with tasks.using(MemoryTasks()) as made:
+        replay("one")
+        replay("one")
+    assert len(made.tasks) == 1
+
+
+def test_a_fan_outs_call_goes_to_fanout(
+    memory: MemoryFirestore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"REMINDER_AUDIENCE": "ours", "FANOUT_AUDIENCE": "theirs"}.items():
+        monkeypatch.setenv(name, value)
+    settings.current.cache_clear()
+    letter("one", {"campaign": "c"}, source="fanout")
+    with tasks.using(MemoryTasks()) as made:
+        replay("one")
+    (task,) = made.tasks.values()
+    config = settings.current()
+    assert (task.queue, task.url, task.audience) == ("fanout", config.fanout_url, "theirs")
+
+
+def test_a_call_is_corrected_too(memory: MemoryFirestore) -> None:
+    letter("one", {"reminder_id": "cart:1", "generation": 3}, source="reminder")
+    with tasks.using(MemoryTasks()) as made:
+        replay("one", correction=Correction(changes=[("generation", 4)]))
+    (task,) = made.tasks.values()
+    assert task.body == {"reminder_id": "cart:1", "generation": 4}
+
+
+def test_a_whole_correction_takes_the_place_of_all_that_was_received(
+    memory: MemoryFirestore,
+) -> None:
+    letter("one")
+    topic, _ = replay("one", correction=Correction(whole='{"n": 1}'))
+    assert topic.messages == [(b'{"n": 1}', {"replay_of": "one"})]
+
+
+def test_they_are_sent_at_their_rate(memory: MemoryFirestore) -> None:
+    """The first at once, and each other one after a pause."""
+    for letter_id in "abc":
+        letter(letter_id)
+    pauses = list[float]()
+    topic, told = Topic(), list[str]()
+    replaying.replay("abc", Correction(), topic, rate=4.0, tell=told.append, sleep=pauses.append)
+    assert (pauses, len(topic.messages)) == ([0.25, 0.25], 3)
+
+
+def test_it_is_watched_for_as_long_as_was_asked(memory: MemoryFirestore) -> None:
+    letter("slow")
+    sent = {"slow": firestore.read("dead_letters/slow")}
+    clock = iter(range(100))
+    looks = list[Became]()
+    replaying.watch(
+        sent,
+        patience=5,
+        tell=looks.append,
+        sleep=lambda seconds: None,
+        monotonic=lambda: next(clock),
+    )
+    assert len(looks) == 6
+
+
+def test_more_than_a_page_is_watched(
+    memory: MemoryFirestore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letters, "PAGE", 2)
+    for letter_id in "abc":
+        letter(letter_id)
+    sent = {it: firestore.read(f"dead_letters/{it}") for it in "abc"}
+    letter("a", state="replayed")
+    letter("b", state="replayed")
+    letter("c", state="discarded")
+    became = replaying.watch(sent, patience=0, tell=lambda so_far: None)
+    assert became.states == {"a": "replayed", "b": "replayed", "c": "discarded"}

@@ -7,9 +7,12 @@ import pytest
 from common.cloud import firestore
 from common.cloud.firestore import Merge
 from common.cloud.memory import MemoryFirestore
+from common.process import tables
 from operations import declared
+from operations.errors import OperationsError
 from operations.people import erasing
 from operations.place.environment import Place
+from tests.common.web_server import Answer, serving
 
 
 def place(*leases: str) -> Place:
@@ -64,3 +67,22 @@ def test_a_second_time_is_harmless(
     erasing.erase(place(), "ada", wait=lambda seconds: None)
     report = erasing.erase(place(), "ada", wait=lambda seconds: None)
     assert set(report["deleted"].values()) == {0}
+
+
+def test_nobody_is_erased_where_nothing_is_declared(
+    memory: MemoryFirestore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or too much: one declaration says what a bundle keeps of a person."""
+    monkeypatch.setattr(tables, "listed", lambda kind: [])
+    with pytest.raises(OperationsError, match="does not declare"):
+        erasing.erase(place(), "ada", wait=lambda seconds: None)
+
+
+def test_the_local_cloud_knows_when_nobody_is_at_work(
+    memory: MemoryFirestore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declared.events()
+    with serving(lambda asked: Answer(body=b"{}")) as cloud:
+        monkeypatch.setenv("LOCAL_URL", cloud.url)
+        erasing.erase(place("0.01"), "ada")
+    assert [asked.path for asked in cloud.asked] == ["/local/v1/idle"]

@@ -57,3 +57,22 @@ def test_a_run_that_is_not_there_is_said_so(memory: MemoryFirestore) -> None:
     assert campaigns.cancel("none") == {"id": "none", "state": "unknown"}
     with pytest.raises(NotFoundError):
         campaigns.whole("none")
+
+
+def test_more_than_a_page_is_found_whole(
+    memory: MemoryFirestore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(campaigns, "PAGE", 3)
+    for number in range(7):
+        run(f"weekly_digest:{number}")
+    assert len(campaigns.listed(None, None, None)) == 7
+
+
+def test_what_has_been_sent_by_now_is_counted(memory: MemoryFirestore) -> None:
+    """Of the work that is part of the run; what its document says of that is of its beginning."""
+    run()
+    for number, result in enumerate(['"sent"', '"sent"', '"skipped"']):
+        part = {"part_of": RUN, "state": "done", "result": result}
+        firestore.commit([Merge(path=f"idempotency/{number}", fields=part)])
+    whole = campaigns.whole(RUN)
+    assert (whole["sent"], whole["skipped"], whole["dead"]) == (2, 1, 0)

@@ -76,3 +76,18 @@ def test_a_reminder_is_moved_and_cancelled_as_the_application_does_it(
         assert reminders.cancel(name) == "cancelled"
         assert reminders.cancel("cart_abandonment:none") == "unknown"
     assert reminders.get(name).data["state"] == "cancelled"
+
+
+def test_more_than_a_page_is_found_whole(
+    memory: MemoryFirestore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reminders, "PAGE", 3)
+    for number in range(7):
+        reminder(memory, f"cart:{number}", number)
+    assert len(ids(Filter())) == 7
+
+
+def test_no_more_are_listed_than_asked_for(memory: MemoryFirestore) -> None:
+    for number in range(3):
+        reminder(memory, f"cart:{number}", number)
+    assert [it["id"] for it in reminders.listed(Filter(), 2)] == ["cart:0", "cart:1"]

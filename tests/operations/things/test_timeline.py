@@ -11,7 +11,8 @@ from common.cloud.firestore import Merge, Query, Snapshot
 from common.cloud.memory import MemoryFirestore
 from common.idempotency.record import record_id
 from operations.errors import NotFoundError
-from operations.things import timeline
+from operations.things import finding, timeline
+from operations.things.finding import Question
 
 
 def write(path: str, **fields: Any) -> None:
@@ -176,3 +177,25 @@ def test_for_a_person_it_is_printed_in_lines(
     printed = capsys.readouterr().out
     assert printed.startswith("work of consumer e-1  done\n")
     assert "message welcome m-1 sent" in printed
+
+
+def test_what_leads_back_is_followed_once(
+    cloud: MemoryFirestore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message leads to its cause, and that to the message."""
+    seen = [thing.id for thing in timeline.of("e-1").things]
+    assert len(seen) == len(set(seen))
+    followed = list[str]()
+    leads = finding._leads
+
+    def follow(found: Snapshot) -> Iterator[str | Question]:
+        followed.append(found.path)
+        return leads(found)
+
+    monkeypatch.setattr(finding, "_leads", follow)
+    timeline.of("e-1")
+    assert len(followed) == len(set(followed))
+
+
+def test_a_message_leads_to_its_cause(cloud: MemoryFirestore) -> None:
+    assert "work of consumer" in {thing.kind for thing in timeline.of("m-1").things}
