@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from common.cloud import firestore
+from common.cloud.firestore import Delete, Merge, Snapshot
+from common.scheduling.campaigns import Audience
 from common.scheduling.campaigns.working import Slices
 from local.kernel.faults import Plan, Rule
 from tests.common.scheduling.campaigns.news import RUN, TICK, News, users
@@ -17,6 +19,7 @@ from tests.common.scheduling.campaigns.wire_cloud import WireCloud, running
 LOST = Rule(service="CloudTasks", method="BatchCreateTasks", lost_replies=0.2, errors=0.05)
 NO_BATCH = Rule(service="CloudTasks", method="BatchCreateTasks", errors=1.0, code="UNIMPLEMENTED")
 BUSY = Rule(service="CloudTasks", errors=0.3, code="RESOURCE_EXHAUSTED")
+AWAY = Rule(service="CloudTasks", method="BatchCreateTasks", errors=0.4, code="UNAVAILABLE")
 
 
 @pytest.fixture
@@ -59,7 +62,7 @@ def test_without_the_batch_call_tasks_are_created_one_by_one(wire: WireCloud) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rule", [LOST, NO_BATCH, BUSY], ids=["lost", "no batch", "busy"])
+@pytest.mark.parametrize("rule", [LOST, NO_BATCH, BUSY, AWAY])
 def test_2300_users_with_the_default_sizes(wire: WireCloud, rule: Rule) -> None:
     everybody = signed_up(2300)
     wire.failing = 0.03
@@ -76,6 +79,27 @@ def test_a_tick_that_fires_three_times_at_once_is_one_run(wire: WireCloud) -> No
         fired = [pool.submit(wire.called, news, body, tick=TICK) for _ in range(3)]
     assert {it.result().code for it in fired} <= {200, 409, 500}
     check(wire.run(news, TICK), everybody)
+
+
+def test_users_who_come_and_go_meanwhile(wire: WireCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before each page somebody signs up behind it, and the last one leaves: exactly those who are
+    there when their page is read have a task."""
+    users(*[f"u{it:05}" for it in range(0, 200, 2)])
+    page, there = Audience.page, Counter[str]()
+
+    def changing(audience: Audience, size: int, **place: Any) -> list[Snapshot]:
+        begin = int((place["after"] or "u0")[1:])
+        left, came = 198 - begin // 10, {"wants": True}
+        new = [Merge(path=f"users/u{begin + it:05}", fields=came) for it in (5, 15)]
+        firestore.commit([Delete(path=f"users/u{left - left % 2:05}"), *new])
+        found = page(audience, size, **place)
+        there.update(audience.user_id(it) for it in found)
+        return found
+
+    monkeypatch.setattr(Audience, "page", changing)
+    made = wire.run(News(slices=Slices(page=10)), TICK)
+    assert set(there.values()) == {1}
+    check(made, there)
 
 
 @pytest.mark.slow
