@@ -141,7 +141,7 @@ def run(
     def attempt(claim: Claim) -> Answer:
         return Attempt(job, claim, patience=delivery.limits.patience, sleep=sleep).run(handler)
 
-    with process_lock.shared(patience=delivery.limits.budget / 10), delivery.reserved:
+    with process_lock.shared(patience=delivery.limits.turn), delivery.reserved:
         if (waiting := delivery.waiting_claim()) is not None:
             with suppress(ClaimFirstError):
                 return attempt(waiting)
@@ -257,8 +257,10 @@ class _Delivery:
 
     def _claim(self, decision: Acquire) -> Claim | None:
         if decision.is_exclusive and not self._is_exclusive:
-            patience = self._remaining() / 2
-            self.reserved.enter_context(self._process_lock.exclusive(patience=patience))
+            alone = self._process_lock.exclusive(
+                patience=self._remaining() / 2, turn=self.limits.turn
+            )
+            self.reserved.enter_context(alone)
             self._is_exclusive = True
         effects = self._job.writes_on_claim() if self._job.writes_on_claim else ()
         sent = self._monotonic()

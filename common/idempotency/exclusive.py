@@ -39,16 +39,16 @@ class ProcessLock:
                 self._changed.notify_all()
 
     @contextmanager
-    def exclusive(self, *, patience: float) -> Iterator[None]:
+    def exclusive(self, *, patience: float, turn: float = 0.0) -> Iterator[None]:
         """Hold the lock alone, for the length of the `with` block; only inside of `shared`.
 
-        Waits up to `patience` seconds for the other holders to leave; nobody new comes in
-        meanwhile. Raises InProgressError if the others do not leave in time, or if somebody else
-        holds the lock exclusively or waits to do so.
+        Waits up to `turn` seconds while somebody else holds the lock exclusively or waits to do so,
+        then up to `patience` seconds for the other holders to leave; nobody new comes in meanwhile.
+        Raises InProgressError if its turn does not come, or the others do not leave, in time.
         """
         with self._changed:
             if self._is_reserved:
-                raise InProgressError("other work waits to have this process for itself")
+                self._step_aside(turn)
             self._is_reserved = True
         try:
             with self._changed:
@@ -59,3 +59,12 @@ class ProcessLock:
             with self._changed:
                 self._is_reserved = False
                 self._changed.notify_all()
+
+    def _step_aside(self, seconds: float) -> None:
+        """Be no holder until the process is not reserved any more."""
+        self._holders -= 1
+        self._changed.notify_all()
+        is_free = self._changed.wait_for(lambda: not self._is_reserved, timeout=seconds)
+        self._holders += 1
+        if not is_free:
+            raise InProgressError("other work waits to have this process for itself")

@@ -38,6 +38,12 @@ class Limits:
     """How long somebody outside may be unavailable."""
 
     @property
+    def turn(self) -> float:
+        """How long a delivery waits for a process that other work has for itself: to be refused
+        costs one of the deliveries that the platform makes."""
+        return self.budget / 10
+
+    @property
     def patience(self) -> Patience:
         """How long each reason is waited for."""
         return Patience(attempts=self.max_attempts, outage=self.outage_patience)

@@ -3,7 +3,8 @@
 Those of the claim are in `proof.mutants`: only an unlucky schedule shows them.
 """
 
-from common.idempotency import waits
+from common.idempotency import delivery, waits
+from common.idempotency.exclusive import ProcessLock
 from tests.common.mutants import Noticed
 
 JUDGING = [
@@ -309,4 +310,43 @@ UNKNOWN = [
     ),
 ]  # fmt: skip
 
-MUTANTS = [*JUDGING, *PATIENCE, *PAUSES, *UNKNOWN]
+EXCLUSIVE = [
+    Noticed(
+        "whoever finds the process reserved is refused at once",
+        ProcessLock, "_step_aside",
+        "timeout=seconds",
+        "timeout=0",
+        ("test_exclusive.py::test_all_who_are_inside_are_alone_one_after_the_other",
+         "test_delivery.py::TestVanished::test_all_that_vanished_with_a_process_is_done_by_one_delivery_each"),
+    ),
+    Noticed(
+        "whoever waits for a turn is in the way",
+        ProcessLock, "_step_aside",
+        "self._holders -= 1",
+        "self._holders -= 0",
+        ("test_exclusive.py::test_a_turn_that_does_not_come_leaves_the_lock_as_it_was",),
+    ),
+    Noticed(
+        "whoever has had no turn holds the lock no more",
+        ProcessLock, "_step_aside",
+        "self._holders += 1",
+        "self._holders += 0",
+        ("test_exclusive.py::test_a_turn_that_does_not_come_leaves_the_lock_as_it_was",),
+    ),
+    Noticed(
+        "a turn that does not come is taken",
+        ProcessLock, "_step_aside",
+        "if not is_free:",
+        "if False:",
+        ("test_exclusive.py::test_only_one_waits_to_be_alone",),
+    ),
+    Noticed(
+        "nobody waits to be alone",
+        delivery._Delivery, "_claim",
+        "turn=self.limits.turn",
+        "turn=0.0",
+        ("test_delivery.py::TestVanished::test_all_that_vanished_with_a_process_is_done_by_one_delivery_each",),
+    ),
+]  # fmt: skip
+
+MUTANTS = [*JUDGING, *PATIENCE, *PAUSES, *UNKNOWN, *EXCLUSIVE]

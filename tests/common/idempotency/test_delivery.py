@@ -3,7 +3,8 @@
 import json
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -267,6 +268,18 @@ class TestFailure:
         assert store.record().state is State.WAITING
 
 
+class Meeting(ProcessLock):
+    """A lock that so many ask for at the same moment."""
+
+    def __init__(self, many: int) -> None:
+        super().__init__()
+        self._meeting = threading.Barrier(many)
+
+    def exclusive(self, *, patience: float, turn: float = 0.0) -> AbstractContextManager[None]:
+        self._meeting.wait(10)
+        return super().exclusive(patience=patience, turn=turn)
+
+
 class TestVanished:
     def test_it_is_taken_over_after_its_lease(self, store: MemoryStore) -> None:
         vanish(store)
@@ -320,6 +333,17 @@ class TestVanished:
 
         run(store, handler, process_lock=process_lock)
         assert run(store, done, job("another"), process_lock=process_lock).status == "done"
+
+    def test_all_that_vanished_with_a_process_is_done_by_one_delivery_each(
+        self, store: MemoryStore
+    ) -> None:
+        """Whoever is refused because another one is alone uses up deliveries."""
+        jobs, process_lock = [job(f"k-{number}") for number in range(8)], Meeting(8)
+        for it in jobs:
+            vanish(store, it)
+        with ThreadPoolExecutor(len(jobs)) as pool:
+            again = list(pool.map(lambda it: run(store, done, it, process_lock=process_lock), jobs))
+        assert [answer.status for answer in again] == ["done"] * 8
 
     def test_a_take_over_that_is_tried_twice_is_alone_once(self, store: MemoryStore) -> None:
         vanish(store)
