@@ -128,7 +128,7 @@ def _schedule(place: Place, schedule: dict[str, Any]) -> Iterator[Finding]:
 
 def _subscription(place: Place, subscription: dict[str, Any]) -> Iterator[Finding]:
     waiting = subscription.get("backlog") or 0
-    is_slow = subscription["id"].endswith("-slow")
+    is_slow = queues.is_slow(subscription)
     if waiting and (is_slow or waiting >= MANY):
         lane = "in the slow lane: consumer could not do it for hours" if is_slow else "wait"
         mend = "see the log of consumer; it goes on by itself"

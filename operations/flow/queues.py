@@ -1,11 +1,14 @@
 """Queues, schedules and subscriptions: whether they go, and what waits in them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from operations.flow import backlogs
 from operations.place import cloud, gcloud
 from operations.place.environment import Place
 
+SLOW = "-slow"
+"""The end of the name of the subscription that is the slow lane."""
 MOST = 1000
 """Tasks of a queue that are listed to be counted."""
 
@@ -19,6 +22,16 @@ def state(place: Place) -> dict[str, list[dict[str, Any]]]:
         "schedules": _schedules(place),
         "subscriptions": backlogs.read(place),
     }
+
+
+def subscriptions(place: Place) -> list[dict[str, Any]]:
+    """The subscriptions of this environment alone, each with its `backlog`."""
+    return _local()["subscriptions"] if place.is_local else backlogs.read(place)
+
+
+def is_slow(subscription: Mapping[str, Any]) -> bool:
+    """Whether it is the slow lane, for what could not be delivered for hours."""
+    return str(subscription["id"]).endswith(SLOW)
 
 
 def waiting(place: Place, queue: str) -> list[dict[str, Any]]:

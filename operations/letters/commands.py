@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common.cloud.firestore import Snapshot
-from operations.errors import FAILED, FINE, UsageError
-from operations.letters import dead_letters, replaying, topic
+from operations.errors import FAILED, FINE, OperationsError, UsageError
+from operations.letters import dead_letters, replaying, topic, waiting
 from operations.letters.replaying import Became, Correction
 from operations.place.environment import Place
 from operations.terminal import command_line, moments, output
@@ -23,7 +23,10 @@ COLUMNS = (
     "user_id",
     "attempts",
     "last_seen",
+    "since",
+    "next",
 )
+STATES = ("open", "waiting", "replayed", "discarded", "any")
 LETTER = Operand(field="id", metavar="ID", about=", and the letter")
 LETTERS = Operand(field="ids", metavar="ID…", about=", and the letters", many=True)
 NOT_DONE = {"dead again", "not sent", "gone"}
@@ -40,9 +43,7 @@ def add(verbs: Any) -> None:
 
 def _add_list(verbs: Any) -> None:
     listed = command_line.verb(verbs, "dead-letters list", _list, "the letters, last first")
-    listed.add_argument(
-        "--state", default="open", choices=["open", "replayed", "discarded", "any"], help="(open)"
-    )
+    listed.add_argument("--state", choices=STATES, help="(open, waiting and the slow lane)")
     _narrowing(listed, "--reason")
     command_line.limited(listed, 50)
     command_line.verb(verbs, "dead-letters show", _show, "one letter, whole", LETTER)
@@ -109,13 +110,39 @@ def _rate(text: str) -> float:
 
 
 def _list(where: Place, given: argparse.Namespace) -> int:
-    state = None if given.state == "any" else given.state
-    rows = dead_letters.listed(_wanted(given, state), given.limit)
+    rows = _rows(given)
+    slow = _slow_lane(where) if given.state is None else []
     if given.json:
-        output.document(rows)
-    else:
-        output.table(rows, COLUMNS, "no such dead letters")
+        output.document([*rows, *slow])
+        return FINE
+    columns = [name for name in COLUMNS if name not in ("since", "next") or _has(rows, name)]
+    output.table(rows, columns, "no such dead letters, and nothing waits")
+    for lane in slow:
+        print(f"{lane['backlog']} messages are in the slow lane")
     return FINE
+
+
+def _rows(given: argparse.Namespace) -> list[dict[str, Any]]:
+    """Letters, then what waits."""
+    rows: list[dict[str, Any]] = []
+    if given.state != waiting.STATE:
+        state = {None: "open", "any": None}.get(given.state, given.state)
+        rows += dead_letters.listed(_wanted(given, state), given.limit)
+    if given.state in (None, waiting.STATE, "any"):
+        rows += waiting.listed(_wanted(given, None), given.limit)
+    return rows[: given.limit]
+
+
+def _slow_lane(where: Place) -> list[dict[str, Any]]:
+    try:
+        return waiting.slow_lane(where)
+    except OperationsError as error:
+        output.note(f"! the slow lane was not asked: {error}")
+        return []
+
+
+def _has(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
+    return any(row.get(name) for row in rows)
 
 
 def _show(where: Place, given: argparse.Namespace) -> int:
