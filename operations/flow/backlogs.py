@@ -4,6 +4,7 @@ The metric is `pubsub.googleapis.com/subscription/num_undelivered_messages`, see
 https://cloud.google.com/monitoring/api/metrics_gcp_p_z#gcp-pubsub.
 """
 
+import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from operations.place import identity
 from operations.place.environment import Place
 
 METRIC = "pubsub.googleapis.com/subscription/num_undelivered_messages"
+OVERRIDE = "CLOUDSDK_API_ENDPOINT_OVERRIDES_MONITORING"
 WINDOW = timedelta(minutes=15)
 """The metric is sampled once a minute, and seen up to four minutes later."""
 TIMEOUT = 30.0
@@ -35,7 +37,7 @@ def _counted(place: Place) -> dict[str, int]:
         "interval.startTime": (end - WINDOW).isoformat().replace("+00:00", "Z"),
         "interval.endTime": end.isoformat().replace("+00:00", "Z"),
     }
-    url = f"https://monitoring.googleapis.com/v3/projects/{place.project}/timeSeries"
+    url = f"{_endpoint()}/v3/projects/{place.project}/timeSeries"
     try:
         answer = AuthorizedSession(identity.credentials()).get(url, params=asked, timeout=TIMEOUT)
         document = answer.json()
@@ -46,6 +48,11 @@ def _counted(place: Place) -> dict[str, int]:
         text = str(document.get("error", {}).get("message", answer.status_code))
         raise OperationsError(f"Cloud Monitoring: {text}")
     return dict(_latest(series) for series in document.get("timeSeries", ()))
+
+
+def _endpoint() -> str:
+    """Google's, or the one that gcloud's own setting api_endpoint_overrides/monitoring names."""
+    return os.environ.get(OVERRIDE, "https://monitoring.googleapis.com/").rstrip("/")
 
 
 def _latest(series: dict[str, Any]) -> tuple[str, int]:

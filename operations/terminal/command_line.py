@@ -95,10 +95,10 @@ def group(verbs: Any, name: str, about: str) -> Any:
     return made.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
 
 
-def limited(parser: argparse.ArgumentParser, number: int) -> None:
-    """A list prints at most so many rows."""
+def limited(parser: argparse.ArgumentParser, number: int, what: str = "rows at most") -> None:
+    """A command reads or prints at most so many."""
     parser.add_argument(
-        "--limit", type=positive, default=number, metavar="N", help=f"rows at most ({number})"
+        "--limit", type=positive, default=number, metavar="N", help=f"{what} ({number})"
     )
 
 

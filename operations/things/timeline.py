@@ -33,12 +33,13 @@ def of(asked: str) -> Timeline:
     return Timeline(
         id=asked,
         things=all_of_it,
-        timeline=sorted(entries, key=_order),
+        timeline=sorted(entries, key=order),
         next=sorted(ahead, key=lambda it: (it.at is None, it.at.timestamp() if it.at else 0)),
     )
 
 
-def _order(entry: Entry) -> tuple[int, int, float]:
+def order(entry: Entry) -> tuple[int, int, float]:
+    """What entries are sorted by: the second, within it the rank, and then the time."""
     time = entry.at.timestamp()
     return int(time), entry.rank, time
 

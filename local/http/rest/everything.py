@@ -22,6 +22,7 @@ from local.http.rest.run import RunApi
 from local.http.rest.scheduler import SchedulerApi
 from local.http.rest.secrets import SecretsApi
 from local.http.rest.tasks import tasks_routes
+from local.http.rest.timeseries import TimeSeriesApi
 from local.http.rest.watching import WatchingApi
 from local.kernel.rpc import Service
 from local.services.all import Services
@@ -84,6 +85,7 @@ def routes(platform: Platform) -> list[Route]:
         *documents_routes(services.documents, services.firestore),
         *FirestoreAdmin(resources, services.firestore.set_ttl, now).routes(),
         *WatchingApi(resources, platform.functions.entries).routes(),
+        *TimeSeriesApi(services.pubsub.backlog, now).routes(),
         *ProjectsApi(resources, now).routes(),
         *resources_routes(resources),
     ]

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -16,10 +16,15 @@ ROTATE_BYTES = 20_000_000
 """A log this long when it is opened becomes NAME.log.1."""
 
 
-class Log:
-    """The output of one function."""
+def _machine_time() -> datetime:
+    return datetime.now(UTC)
 
-    def __init__(self, path: Path) -> None:
+
+class Log:
+    """The output of one function; `now` tells the time of a line."""
+
+    def __init__(self, path: Path, now: Callable[[], datetime] = _machine_time) -> None:
+        self._now = now
         if path.exists() and path.stat().st_size > ROTATE_BYTES:
             path.replace(path.with_name(path.name + ".1"))
         self._file: IO[str] = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
@@ -28,7 +33,7 @@ class Log:
 
     def write(self, line: str) -> None:
         """Add a line, given without its line end."""
-        self._recent.append((datetime.now(UTC), line))
+        self._recent.append((self._now(), line))
         self.ignored.read(line)
         with contextlib.suppress(OSError):  # a full disk must not hold up who prints
             self._file.write(line + "\n")
@@ -38,7 +43,7 @@ class Log:
         return [line for _, line in list(self._recent)[-count:]]
 
     def timed(self) -> list[tuple[datetime, str]]:
-        """Return the last lines with this machine's time of each, oldest first."""
+        """Return the last lines with the time of each, oldest first."""
         return list(self._recent)
 
     async def follow(self, stream: asyncio.StreamReader) -> None:

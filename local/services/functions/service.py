@@ -313,7 +313,7 @@ class Functions:
 
     def _log(self, entry: Entry) -> Log:
         if entry.name not in self._logs:
-            self._logs[entry.name] = Log(self._folder.logs / f"{entry.id}.log")
+            self._logs[entry.name] = Log(self._folder.logs / f"{entry.id}.log", self._clock.now)
         return self._logs[entry.name]
 
     async def _port(self, entry: Entry) -> int:

@@ -120,3 +120,22 @@ def test_functions_and_triggers_of_every_location_are_listed(
     assert trigger["transport"]["pubsub"]["topic"] == topic
     elsewhere = f"{project}/locations/nowhere"
     assert cloud.request("GET", f"/v2/{elsewhere}/functions") == {"functions": []}
+
+
+def test_what_waits_in_a_subscription_is_a_time_series(
+    cloud: LocalCloud, project: str, topic: str, subscription: str
+) -> None:
+    cloud.publish({"a": 1}, {"a": 2}, topic=topic)
+    asked = {
+        "filter": 'metric.type = "pubsub.googleapis.com/subscription/num_undelivered_messages"',
+        "interval.startTime": "2026-11-27T08:00:00Z",
+        "interval.endTime": "2026-11-27T08:15:00Z",
+    }
+    found = cloud.request("GET", f"/v3/{project}/timeSeries", **asked)["timeSeries"]
+    ours = [it for it in found if it["resource"]["labels"]["subscription_id"] in subscription]
+    assert [it["points"][0]["value"] for it in ours] == [{"int64Value": "2"}]
+
+
+def test_a_time_series_without_its_time_is_refused(cloud: LocalCloud, project: str) -> None:
+    with pytest.raises(Refused, match="interval"):
+        cloud.request("GET", f"/v3/{project}/timeSeries", filter='metric.type="x"')
