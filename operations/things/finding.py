@@ -135,5 +135,5 @@ def _of_work(found: Snapshot) -> Iterator[str | Question]:
 
 
 def _causes(data: Mapping[str, Any]) -> Iterator[str]:
-    causes = {str(it) for it in (data.get("cause"), data.get("key")) if it}
+    causes = dict.fromkeys(str(it) for it in (data.get("cause"), data.get("key")) if it)
     yield from (f"idempotency/{record_id(scope, it)}" for scope in SCOPES for it in causes)

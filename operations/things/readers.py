@@ -181,13 +181,14 @@ def _of_the_bundle(found: Snapshot, name: str) -> Thing:
     """A document of the bundle's own: all its fields, and its times as what happened."""
     collection = found.path.split("/")[-2]
     kind, shown_id = declared.kind_of(collection), firestore.original_name(name) or name
-    times = {key: it for key, it in found.data.items() if isinstance(it, datetime)}
+    data = dict(sorted(found.data.items()))
+    times = {key: it for key, it in data.items() if isinstance(it, datetime)}
     entries = [
         _entry(at, f"{kind} {key.removesuffix('_at').replace('_', ' ')}", shown_id)
         for key, at in times.items()
         if key != "expire_at"
     ]
-    fields = {key: it for key, it in found.data.items() if key not in times}
+    fields = {key: it for key, it in data.items() if key not in times}
     return Thing(
         kind=kind,
         id=shown_id,
@@ -218,8 +219,10 @@ def _entry(
 
 
 def _each(data: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """The values of a map, by their names: the service gives maps in any order."""
     kept = data.get(name)
-    return [it for it in kept.values() if isinstance(it, dict)] if isinstance(kept, dict) else []
+    found = [it for it in kept.values() if isinstance(it, dict)] if isinstance(kept, dict) else []
+    return sorted(found, key=lambda it: str(it.get("name")))
 
 
 def _kept(data: Mapping[str, Any], *names: str) -> dict[str, Any]:

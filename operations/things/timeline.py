@@ -34,21 +34,25 @@ def of(asked: str) -> Timeline:
         id=asked,
         things=all_of_it,
         timeline=sorted(entries, key=order),
-        next=sorted(ahead, key=lambda it: (it.at is None, it.at.timestamp() if it.at else 0)),
+        next=sorted(ahead, key=_soonest),
     )
 
 
-def order(entry: Entry) -> tuple[int, int, float]:
-    """What entries are sorted by: the second, within it the rank, and then the time."""
+def _soonest(ahead: Next) -> tuple[bool, float, str]:
+    return ahead.at is None, ahead.at.timestamp() if ahead.at else 0, ahead.what
+
+
+def order(entry: Entry) -> tuple[int, int, float, str, str]:
+    """What entries are sorted by: the second, within it the rank, then the time and the words."""
     time = entry.at.timestamp()
-    return int(time), entry.rank, time
+    return int(time), entry.rank, time, entry.what, entry.id
 
 
 def document(timeline: Timeline) -> dict[str, Any]:
     """For a program."""
     return {
         "id": timeline.id,
-        "state": timeline.things[0].state,
+        "state": next((it.state for it in timeline.things if it.state), ""),
         "things": [{**vars(it), "entries": None, "next": None} for it in timeline.things],
         "timeline": [vars(it) for it in timeline.timeline],
         "next": [vars(it) for it in timeline.next],
