@@ -11,6 +11,7 @@ from typing import Any
 from common.cloud import tasks
 from common.cloud.tasks import Task
 from common.errors import PermanentError, TransientError
+from common.idempotency import Call
 from common.process import logs, settings
 
 FANOUT = "fanout"
@@ -42,7 +43,12 @@ class Alarm:
         return Task(
             queue=self.queue,
             url=url,
-            body={"reminder_id": reminder_id, "generation": generation, "format": FORMAT},
+            body={
+                "reminder_id": reminder_id,
+                "generation": generation,
+                "at": self.at.isoformat(),
+                "format": FORMAT,
+            },
             identity=(self.queue, reminder_id, str(generation), self.at.isoformat(), self.setter),
             at=self.at,
             audience=audience,
@@ -57,6 +63,19 @@ class Alarm:
 def first(queue: str, due: datetime, now: datetime, setter: str) -> Alarm:
     """The next alarm of what is due then: at that time, or a hop nearer to it."""
     return Alarm(queue=queue, at=min(due, now + HOP), setter=setter)
+
+
+def rings_for(call: Call) -> datetime | None:
+    """When the alarm of a call was to ring first; None: nobody knows.
+
+    Of a call that is tried again, a queue names the time of that try. Bodies of older releases have
+    no time.
+    """
+    try:
+        at = datetime.fromisoformat(str(call.body.get("at")))
+    except ValueError:
+        return call.due_at
+    return at if at.tzinfo else call.due_at
 
 
 def set_now(task: Task) -> None:

@@ -163,7 +163,8 @@ def _resumed(found: Snapshot, functions: Mapping[str, Resume]) -> Answer:
 def _miss(call: Call, found: Snapshot) -> None:
     # The alarm is set before the record is committed.
     lease = settings.current().lease_seconds
-    if call.due_at is not None and (found.read_time - call.due_at).total_seconds() <= lease:
+    due = alarms.rings_for(call)
+    if due is not None and (found.read_time - due).total_seconds() <= lease:
         raise InProgressError("what was handed over is not recorded yet")
     raise NothingToDoError("skipped", "nothing of this kind was handed over")
 

@@ -166,7 +166,7 @@ class _Ringing:
 
     def _miss(self, found: Snapshot) -> None:
         # The record may be committed after its alarm was set.
-        due = self._call.due_at
+        due = alarms.rings_for(self._call)
         lease = settings.current().lease_seconds
         if due is not None and (found.read_time - due).total_seconds() <= lease:
             raise InProgressError("the reminder is not recorded yet")
@@ -188,7 +188,7 @@ class _Ringing:
         Each time an alarm is delivered again it would else try what waits once more, and set one
         alarm more: twice as many after every pause of an outage.
         """
-        alarm, rung_for = record.alarm, self._call.due_at
+        alarm, rung_for = record.alarm, alarms.rings_for(self._call)
         if alarm is None or rung_for is None or alarm.at <= now or self._call.replay_of:
             return False
         return alarm.at - rung_for > EARLY

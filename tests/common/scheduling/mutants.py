@@ -191,6 +191,28 @@ REMINDERS = [
         ("test_quiet.py::test_what_is_due_then_is_put_off_and_rings_at_their_end",),
     ),
     Noticed(
+        "whatever a queue tries again is waited for anew",
+        alarms, "rings_for",
+        "return at if at.tzinfo else call.due_at",
+        "return call.due_at",
+        ("test_ringing.py::test_a_queue_that_tries_again_names_another_time",
+         "test_resuming.py::TestRinging::test_a_queue_that_tries_again_names_another_time"),
+    ),
+    Noticed(
+        "a body without a time is a mistake of ours",
+        alarms, "rings_for",
+        "except ValueError:",
+        "except KeyError:",
+        ("test_ringing.py::test_a_queue_that_tries_again_names_another_time",),
+    ),
+    Noticed(
+        "a time without a zone is one",
+        alarms, "rings_for",
+        "at if at.tzinfo else call.due_at",
+        "at",
+        ("test_ringing.py::test_a_queue_that_tries_again_names_another_time",),
+    ),
+    Noticed(
         "a missing record is waited for as long as there is",
         R, "_miss",
         "<= lease",

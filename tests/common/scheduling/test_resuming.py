@@ -206,6 +206,12 @@ class TestRinging:
         waiting.cloud.advance(seconds=91)
         assert waiting.ring(task) == Ending(status="skipped")
 
+    def test_a_queue_that_tries_again_names_another_time(self, waiting: Waiting) -> None:
+        task = alarm(waiting)
+        waiting.cloud.firestore.commit([Delete(path=waiting.path)])
+        waiting.cloud.advance(seconds=91)
+        assert waiting.ring(replace(task, at=waiting.cloud.now)) == Ending(status="skipped")
+
     def test_so_is_one_of_a_generation_that_is_not_recorded_yet(self, waiting: Waiting) -> None:
         task = alarm(waiting)
         newer = replace(task, body={**task.body, "generation": task.body["generation"] + 1})

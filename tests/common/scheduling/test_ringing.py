@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -183,6 +184,17 @@ def test_a_hop_is_named_by_the_record(cloud: Cloud) -> None:
     ring(cloud, alarm)
     named = cloud.document(PATH)["alarm"]
     assert cloud.tasks.exists(named["queue"], named["task"])
+
+
+@pytest.mark.parametrize("at", ["as set", None, "soon", "2030-01-02", 7])
+def test_a_queue_that_tries_again_names_another_time(cloud: Cloud, at: Any) -> None:
+    """What the body says of it counts; where it says nothing, the queue's time."""
+    alarm = alarm_of(cloud, 1)
+    if at != "as set":
+        alarm = replace(alarm, body={**alarm.body, "at": at})
+    cloud.advance(seconds=91)
+    later = cloud.call(Nudge().ring, alarm.body, due_at=cloud.now)
+    assert later.code == (200 if at == "as set" else 409)
 
 
 def test_no_record_yet_is_asked_again_until_a_lease_is_over(cloud: Cloud) -> None:
@@ -489,7 +501,9 @@ def test_one_that_fails_after_scheduling_itself_is_tried_again(cloud: Cloud) -> 
 
     nudge, alarm = Nudge(again=fail), due(cloud)
     assert ring(cloud, alarm, nudge) == "waiting"
-    assert [it.body for it in cloud.tasks.take()] == [alarm.body], "it rings for the same again"
+    (again,) = cloud.tasks.take()
+    same = {**alarm.body, "at": cloud.document(PATH)["alarm"]["at"].isoformat()}
+    assert again.body == same, "it rings for the same again"
     nudge.again = _daily
     assert (ring(cloud, alarm, nudge), len(nudge.sent)) == ("rescheduled", 1)
 

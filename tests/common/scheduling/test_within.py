@@ -43,7 +43,8 @@ def test_scheduling_sets_one_alarm_for_the_time_it_is_due(cloud: Cloud) -> None:
     assert (alarm.queue, alarm.at) == ("reminders", at)
     assert (alarm.url, alarm.audience) == ("https://reminder.example.com", "reminder")
     generation = cloud.document(PATH)["generation"]
-    assert alarm.body == {"reminder_id": "nudge:s", "generation": generation, "format": 1}
+    body = {"reminder_id": "nudge:s", "generation": generation, "at": at.isoformat(), "format": 1}
+    assert alarm.body == body
 
 
 def test_the_record_says_what_is_due_and_when(cloud: Cloud) -> None:

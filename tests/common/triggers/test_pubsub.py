@@ -268,6 +268,7 @@ class TestEnding:
         assert alarm.body == {
             "reminder_id": handed["reminder_id"],
             "generation": handed["generation"],
+            "at": handed["due_at"].isoformat(),
             "format": 1,
         }
         assert alarm.at == handed["due_at"] > documents.now
