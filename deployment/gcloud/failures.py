@@ -166,6 +166,8 @@ PASSING = (
 
 NOT_THERE = ("Policy binding with the specified", "Resource not found (resource=")
 """gcloud's own sentence for a binding that is not there, and that of `gcloud pubsub`."""
+NO_LOCATION = ("is not a valid location", "is not found or access is unauthorized")
+"""What Cloud Tasks and Cloud Scheduler, and Cloud Functions, say of a region where they are not."""
 HINTS = (
     (
         "existed too recently",
@@ -201,6 +203,11 @@ class Failure:
     def is_disabled(self) -> bool:
         """Whether the service is not enabled in the project, so that nothing of it can exist."""
         return self.reason == SERVICE_DISABLED or "has not been used in project" in self.text
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the service does not exist in the region, so that nothing of it can."""
+        return any(it in self.text for it in NO_LOCATION)
 
     @property
     def is_denied(self) -> bool:

@@ -1,6 +1,6 @@
 """What is there: each thing asked for once, until something was changed.
 
-A list of a service that is not enabled yet is empty: nothing of it can exist.
+A list of a service that is not enabled yet, or not in the region, is empty: nothing of it can exist.
 """
 
 import threading
@@ -184,7 +184,7 @@ class World:
         try:
             return self._ask(words)
         except Failed as failed:
-            if failed.failure.is_disabled:
+            if failed.failure.is_disabled or failed.failure.is_elsewhere:
                 return []
             raise
 

@@ -1,7 +1,8 @@
 """Service accounts, and the notes that are kept in their descriptions.
 
 `functions-builder` notes the database and what `pause` stopped, `tasks-caller` the names of our
-queues: before the first of them is made, so that an interrupted run can go on.
+queues: before the first of them is made, so that an interrupted run can go on. A `destroy` that
+leaves the queues leaves `tasks-caller`, which then notes the database too.
 """
 
 from collections.abc import Mapping
@@ -12,9 +13,11 @@ from deployment.plan.changes import CHANGE, CREATE, REMOVE, Change, differences
 from deployment.plan.deployment import Deployment
 from deployment.table import ownership
 from deployment.table.ownership import LONGEST, Mark, described, notes_of
-from deployment.table.target import BUILDS, CALLS_TASKS
+from deployment.table.target import BUILDS, CALLS_TASKS, PURPOSES
 
 DATABASE, QUEUES, PAUSED, SINCE, ENDPOINT = "database", "queues", "paused", "since", "endpoint"
+LEFT = "left"
+"""The database that a `destroy` has left."""
 ADOPTED = " adopted"
 """Behind the name of a database that we did not make."""
 
@@ -31,8 +34,13 @@ def noted_queues(it: Deployment) -> list[str]:
 
 
 def noted_database(it: Deployment) -> str:
-    """The database that is noted as ours, made or adopted."""
-    return notes(it, BUILDS).get(DATABASE, "").removesuffix(ADOPTED)
+    """The database that is noted as ours, made or adopted, also after a `destroy` that left it."""
+    return database_note(it).removesuffix(ADOPTED)
+
+
+def database_note(it: Deployment) -> str:
+    """The same with `ADOPTED` behind it, where we did not make it."""
+    return notes(it, BUILDS).get(DATABASE) or notes(it, CALLS_TASKS).get(LEFT, "")
 
 
 def is_paused(it: Deployment) -> str:
@@ -57,8 +65,30 @@ def plan(it: Deployment) -> list[Change]:
 
 def leave(it: Deployment) -> list[Change]:
     """All of ours, but the one that notes the queues while one of them is still there."""
-    kept = {it.target.email(CALLS_TASKS)} if set(noted_queues(it)) & set(it.world.queues) else set()
+    kept = {it.target.email(CALLS_TASKS)} if _has_queues(it) else set()
     return [_remove(it, email) for email in _ours(it) if email not in kept]
+
+
+def keep(it: Deployment) -> list[Change]:
+    """A note of the database in the account that stays, so that the next `apply` knows it again."""
+    note, name = notes(it, BUILDS).get(DATABASE, ""), it.target.name(CALLS_TASKS)
+    known = notes(it, CALLS_TASKS).get(LEFT, "")
+    if not note or note == known or not remembers(it):
+        return []
+    change = describe(it, CALLS_TASKS, {LEFT: note})
+    found = differences({LEFT: known}, {LEFT: note})
+    return [Change(sign=CHANGE, kind="account", name=name, commands=(change,), differences=found)]
+
+
+def remembers(it: Deployment) -> bool:
+    """Whether a `destroy` that leaves the database leaves a note of it too."""
+    note = database_note(it)
+    text = described(it.target.mark, PURPOSES[CALLS_TASKS], {**notes(it, CALLS_TASKS), LEFT: note})
+    return bool(note) and _has_queues(it) and len(text.encode()) <= LONGEST
+
+
+def _has_queues(it: Deployment) -> bool:
+    return bool(set(noted_queues(it)) & set(it.world.queues))
 
 
 def describe(it: Deployment, account: str, change: Mapping[str, str]) -> Command:
@@ -106,6 +136,8 @@ def _wanted(it: Deployment, account: str) -> dict[str, str]:
 
 def _database_note(it: Deployment) -> str:
     database = it.target.environment.database
+    if noted_database(it) == database:
+        return database_note(it)
     return database + (ADOPTED if database in it.world.databases else "")
 
 
@@ -127,7 +159,8 @@ def _check_place(it: Deployment) -> None:
 
 def _check_database(it: Deployment) -> None:
     """An environment keeps its database, and shares it with no other one."""
-    database, noted = it.target.environment.database, noted_database(it)
+    database = it.target.environment.database
+    noted = notes(it, BUILDS).get(DATABASE, "").removesuffix(ADOPTED)
     if noted and noted != database:
         it.refuse(
             f"environment {it.target.environment.name} has its records in the database {noted}, "

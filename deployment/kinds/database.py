@@ -4,7 +4,6 @@ from deployment.gcloud.calls import command
 from deployment.kinds import accounts
 from deployment.plan.changes import CHANGE, CREATE, REMOVE, Change, Difference
 from deployment.plan.deployment import Deployment
-from deployment.table.target import BUILDS
 
 PROTECTED = "DELETE_PROTECTION_ENABLED"
 NATIVE = "FIRESTORE_NATIVE"
@@ -45,7 +44,7 @@ def leave(it: Deployment) -> list[Change]:
     if name not in it.world.databases or accounts.noted_database(it) != name:
         return []
     flag = f"--database={name}"
-    if not accounts.notes(it, BUILDS)[accounts.DATABASE].endswith(accounts.ADOPTED):
+    if not accounts.database_note(it).endswith(accounts.ADOPTED):
         unprotect = command("firestore", "databases", "update", flag, "--no-delete-protection")
         delete = command("firestore", "databases", "delete", flag)
         return [Change(sign=REMOVE, kind="database", name=name, commands=(unprotect, delete))]

@@ -106,10 +106,15 @@ def _row(it: Deployment, row: Subscription) -> Iterator[Change]:
 def _eventarcs(
     it: Deployment, row: Subscription, name: str, found: Json | None
 ) -> Iterator[Change]:
+    topic = _topic(it, row)
     if found is None:
         made = Difference(name="made", found="not yet", wanted=f"by Eventarc, for {row.calls}")
-        shown = f"{it.target.name(row.name)} of {row.calls}"
-        yield Change(sign=CHANGE, kind="subscription", name=shown, commands=(), differences=(made,))
+        yield _by_eventarc(f"{it.target.name(row.name)} of {row.calls}", made)
+        return
+    if found.get("topic") != topic:
+        read = Difference(name="topic", found=str(found.get("topic")), wanted=topic)
+        yield _by_eventarc(name, read)
+        it.note(f"subscription {name} goes with the trigger of {row.calls}, and what waits in it")
         return
     yield from _change(it, row, name, found, {})
     push = endpoint_of(it, name)
@@ -118,6 +123,17 @@ def _eventarcs(
     if row.dead_letter_topic:
         grants = [bindings.agents(it, SUBSCRIBER)]
         yield from bindings.plan(it, bindings.subscription(name), grants)
+
+
+def _by_eventarc(name: str, difference: Difference) -> Change:
+    """What follows from a change of the function's trigger."""
+    return Change(
+        sign=CHANGE, kind="subscription", name=name, commands=(), differences=(difference,)
+    )
+
+
+def _topic(it: Deployment, row: Subscription) -> str:
+    return f"projects/{it.target.project}/topics/{it.target.name(row.topic)}"
 
 
 def _settings(it: Deployment, row: Subscription) -> dict[str, str]:
@@ -189,7 +205,7 @@ def _change(
         missing = it.labels(labels_of(found))
         changed += differences(labels_of(found), missing)
         flags += [f"--update-labels={it.target.mark.flag}"] if missing else []
-    topic = f"projects/{it.target.project}/topics/{it.target.name(row.topic)}"
+    topic = _topic(it, row)
     if found.get("topic") != topic:
         it.refuse(
             f"subscription {name} reads {found.get('topic')}, and cannot be made to read {topic}: "

@@ -36,7 +36,9 @@ STAGES: Sequence[Planner] = (
 )
 """One after the other: what calls goes before what is called, a subscription before its topic."""
 DATA: Sequence[Planner] = (queues.leave, secrets.leave, database.leave)
-"""Only with `--purge`; else queues stay, empty and paused."""
+"""Only with `--purge`."""
+LEFT: Sequence[Planner] = (queues.stop, accounts.keep)
+"""Else: queues stay, empty and paused, and with them a note of the database."""
 LAST: Sequence[Planner] = (grants.leave, accounts.leave)
 """The accounts hold the notes that the others are found by."""
 
@@ -63,7 +65,11 @@ def stays(it: Deployment, *, purge: bool) -> Iterator[str]:
     """What is kept."""
     name = it.target.environment.database
     if not purge and name in it.world.databases:
-        yield f"database {name} stays; a later apply needs --adopt database/{name}"
+        knows = accounts.remembers(it) and accounts.noted_database(it) == name
+        how = (
+            "is known to a later apply" if knows else f"a later apply needs --adopt database/{name}"
+        )
+        yield f"database {name} stays; {how}"
     if not purge:
         yield from (f"queue {name} stays, emptied and paused" for name in queues.ours(it))
         yield from (f"secret {change.name} stays" for change in secrets.leave(it))
@@ -83,4 +89,4 @@ def destroy(work: Work, *, purge: bool) -> None:
 
 
 def _planners(purge: bool) -> Sequence[Planner]:
-    return [*STAGES, *(DATA if purge else (queues.stop,)), *LAST]
+    return [*STAGES, *(DATA if purge else LEFT), *LAST]

@@ -496,6 +496,7 @@ class Project:
         made = found or {"name": f"{LOCATION}/functions/{name}", "labels": {}}
         made = _function(name, made, flags, json.loads(command.files["--env-vars-file"]))
         if "trigger-topic" in flags:
+            self._forget_trigger(made)
             made["eventTrigger"] = self._trigger(name, flags)
         elif "trigger-http" in flags:
             made.pop("eventTrigger", None)
@@ -538,12 +539,15 @@ class Project:
         }
 
     def _functions_delete(self, names: Names, *_: Any) -> None:
-        found = self._get("function", names[0])
-        trigger = (found.get("eventTrigger") or {}).get("trigger")
+        self._forget_trigger(self._get("function", names[0]))
+        del self.of("function")[names[0]]
+
+    def _forget_trigger(self, function: Json) -> None:
+        """A trigger goes with its function, or when it is sent anew, and takes its subscription."""
+        trigger = (function.get("eventTrigger") or {}).get("trigger")
         if trigger:
             fed = self.of("trigger").pop(trigger)["transport"]["pubsub"]["subscription"]
             self.of("subscription").pop(fed.rpartition("/")[2], None)
-        del self.of("function")[names[0]]
 
     def _eventarc_triggers_describe(self, names: Names, *_: Any) -> Json:
         return self._get("trigger", names[0])

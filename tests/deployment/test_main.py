@@ -10,10 +10,12 @@ import pytest
 
 import deployment.__main__ as program
 from deployment.verbs import applying, proof
-from tests.deployment.conftest import Shell
+from tests.deployment.conftest import ROOT, Shell, deployed_once
 from tests.deployment.project import PROJECT, REGION, Project
 
 PLACE = ("--project", PROJECT, "--region", REGION)
+SHOP = "my-shop-123"
+"""The project of the page about deploying."""
 SECRET = 'secrets = ["UNSUBSCRIBE_SECRET"]\n'
 
 
@@ -54,6 +56,20 @@ def test_a_plan_with_differences_ends_with_2_and_one_without_with_0(run: Run) ->
     assert run("apply", *PLACE) == 0
     assert run("plan", *PLACE) == 0
     assert run.out.splitlines()[-1] == "0 to change"
+
+
+def test_the_page_shows_what_a_plan_says(run: Run) -> None:
+    """After a rate, a function and a role were changed by hand, and a row of the table too."""
+    run.shell.project = deployed_once().copy()
+    run.project.of("queue")["digests"]["rateLimits"]["maxDispatchesPerSecond"] = 500
+    run.project.grant("service fanout", "roles/run.invoker", "allUsers")
+    member = f"serviceAccount:run-consumer@{PROJECT}.iam.gserviceaccount.com"
+    run.project.grant(f"project {PROJECT}", "roles/editor", member)
+    run.shell.edit("max_instances = 6", "max_instances = 5")
+    assert run("plan", *PLACE) == 2
+    page = (ROOT / "docs" / "deploying.md").read_text()
+    shown = page.partition(f"$ ./deploy.sh plan --project {SHOP} --region {REGION}\n~")[2]
+    assert run.out.replace(PROJECT, SHOP) == f"~{shown.partition('```')[0]}"
 
 
 def test_an_apply_ends_with_what_was_proved(run: Run) -> None:
@@ -172,7 +188,7 @@ def test_destroy_says_what_stays(run: Run) -> None:
     assert run("destroy", *PLACE, "--yes") == 0
     lines = run.out.splitlines()
     assert "queue reminders: 0 tasks wait in it" in lines
-    assert "database (default) stays; a later apply needs --adopt database/(default)" in lines
+    assert "database (default) stays; is known to a later apply" in lines
 
 
 def test_describe_says_what_is_deployed_and_no_secret(run: Run) -> None:

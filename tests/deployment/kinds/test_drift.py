@@ -172,6 +172,19 @@ def test_a_redeploy_does_not_send_the_trigger(deployed: Shell) -> None:
     assert not [word for word in words if word.startswith("--trigger")]
 
 
+def test_a_trigger_of_another_topic_takes_its_subscription_with_it(deployed: Shell) -> None:
+    """That is told with the plan: what waits there is lost."""
+    before = _fed(deployed.project)["name"]
+    deployed.edit('woken_by = "commerce-events"', 'woken_by = "others"')
+    deployed.edit('topic = "commerce-events"\n', 'topic = "others"\n')
+    deployed.edit("[topics.commerce-events]", "[topics.others]\n[topics.commerce-events]")
+    [note] = deployed.plan().notes
+    assert "goes with the trigger of consumer, and what waits in it" in note
+    deployed.apply()
+    assert _fed(deployed.project)["name"] != before
+    assert deployed.lines() == []
+
+
 EDITS = {
     "function": ("max_instances = 6", "max_instances = 5", {"~ function consumer"}),
     "queue": (

@@ -199,9 +199,34 @@ def test_after_a_destroy_everything_is_made_again_the_same_day(deployed: Shell) 
     deployed.project.of("queue")["reminders"]["waiting"] = 3
     deployed.destroy()
     assert deployed.project.of("queue")["reminders"]["waiting"] == 0
-    deployed.apply(adopt=frozenset({"database/(default)"}))
+    deployed.apply()
     assert deployed.plan().refusals == deployed.lines() == []
     assert {it["state"] for it in deployed.project.of("queue").values()} == {"RUNNING"}
+
+
+def test_what_a_destroy_left_is_purged_by_a_later_one(deployed: Shell) -> None:
+    """Also the database, which we made before."""
+    deployed.destroy()
+    deployed.destroy(purge=True)
+    things = {kind: found for kind, found in deployed.project.things.items() if found}
+    assert not {"database", "queue", "account"} & set(things)
+
+
+def test_after_a_destroy_another_database_may_be_used(shell: Shell) -> None:
+    _named(shell).apply()
+    shell.destroy()
+    shell.edit(NAMED, NAMED.replace("(default)", "other")).apply()
+    assert set(shell.project.of("database")) == {"(default)", "other"}
+    assert shell.lines() == []
+
+
+def test_a_database_that_was_adopted_is_so_after_a_destroy_too(shell: Shell) -> None:
+    _seeded(shell, "database/(default)")
+    shell.apply(adopt=frozenset({"database/(default)"}))
+    shell.destroy()
+    shell.apply()
+    shell.destroy(purge=True)
+    assert set(shell.project.of("database")) == {"(default)"}
 
 
 def test_purge_removes_the_queues_too(deployed: Shell) -> None:

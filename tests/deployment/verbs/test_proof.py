@@ -10,6 +10,7 @@ from deployment.table import costs
 from deployment.verbs import proof
 from deployment.verbs.proof import Proof
 from tests.deployment.conftest import Shell
+from tests.deployment.project import Project
 
 
 def prove(shell: Shell) -> Proof:
@@ -68,6 +69,27 @@ def test_a_region_without_a_service_is_refused_before_the_first_resource(
     with pytest.raises(RefusedError, match="region europe-west1 has no Cloud"):
         shell.apply()
     assert all("services" in call[:2] for call in shell.project.changes)
+
+
+ELSEWHERE = {
+    "functions list": "ResponseError: status=[403], code=[Ok], message=[Location europe-west1 is not "
+    "found or access is unauthorized.]",
+    "scheduler jobs list": "INVALID_ARGUMENT: Location 'europe-west1' is not a valid location.",
+}
+
+
+@pytest.mark.parametrize("words", ELSEWHERE)
+def test_a_region_without_an_enabled_service_is_refused_in_the_same_sentence(
+    shell: Shell, words: str
+) -> None:
+    """Once the services are enabled, the lists of the region fail too."""
+    shell.project = Project(fresh=False)
+    shell.project.missing.add(words.partition(" ")[0])
+    shell.project.refuse = lambda call: (
+        f"ERROR: (gcloud) {ELSEWHERE[words]}" if " ".join(call).startswith(words) else None
+    )
+    with pytest.raises(RefusedError, match="region europe-west1 has no Cloud"):
+        shell.apply()
 
 
 def test_a_region_with_too_little_cpu_is_refused_before_the_first_resource(shell: Shell) -> None:
