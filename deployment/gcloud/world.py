@@ -1,6 +1,6 @@
 """What is there: each thing asked for once, until something was changed.
 
-A list of a service that is not enabled yet, or not in the region, is empty: nothing of it can exist.
+A list of a service that is not enabled yet, or not in the region, is empty: none of it can exist.
 """
 
 import threading

@@ -72,8 +72,8 @@ def test_a_region_without_a_service_is_refused_before_the_first_resource(
 
 
 ELSEWHERE = {
-    "functions list": "ResponseError: status=[403], code=[Ok], message=[Location europe-west1 is not "
-    "found or access is unauthorized.]",
+    "functions list": "ResponseError: status=[403], code=[Ok], message=[Location europe-west1 is "
+    "not found or access is unauthorized.]",
     "scheduler jobs list": "INVALID_ARGUMENT: Location 'europe-west1' is not a valid location.",
 }
 
