@@ -32,6 +32,7 @@ MAX_EVENT = 10_000_000
 """Bytes; Pub/Sub takes 10 MB in a message."""
 TIMEOUT = (5.0, 20.0)
 """Seconds to connect, and for the answer."""
+SERVICE = "https://pubsub.googleapis.com"
 SCOPE = "https://www.googleapis.com/auth/pubsub"
 _NEVER = 400
 """The status of what Pub/Sub will never take. A topic or a right may be missing for a while."""
@@ -87,8 +88,8 @@ class PubSub:
         config = settings.current()
         path = f"/v1/projects/{config.google_cloud_project}/topics/{topic}:publish"
         body = {"messages": [{"data": base64.b64encode(data).decode()}]}
-        session, base = _session()
         try:
+            session, base = _session()
             reply = session.post(base + path, json=body, timeout=TIMEOUT, allow_redirects=False)
         except (requests.RequestException, GoogleAuthError) as error:
             raise UnavailableError(f"cannot publish on {topic}: {type(error).__name__}") from error
@@ -104,7 +105,7 @@ def _made() -> tuple[requests.Session, str]:
     if host is not None:
         return requests.Session(), f"http://{host}"
     found = identity.credentials() or google.auth.default(scopes=[SCOPE])[0]
-    return AuthorizedSession(found), "https://pubsub.googleapis.com"
+    return AuthorizedSession(found), SERVICE
 
 
 def _session() -> tuple[requests.Session, str]:

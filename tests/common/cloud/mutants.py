@@ -485,6 +485,13 @@ MUTANTS = [
         ("test_batches.py::test_whoever_repeats_what_was_refused_has_another_salt",),
     ),
     Noticed(
+        "an account that is missing is a mistake of ours",
+        pubsub.PubSub, "publish",
+        "(requests.RequestException, GoogleAuthError)",
+        "requests.RequestException",
+        ("test_pubsub_wire.py::test_without_a_token_it_waits",),
+    ),
+    Noticed(
         "two tasks of one name",
         tasks, "name",
         '"\\0".join(identity)',
