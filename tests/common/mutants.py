@@ -112,9 +112,8 @@ class _Session:
         return True
 
     def _with(self, mutant: Noticed, folder: Path) -> set[str]:
-        # In a context of its own: what a mistake leaves bound to the log ends with it.
         with mutant.made():
-            return copy_context().run(self._passing, mutant, folder)
+            return self._passing(mutant, folder)
 
     def _passing(self, mutant: Noticed, folder: Path) -> set[str]:
         return {test for test in mutant.tests if self._passes(folder, test)}
@@ -131,7 +130,8 @@ class _Session:
         """Whether there is such a test, and it passes with all of its parameters that are quick."""
         found = self._items.get(f"{folder}/{test}", [])
         items = [it for it in found if not it.get_closest_marker("slow")] or found
-        return bool(items) and all(map(_passed, items))
+        # In a context of its own: what a test or a mistake leaves bound to the log ends with it.
+        return bool(items) and copy_context().run(lambda: all(map(_passed, items)))
 
 
 def _passed(item: Any) -> bool:

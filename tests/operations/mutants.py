@@ -668,8 +668,8 @@ SCHEDULED = [
     Noticed(
         "what was sent is what the run said at its beginning",
         campaigns, "whole",
-        ", **_settled(run_id)",
-        "",
+        "replace(found, data=campaigns.live(found))",
+        "found",
         (f"{RUNS}what_has_been_sent_by_now_is_counted",),
     ),
 ]  # fmt: skip

@@ -1,5 +1,5 @@
-"""A real project, as an operator has it before her: `--project`, `--region` and a token, and nothing
-of the local cloud at hand but the addresses that stand for Google's."""
+"""A real project, as an operator has it: `--project`, `--region`, a token, and nothing of the local
+cloud at hand but the addresses that stand for Google's."""
 
 import json
 import os
@@ -70,7 +70,7 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
         gcloud.chmod(0o755)
         (folder / "token").write_text("ya29.a-token\n")
         operator = Operator(cloud=cloud, folder=folder)
-        command = [ROOT / "deploy.sh", "apply", *WHERE, "--adopt", "database/(default)"]
+        command = [str(ROOT / "deploy.sh"), "apply", *WHERE, "--adopt", "database/(default)"]
         done = subprocess.run(
             [*command, "--no-proof"], env=operator.environ(), capture_output=True, text=True
         )

@@ -2,9 +2,9 @@
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -275,9 +275,11 @@ class Meeting(ProcessLock):
         super().__init__()
         self._meeting = threading.Barrier(many)
 
-    def exclusive(self, *, patience: float, turn: float = 0.0) -> AbstractContextManager[None]:
+    @contextmanager
+    def exclusive(self, *, patience: float, turn: float = 0.0) -> Iterator[None]:
         self._meeting.wait(10)
-        return super().exclusive(patience=patience, turn=turn)
+        with super().exclusive(patience=patience, turn=turn):
+            yield
 
 
 class TestVanished:

@@ -518,7 +518,7 @@ MUTANTS = [
         ("test_enqueuing.py::test_a_user_of_an_unknown_zone_or_of_none_has_the_default_one_and_is_counted",),
     ),
     Noticed(
-        "an unknown zone is UTC",
+        "an unknown zone of a campaign's user is UTC",
         enqueuing.Enqueuer, "_due_of",
         "self._config.default_timezone",
         "UTC",
