@@ -128,9 +128,13 @@ def decode(found: Snapshot) -> Record | None:
     if not found.exists:
         return None
     try:
-        return _record(found.data)
+        record = _record(found.data)
     except (LookupError, ValueError, AttributeError, TypeError) as error:
         raise CorruptRecordError(f"{found.path} is no reminder: {error!r:.200}") from error
+    if path_of(record.reminder_id) != found.path:
+        # A copy by hand: its alarms would ring for the other one, and never settle this one.
+        raise CorruptRecordError(f"{found.path} is the reminder {record.reminder_id!r:.200}")
+    return record
 
 
 def _record(data: Mapping[str, Any]) -> Record:

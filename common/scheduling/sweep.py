@@ -112,7 +112,7 @@ def _looked_after(found: Snapshot) -> str:
         record = records.decode(found)
     except CorruptRecordError as error:
         name = firestore.original_name(found.path.rpartition("/")[2])
-        ringing.bury(found, error, str(found.data.get("reminder_id") or name))
+        ringing.bury(found, error, name or str(found.data.get("reminder_id")))
         return "dead"
     if record is None or record.is_settled:
         return _ignored(found)

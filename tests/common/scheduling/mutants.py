@@ -484,6 +484,20 @@ REMINDERS = [
 
 SWEEP = [
     Noticed(
+        "a copy of a record is that record",
+        record, "decode",
+        "path_of(record.reminder_id) != found.path",
+        "False",
+        ("test_sweep.py::test_a_copy_of_a_record_is_dead_once_and_the_other_one_is_sent",),
+    ),
+    Noticed(
+        "a copy of a record buries the original",
+        sweep, "_looked_after",
+        'name or str(found.data.get("reminder_id"))',
+        'str(found.data.get("reminder_id") or name)',
+        ("test_sweep.py::test_a_copy_of_a_record_is_dead_once_and_the_other_one_is_sent",),
+    ),
+    Noticed(
         "the sweep rings what has an alarm",
         sweep, "_looked_after",
         "alarm is not None and tasks.exists(alarm.queue, tasks.name(alarm.identity))",

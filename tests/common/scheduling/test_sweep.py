@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from common.cloud.firestore import Merge, Write
+from common.cloud.firestore import Create, Merge, Write
 from common.cloud.tasks import Task
 from common.errors import PermanentError, TransientError
 from common.idempotency import Call, Work
@@ -221,6 +221,20 @@ def test_a_broken_record_is_dead_once_and_stops_nobody(cloud: Cloud, broken: Any
     assert found == [1] + [0] * 50
     assert cloud.document("reminders/nudge:a")["state"] == "dead"
     assert len(cloud.firestore.documents("dead_letters")) == 1
+
+
+def test_a_copy_of_a_record_is_dead_once_and_the_other_one_is_sent(cloud: Cloud) -> None:
+    """Somebody has copied a document by hand: its alarm would be that of the original."""
+    overdue(cloud, "s", has_alarms=True)
+    copy = dict(cloud.document(PATH))
+    cloud.firestore.commit([Create(path="reminders/nudge:copy", fields=copy)])
+    for _ in range(5):
+        assert swept(cloud)[1] == []
+        cloud.firestore.now += LATER
+    assert cloud.document("reminders/nudge:copy")["state"] == "dead"
+    assert len(cloud.firestore.documents("dead_letters")) == 1
+    (alarm,) = cloud.tasks.take()
+    assert cloud.deliver(Nudge().ring, alarm).status == "sent"
 
 
 def test_a_removed_kind_is_dead_once(cloud: Cloud) -> None:
