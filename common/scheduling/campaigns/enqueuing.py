@@ -45,6 +45,8 @@ class Page:
     begun: Begun
     counts: Counter[str]
     """What is known already."""
+    last_due: datetime | None
+    """When the last of its tasks is due; None: all are due now."""
 
 
 class Enqueuer:
@@ -75,7 +77,8 @@ class Enqueuer:
         made = [task for user in page if (task := self._task(user, counts)) is not None]
         cursor = page[-1].path.rpartition("/")[2] if page else None
         begun = self._batches.begin(made, patience=patience)
-        return Page(cursor=cursor, made=made, begun=begun, counts=counts)
+        last_due = max((task.at for task in made if task.at), default=None)
+        return Page(cursor=cursor, made=made, begun=begun, counts=counts, last_due=last_due)
 
     def finish(self, page: "Page") -> Counter[str]:
         """Wait for the tasks of a page; how many there are of each kind.

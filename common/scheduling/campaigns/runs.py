@@ -113,7 +113,7 @@ def created(run: Run, now: datetime, *, parts: Sequence[int], force: bool, queue
         "expected": sum(parts),
         "finished_at": None,
     }
-    return Create(path=run.path, fields={**fields, "time_left": _time_left(fields)})
+    return Create(path=run.path, fields={**fields, "time_left": _time_left(fields, now)})
 
 
 def skipped(run: Run, now: datetime, other: str) -> Create:
@@ -202,6 +202,7 @@ def _sums(found: Snapshot) -> dict[str, Any]:
     fields: dict[str, Any] = {name: sum(it[name] for it in parts) for name in COUNTED}
     fields["expected"] = sum(map(_expected, parts))
     fields["shards_done"] = len(done)
+    fields["last_due"] = max((it["last_due"] for it in parts if it.get("last_due")), default=None)
     if len(done) == len(parts) and found.data["state"] == "running":
         fields |= {"state": "complete", "finished_at": found.read_time}
     return fields
@@ -220,18 +221,25 @@ def _sent(fields: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     since = fields.get("counted_at")
     if since is not None and (seconds := (now - since).total_seconds()) > 0:
         found["rate"] = round(max(0, sent - fields.get("sent", 0)) / seconds, 2)
-    return {**found, "time_left": _time_left({**fields, **found})}
+    return {**found, "time_left": _time_left({**fields, **found}, now)}
 
 
-def _time_left(fields: Mapping[str, Any]) -> float | None:
-    """Seconds until nobody is still to get the message: as fast as they were sent of late, and
-    before that as fast as the queues allow, hours that are waited for apart; None: not known."""
+def _time_left(fields: Mapping[str, Any], now: datetime) -> float | None:
+    """Seconds until nobody is still to get the message; None: not known.
+
+    That is not before the last task is due, and takes as long as the others took of late, or,
+    while none has been sent, as the queues allow.
+    """
     if is_settled(fields):
         return 0.0
     made = max(fields["expected"] - fields["failed"], fields["enqueued"])
     left = max(0, made - sum(fields.get(name, 0) for name in SETTLED))
     a_second = fields.get("rate") or fields["queues"] * (fields["a_second"] or 0)
-    return round(left / a_second, 1) if a_second else None
+    due: datetime = fields.get("last_due") or now
+    waits = (due - now).total_seconds()
+    if not a_second:
+        return round(waits, 1) if waits > 0 else None
+    return round(max(waits, left / a_second), 1)
 
 
 def is_settled(fields: Mapping[str, Any]) -> bool:

@@ -75,6 +75,7 @@ def created(run: Run, parts: Sequence[Part], now: datetime) -> list[Write]:
                 "before": part.before,
                 "estimate": part.estimate,
                 "cursor": None,
+                "last_due": None,
                 "part": 0,
                 "failures": 0,
                 "waits": 0,
@@ -122,12 +123,19 @@ class Shard:
         return cursor
 
     def turned(
-        self, *, cursor: str | None, counts: Mapping[str, int], state: State = "running"
+        self,
+        *,
+        cursor: str | None,
+        counts: Mapping[str, int],
+        state: State = "running",
+        last_due: datetime | None = None,
     ) -> None:
         """A page is finished, and perhaps the shard: move the cursor, add to the counts, renew the
-        lease. Raises what `commit` raises."""
+        lease. `last_due` is when the last task of the page is due. Raises what `commit` raises."""
+        dues = [it for it in (self.data.get("last_due"), last_due) if it]
         fields: dict[str, Any] = {it: self.data[it] + counts.get(it, 0) for it in COUNTED}
         fields |= {"cursor": cursor or self.cursor, "state": state}
+        fields["last_due"] = max(dues, default=None)
         self.commit({**fields, "failures": 0, "waits_since": None})
 
     def released(self, **fields: Any) -> None:

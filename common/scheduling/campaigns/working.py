@@ -121,7 +121,7 @@ class _Working:
             return
         page = self._begun.popleft()
         counts = self._enqueuer.finish(page)
-        self._shard.turned(cursor=page.cursor, counts=counts, state=state)
+        self._shard.turned(cursor=page.cursor, counts=counts, state=state, last_due=page.last_due)
 
     def _ahead(
         self, reader: ThreadPoolExecutor, page: list[Snapshot]

@@ -238,6 +238,20 @@ MUTANTS = [
         ("test_runs.py::test_a_run_that_has_begun_takes_as_long_as_its_queues_allow",),
     ),
     Noticed(
+        "a run is over before its tasks are due",
+        runs, "_time_left",
+        "max(waits, left / a_second)",
+        "left / a_second",
+        ("test_runs.py::test_a_run_takes_until_its_last_task_is_due",),
+    ),
+    Noticed(
+        "the last page says when a run ends",
+        shards.Shard, "turned",
+        'self.data.get("last_due"), last_due',
+        "last_due,",
+        ("test_runs.py::test_a_run_takes_until_its_last_task_is_due",),
+    ),
+    Noticed(
         "who has it is still waited for",
         runs, "_time_left",
         "left = max(0, made - sum(fields.get(name, 0) for name in SETTLED))",

@@ -334,6 +334,17 @@ def test_a_run_can_be_looked_at_between_two_tallies(cloud: Cloud) -> None:
     assert cloud.document(RUN)["sent"] == 0, "nothing is written"
 
 
+def test_a_run_takes_until_its_last_task_is_due(cloud: Cloud) -> None:
+    """Monday 8:00 on both sides of the world; the pages of the first come after the second's."""
+    cloud.firestore.now = time(TICK)
+    users("a", timezone="Etc/GMT+12")
+    users("b", "c", "d", timezone="Pacific/Kiritimati")
+    run(cloud, news := News(options={"at": At(hour=8)}))
+    tallied(cloud, news, 0)
+    left = cloud.document(RUN)["time_left"]
+    assert left == pytest.approx(27 * 3600, abs=1), "from Sunday 17:00 to Monday 20:00 UTC"
+
+
 def test_a_run_that_was_skipped_has_no_numbers(cloud: Cloud) -> None:
     users("a")
     tick(cloud, news := News())
