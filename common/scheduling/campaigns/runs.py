@@ -237,9 +237,10 @@ def _time_left(fields: Mapping[str, Any], now: datetime) -> float | None:
     a_second = fields.get("rate") or fields["queues"] * (fields["a_second"] or 0)
     due: datetime = fields.get("last_due") or now
     waits = (due - now).total_seconds()
-    if not a_second:
-        return round(waits, 1) if waits > 0 else None
-    return round(max(waits, left / a_second), 1)
+    if not a_second and waits <= 0:
+        return None
+    takes: float = left / a_second if a_second else 0.0
+    return round(max(waits, takes), 1)
 
 
 def is_settled(fields: Mapping[str, Any]) -> bool:

@@ -240,8 +240,8 @@ MUTANTS = [
     Noticed(
         "a run is over before its tasks are due",
         runs, "_time_left",
-        "max(waits, left / a_second)",
-        "left / a_second",
+        "max(waits, takes)",
+        "takes",
         ("test_runs.py::test_a_run_takes_until_its_last_task_is_due",),
     ),
     Noticed(
