@@ -13,7 +13,11 @@ from typing import Any
 
 
 class Provider:
-    """Serves until closed. `before_answer` sees every request before it is answered."""
+    """Serves until closed.
+
+    `before_answer` sees every request before it is answered; a ConnectionError that it raises loses
+    the answer. `is_down` says of every request whether it is answered 503 and forgotten.
+    """
 
     def __init__(self) -> None:
         self.mails: dict[str, dict[str, Any]] = {}
@@ -22,7 +26,10 @@ class Provider:
         """What the inventory was told, by Idempotency-Key."""
         self.requests: Counter[str] = Counter()
         """Requests seen, by Idempotency-Key."""
+        self.changed: set[str] = set()
+        """Keys that came again with other content."""
         self.before_answer: Callable[[dict[str, Any]], None] = lambda body: None
+        self.is_down: Callable[[], bool] = lambda: False
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), _handler(self))
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -37,7 +44,8 @@ class Provider:
         kept = self.mails if path == "/mail" else self.orders
         with self._lock:
             self.requests[key] += 1
-            kept.setdefault(key, body)
+            if kept.setdefault(key, body) != body:
+                self.changed.add(key)
         self.before_answer(body)
 
     def kept(self) -> Counter[tuple[str, str]]:
@@ -68,8 +76,10 @@ def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            provider.receive(self.path, self.headers["Idempotency-Key"], body)
-            self.send_response(200)
+            is_down = provider.is_down()
+            if not is_down:
+                provider.receive(self.path, self.headers["Idempotency-Key"], body)
+            self.send_response(503 if is_down else 200)
             self.send_header("Content-Length", "0")
             self.end_headers()
 

@@ -62,6 +62,7 @@ class Report:
             "dead_letters": await self._dead_letters(),
             "ignored_events": self.functions.ignored(),
             "deliveries": dict(self.deliverer.counts),
+            "attempts": dict(self.deliverer.attempts),
             "faults": {
                 "plan": fault_plans.document(self.faults.plan),
                 "injected": {kind: n for kind, n in self.faults.injected.items() if n},

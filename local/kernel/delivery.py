@@ -86,6 +86,8 @@ class Deliverer:
         self.targets: Targets | None = None
         self.counts: Counter[str] = Counter()
         """Requests made, by who delivers."""
+        self.attempts: Counter[str] = Counter()
+        """The attempt of whatever was tried most often, by who delivers."""
         self.in_flight = 0
         """Requests being made."""
 
@@ -137,6 +139,8 @@ class Deliverer:
 
     async def _once(self, request: Request, leaves: Callable[[], None]) -> Reply:
         self.counts[request.service] += 1
+        most = self.attempts[request.service]
+        self.attempts[request.service] = max(most, request.attempt)
         self.in_flight += 1
         limit = self.targets.limit(request.url) if self.targets else None
         try:

@@ -100,11 +100,12 @@ class Fault:
     lose_reply: bool = False
     hook: Callable[[], None] | None = None
 
-    def after(self) -> None:
-        """Carry the fault out; called after the call was applied."""
+    def after(self, *, is_answered: bool = True) -> None:
+        """Carry the fault out; called after the call was applied. Raises Status for a reply that is
+        lost, unless nobody waits for one any more."""
         if self.hook:
             self.hook()
-        if self.lose_reply:
+        if self.lose_reply and is_answered:
             raise Status(grpc.StatusCode.UNAVAILABLE, "injected: the reply was lost")
 
 

@@ -86,11 +86,15 @@ def _handler(service: str, name: str, method: Method, faults: Faults, caller: st
         try:
             subject = "" if method.client_stream else method.subject(request)
             fault = await faults.call(service, name, lambda: subject, caller)
+            is_answered = True
             try:
                 async for response in method.call(request):  # type: ignore[union-attr]
                     yield response
+            except GeneratorExit:  # the caller has hung up, or was killed
+                is_answered = False
+                raise
             finally:
-                fault.after()
+                fault.after(is_answered=is_answered)
         except Exception as error:
             await _abort(context, error)
 

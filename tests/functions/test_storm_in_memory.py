@@ -13,15 +13,11 @@ from common.errors import TransientError
 from common.messaging import transports
 from common.messaging.transports import Outgoing
 from tests.common.web_server import Answer, Asked
+from tests.functions import customers
 from tests.functions.in_memory import Bundle
 from tests.functions.stock import LOST, stocked
 
 USERS = [f"storm-{number}" for number in range(4)]
-EXPECTED = Counter(
-    (template, user)
-    for user in USERS
-    for template in ("welcome", "order_confirmation", "payment_retry", "cart_abandonment_reminder")
-)
 LENGTH = 150
 """How many commits, and how many creations of tasks, something may befall."""
 
@@ -44,13 +40,9 @@ class Provider:
 
 def events() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """What happens to the users: each buys one of two carts."""
-    for number, user in enumerate(USERS):
-        order, cart, bought = f"o-{number}", f"c-{number}", f"c-{number}-bought"
-        yield "order.placed", user, {"order_id": order, "total": number, "cart_id": bought}
-        yield "user.signed_up", user, {"email": f"{user}@example.com"}
-        yield "cart.abandoned", user, {"cart_id": bought, "total": 1}
-        yield "cart.abandoned", user, {"cart_id": cart, "total": 1}
-        yield "payment.failed", user, {"order_id": order, "total": 1}
+    for user in USERS:
+        for event_type, payload in customers.happens(user):
+            yield event_type, user, payload
 
 
 def deliver(bundle: Bundle, chance: random.Random) -> None:
@@ -97,10 +89,8 @@ def test_every_effect_happens_once(
             bundle.advance(hours=1)
             bundle.tick("reminder_sweep")  # it sets the alarms that could not be set
     found = Counter((it["template"], it["user_id"]) for it in bundle.documents("messages"))
-    assert found == Counter(provider.taken.values()) == EXPECTED
+    assert found == Counter(provider.taken.values()) == customers.messages(USERS)
     told = dict(stock.told)
     assert len(told) == len({str(asked) for asked in stock.told}), "one content under one key"
-    assert Counter(it["order_id"] for it in told.values()) == Counter(
-        f"o-{number}" for number in range(len(USERS))
-    )
+    assert Counter(it["order_id"] for it in told.values()) == customers.orders(USERS)
     assert bundle.documents("dead_letters") == []

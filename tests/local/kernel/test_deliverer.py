@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -96,18 +97,32 @@ def test_no_answer_in_time_is_a_time_out() -> None:
     assert (reply.status, reply.timed_out) == (None, True)
 
 
-def test_a_refused_connection_is_no_answer() -> None:
+def refused(*attempts: int) -> tuple[Any, Deliverer]:
+    """The last answer of so many attempts to reach nobody, and who made them."""
+    deliverer = Deliverer(Clock(Database(":memory:")), Faults())
+
     async def run() -> Any:
-        deliverer = Deliverer(Clock(Database(":memory:")), Faults())
         request = Request(
             service="tasks", subject="t", attempt=1, url="http://127.0.0.1:1/", timeout=5
         )
         try:
-            return await deliverer.send(request)
+            for attempt in attempts:
+                reply = await deliverer.send(replace(request, attempt=attempt))
+            return reply
         finally:
             await deliverer.close()
 
-    assert asyncio.run(run()).status is None
+    return asyncio.run(run()), deliverer
+
+
+def test_a_refused_connection_is_no_answer() -> None:
+    reply, _ = refused(1)
+    assert reply.status is None
+
+
+def test_how_often_anything_was_tried_at_most_is_told() -> None:
+    _, deliverer = refused(1, 7, 2)
+    assert (deliverer.attempts, deliverer.counts) == ({"tasks": 7}, {"tasks": 3})
 
 
 def test_time_stands_still_while_a_delivery_is_in_flight() -> None:

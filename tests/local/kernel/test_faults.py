@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from local.kernel import fault_plans
-from local.kernel.faults import Faults, Plan, Rule
+from local.kernel.faults import Fault, Faults, Plan, Rule
 from local.kernel.status import Status
 
 FIRESTORE = "google.firestore.v1.Firestore"
@@ -147,3 +147,13 @@ def test_an_error_is_answered_before_and_a_loss_after_the_call() -> None:
     with pytest.raises(Status) as status:
         fault.after()
     assert status.value.code == grpc.StatusCode.UNAVAILABLE
+
+
+def test_a_reply_that_nobody_waits_for_is_not_lost_and_what_is_to_follow_follows() -> None:
+    """A caller that was killed has hung up."""
+    followed: list[str] = []
+    fault = Fault(lose_reply=True, hook=lambda: followed.append("it"))
+    fault.after(is_answered=False)
+    with pytest.raises(Status):
+        fault.after()
+    assert followed == ["it", "it"]
