@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from common.cloud import firestore
 from common.cloud.batches import Batches, Begun
 from common.cloud.firestore import Snapshot, Write
+from common.cloud.task import varied
 from common.cloud.tasks import Failed, Result, Task
 from common.errors import PermanentError, TransientError
 from common.idempotency import dead_letters
@@ -56,6 +57,7 @@ class Enqueuer:
         self._run = run
         self._batches = batches
         self._force = force
+        self._config = settings.current()
         self._edition = edition = run.edition
         self._body = {
             "campaign": edition.campaign,
@@ -65,7 +67,13 @@ class Enqueuer:
         }
         """What all tasks of the run say."""
         self._encoded = json.dumps(self._body).encode()[:-1]
-        self._config = settings.current()
+        self._like = Task(
+            queue=run.campaign.queue,
+            url=self._config.reminder_url,
+            body=self._body,
+            identity=(),
+            audience=self._config.reminder_audience,
+        )
         self._queues = self._config.queues_of(run.campaign.queue).count
         self._due: dict[str, datetime | None] = {}
         """When it is the campaign's time in each zone; None: the day is over there."""
@@ -98,14 +106,13 @@ class Enqueuer:
             return None
         user_id = self._run.campaign.audience.user_id(user)
         edition = self._edition
-        return Task(
+        return varied(
+            self._like,
             queue=self._queue(user_id),
-            url=self._config.reminder_url,
             body={**self._body, "user_id": user_id},
-            encoded=b'%b, "user_id": %b}' % (self._encoded, json.dumps(user_id).encode()),
+            encoded=b'%b, "user_id": %b}' % (self._encoded, _json(user_id).encode()),
             identity=(edition.campaign, edition.period, user_id, edition.run),
             at=due if due > user.read_time else None,
-            audience=self._config.reminder_audience,
         )
 
     def _due_of(self, user: Snapshot, counts: Counter[str]) -> datetime | None:
@@ -150,6 +157,9 @@ class Enqueuer:
             key=key,
             origin=Origin(user_id=shown),
         )
+
+
+_json = json.JSONEncoder().encode
 
 
 def _failures(made: Sequence[Task], results: Sequence[Result]) -> list[tuple[Task, PermanentError]]:

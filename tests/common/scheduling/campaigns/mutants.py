@@ -505,14 +505,14 @@ MUTANTS = [
     ),
     Noticed(
         "a task calls fanout",
-        enqueuing.Enqueuer, "_task",
+        enqueuing.Enqueuer, "__init__",
         "self._config.reminder_url",
         "self._config.fanout_url",
         ("test_enqueuing.py::test_a_user_has_a_task_that_calls_reminder",),
     ),
     Noticed(
         "a task has the token for fanout",
-        enqueuing.Enqueuer, "_task",
+        enqueuing.Enqueuer, "__init__",
         "self._config.reminder_audience",
         "self._config.fanout_audience",
         ("test_enqueuing.py::test_a_user_has_a_task_that_calls_reminder",),
