@@ -26,6 +26,7 @@ from common.errors import (
 )
 from common.idempotency import Answer, Call, Job, Outcome, Work
 from common.idempotency.job import Ended
+from common.idempotency.origin import Origin
 from common.process import logs, settings
 from common.scheduling import alarms, transitions
 from common.scheduling import record as records
@@ -67,7 +68,7 @@ def bury(found: Snapshot, error: PermanentError, reminder_id: str) -> Answer:
 
     Raises what `idempotency.run` raises.
     """
-    generation = found.data.get("generation")
+    generation, user_id = found.data.get("generation"), found.data.get("user_id")
     is_one = isinstance(generation, int)
     body = {"reminder_id": reminder_id, "generation": generation if is_one else str(generation)}
     job = Job(
@@ -75,6 +76,7 @@ def bury(found: Snapshot, error: PermanentError, reminder_id: str) -> Answer:
         key=":".join(map(str, body.values())),
         identity=body,
         payload=json.dumps(body).encode(),
+        origin=Origin(user_id=user_id if isinstance(user_id, str) else None),
         writes_on_dead_letter=lambda: _settling_as_dead(found.path),
     )
 
@@ -131,11 +133,16 @@ class _Ringing:
         """Whether an earlier attempt vanished, or ended in doubt."""
 
     def job(self) -> Job:
+        """The work of the reminder that was looked at."""
+        assert self._looked is not None
+        user_id = self._looked[1].user_id
         return Job(
             scope=FUNCTION,
             key=f"{self._id}:{self._generation}",
             identity={"reminder_id": self._id, "generation": self._generation},
             payload=self._call.raw,
+            # Whoever erases the user ends what is under way, too.
+            origin=replace(self._call.origin, user_id=user_id),
             replay_of=self._call.replay_of,
             writes_on_claim=self._begin,
             writes_on_wait=self._put_back,

@@ -1,7 +1,7 @@
 """Mistakes in the shop, and the tests that notice them."""
 
 from common.cloud import documents
-from common.scheduling import calls
+from common.scheduling import calls, ringing
 from common.triggers import oidc
 from functions import consumer
 from functions.shop import campaigns, carts, inventory, items, money, orders, reminders, users
@@ -426,6 +426,7 @@ HANDLERS = [
 ]  # fmt: skip
 
 ERASED = "test_erased.py::test_a_later_event_is_skipped_and_leaves_ids_alone"
+RACE = "test_erased.py::test_an_erasure_before_any_commit_of_a_{}_leaves_nothing"
 ERASURES = [
     Noticed(
         "the order of somebody who is erased is recorded",
@@ -433,6 +434,20 @@ ERASURES = [
         "return [*alive, ",
         "return [",
         ("shop/test_orders.py::TestPlace::test_it_is_not_recorded_once_its_user_is_erased",),
+    ),
+    Noticed(
+        "a cart is recorded although its user was erased meanwhile",
+        consumer, "cart_abandoned",
+        "marks.unless_erased(abandoned.user_id)",
+        "[]",
+        (RACE.format("handler"),),
+    ),
+    Noticed(
+        "a reminder under way is none of the user's",
+        ringing._Ringing, "job",
+        "user_id=user_id",
+        "user_id=None",
+        (RACE.format("reminder"),),
     ),
     Noticed(
         "the first login of somebody who is erased is recorded",

@@ -1,12 +1,17 @@
 """Erased and unknown people: nothing is sent to them and nothing about them is written."""
 
-from datetime import timedelta
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from werkzeug.exceptions import HTTPException
 
 from common.cloud import firestore
-from common.cloud.firestore import Delete
+from common.cloud.firestore import Delete, Write
+from common.errors import BundleError
 from common.people.erasing import erase
 from functions.shop.personal_data import SHOP
 from tests.functions.shop_in_memory import ShopInMemory
@@ -32,6 +37,24 @@ def shop(shop_in_memory: Shop) -> Shop:
 
 def erased(user_id: str = "u-1") -> None:
     erase(user_id, SHOP, wait=lambda seconds: None)
+
+
+@contextmanager
+def racing(shop: Shop, number: int) -> Iterator[None]:
+    """The user is erased just before the commit of this number; after the last, if it is less."""
+    commit, commits = shop.documents.commit, itertools.count(1)
+
+    def commit_after_all(writes: Sequence[Write]) -> datetime:
+        if next(commits) == number:
+            shop.documents.commit = commit  # type: ignore[method-assign]
+            erased()
+        return commit(writes)
+
+    shop.documents.commit = commit_after_all  # type: ignore[method-assign]
+    yield
+    shop.documents.commit = commit  # type: ignore[method-assign]
+    if next(commits) <= number:
+        erased()
 
 
 def about(shop: Shop, user_id: str = "u-1") -> set[str]:
@@ -165,4 +188,38 @@ def test_an_erasure_while_a_message_is_sent_leaves_nothing_of_it(shop: Shop) -> 
     with pytest.raises(Exception, match="409"):
         shop.deliver("order.placed", order_id="o-1", total=1, event_id="e-1")
     assert (shop.messages(), about(shop)) == ([], set())
+    assert "example.com" not in repr(shop.documents.documents())
+
+
+@pytest.mark.parametrize(("event_type", "payload"), EVENTS)
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_an_erasure_before_any_commit_of_a_handler_leaves_nothing(
+    shop: Shop, event_type: str, payload: dict[str, Any], is_first: bool, number: int
+) -> None:
+    """What the handler has read by then was not erased."""
+    with racing(shop, number):
+        for is_now_first in (is_first, False, False):
+            with suppress(HTTPException):
+                shop.deliver(event_type, event_id="e-1", is_first=is_now_first, **payload)
+            shop.documents.advance(1000)
+    assert about(shop) <= {"messages"}
+    assert "example.com" not in repr(shop.documents.documents())
+
+
+@pytest.mark.parametrize(("event_type", "payload"), EVENTS[:2])
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_an_erasure_before_any_commit_of_a_reminder_leaves_nothing(
+    shop: Shop, event_type: str, payload: dict[str, Any], number: int
+) -> None:
+    """Of a cart, and of an order that the inventory is told of."""
+    shop.set(INVENTORY_URL="http://127.0.0.1:1")
+    shop.deliver(event_type, **payload)
+    (alarm,) = shop.queues.take()
+    with racing(shop, number):
+        for _ in range(2):
+            with suppress(BundleError):
+                shop.ring(alarm)
+            shop.documents.advance(1000)
+    assert about(shop) <= {"messages"}
     assert "example.com" not in repr(shop.documents.documents())
