@@ -7,6 +7,7 @@ from local.services.firestore.service import Firestore
 from local.services.pubsub import subscription
 from local.services.tasks.bucket import Bucket
 from local.services.tasks.queue import Queue
+from local.services.tasks.store import Store
 from tests.common.mutants import Noticed
 
 LEFT = "test_a_token_is_counted_from_when_the_task_left_not_from_when_it_was_taken"
@@ -18,6 +19,13 @@ MUTANTS = [
         "self._left.append(now)",
         "self._left.append(0)",
         (f"tasks/test_tasks_rules.py::{LEFT}",),
+    ),
+    Noticed(
+        "the oldest task is looked for once",
+        Store, "add",
+        "self._is_oldest_known = self._is_oldest_known and self._oldest is not None",
+        "self._is_oldest_known = self._is_oldest_known",
+        ("tasks/test_tasks_tasks.py::test_a_task_is_gone_thirty_one_days_after_its_creation",),
     ),
     Noticed(
         "idle does not wait for what a rate holds back",

@@ -237,6 +237,16 @@ def test_no_more_than_sixteen_are_in_flight(local: Local, endpoint: Endpoint) ->
     assert endpoint.most_at_once == 16
 
 
+def test_a_push_that_hangs_holds_up_no_other(local: Local, endpoint: Endpoint) -> None:
+    local.topic()
+    eventarc(local, endpoint)
+    endpoint.is_held = lambda request: request is endpoint.requests[0]
+    endpoint.gate.clear()
+    local.publish(*(b"%d" % number for number in range(40)))
+    endpoint.wait_for(40)
+    assert endpoint.at_once >= 1  # the first is still there
+
+
 def test_ordered_push_waits_for_the_answer(local: Local, endpoint: Endpoint) -> None:
     """One of a key at a time, also while the first is tried again."""
     topic = local.topic()

@@ -361,6 +361,17 @@ def test_a_deleted_task_never_fires(cloud: Cloud) -> None:
     assert not cloud.target.hits
 
 
+def test_a_later_task_is_gone_later(cloud: Cloud) -> None:
+    queue = _paused(cloud)
+    cloud.task(queue)
+    cloud.advance(3600)
+    later = cloud.task(queue)
+    cloud.advance(31 * 86400 - 1800)
+    assert [task.name for task in cloud.client.list_tasks(parent=queue)] == [later.name]
+    cloud.advance(3600)
+    assert not list(cloud.client.list_tasks(parent=queue))
+
+
 def test_a_task_is_gone_thirty_one_days_after_its_creation(cloud: Cloud) -> None:
     queue = _paused(cloud)
     cloud.task(queue)
