@@ -29,6 +29,8 @@ FORMAT = 1
 """Of the record of a message; older ones have none."""
 TEXT_LIMIT = 20_000
 """Characters of the text kept in the record."""
+HTML_LIMIT = 60_000
+"""Characters of HTML kept in the record; more is left out, as a part of a page is none."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,6 +69,7 @@ class Sent:
     to: str | None
     subject: str
     text: str
+    html: str
     key: str
     sent_at: datetime
 
@@ -79,6 +82,7 @@ class Sent:
             "to": self.to,
             "subject": self.subject,
             "text": self.text[:TEXT_LIMIT],
+            "html": self.html if len(self.html) <= HTML_LIMIT else "",
             "state": self.state,
             "transport": self.transport,
             "sent_at": self.sent_at,
@@ -204,6 +208,7 @@ def _sent(message: Outgoing, used: str) -> Sent:
         to=message.to,
         subject=message.subject,
         text=message.text,
+        html=message.html,
         key=message.key,
         sent_at=message.sent_at,
     )
@@ -224,6 +229,7 @@ def _skipped(message: Message, user_id: str, reason: str, *, key: str, now: date
         to=None,
         subject="",
         text="",
+        html="",
         key=key,
         sent_at=now,
     )

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Request
 from common.cloud import firestore
 from operations import declared
 from operations.flow import queues
-from operations.letters import dead_letters, replaying, topic
+from operations.letters import dead_letters, replaying, topic, waiting
 from operations.letters.replaying import Correction
 from operations.place.environment import Place
 from operations.scheduled import campaigns, reminders
@@ -22,6 +22,7 @@ from operations.things import messages, timeline
 LIMIT = 500
 """Rows of a list."""
 RECENT = timedelta(days=1)
+PLAIN = '<pre style="white-space: pre-wrap">{}</pre>'
 PATIENCE = 10.0
 """Seconds that a click waits for what becomes of a letter."""
 
@@ -33,6 +34,7 @@ def views(place: Place) -> Mapping[str, Answer]:
     return {
         "letters": _letters,
         "letter": _letter,
+        "slow-lane": lambda request: waiting.slow_lane(place),
         "reminders": _reminders,
         "reminder": _reminder,
         "messages": _messages,
@@ -53,7 +55,7 @@ def actions(place: Place) -> Mapping[str, Answer]:
 def html_of(message_id: str) -> str:
     """A message as its reader sees it; one without HTML as its text."""
     found = messages.get(message_id).data
-    return str(found.get("html") or f"<pre>{html.escape(str(found.get('text') or ''))}</pre>")
+    return str(found.get("html") or PLAIN.format(html.escape(str(found.get("text") or ""))))
 
 
 def server_time() -> datetime:
@@ -66,6 +68,8 @@ def _letters(request: Request) -> Any:
     asked = {name: request.args.get(name) or None for name in names}
     state = request.args.get("state", "open")
     wanted = dead_letters.Filter(state=None if state == "any" else state, **asked)  # type: ignore[arg-type]
+    if state == waiting.STATE:
+        return waiting.listed(wanted, LIMIT)
     return dead_letters.listed(wanted, LIMIT)
 
 

@@ -1,12 +1,10 @@
 // Queues and schedules; and what only the local cloud can do: publish, travel in time, be nasty.
 
 import { get, post } from "/api.js";
-import { h, state, table, text, time } from "/dom.js";
+import { every, h, state, table, text, time } from "/dom.js";
 
-export async function queues(place, page) {
-  let timer;
-  async function load() {
-    const found = await get("queues");
+export function queues(place, page) {
+  return every(page, place, page.place.is_local ? 2000 : 30000, () => get("queues"), (found) => {
     place.replaceChildren(
       table("Queues", [
         ["queue", (row) => text(row.id)],
@@ -29,10 +27,7 @@ export async function queues(place, page) {
         ["waiting", (row) => text(row.backlog), "number"],
       ], found.subscriptions, "No subscription."),
     );
-    timer = setTimeout(load, page.place.is_local ? 2000 : 30000);
-  }
-  await load();
-  return () => clearTimeout(timer);
+  });
 }
 
 function fire(page, job) {
@@ -59,14 +54,12 @@ export async function local(place, page) {
     h("fieldset", { id: "processes" }), h("fieldset", { id: "counts" })));
   const counts = place.querySelector("#counts");
   const processes = place.querySelector("#processes");
-  let timer;
-  async function load() {
-    const found = await get("local/status");
+  return every(page, counts, 2000, standing, (found) => {
     counts.replaceChildren(
       h("legend", {}, "So far"),
       table("Deliveries and calls", [
         ["what", (row) => row[0]], ["how many", (row) => text(row[1]), "number"],
-      ], Object.entries({ ...found.deliveries, ...found.ignored_events }), "Nothing yet."),
+      ], Object.entries(found.counts), "Nothing yet."),
     );
     processes.replaceChildren(
       h("legend", {}, "Functions"),
@@ -76,10 +69,16 @@ export async function local(place, page) {
         ["", (row) => kill(page, row.name)],
       ], found.functions, "No function."),
     );
-    timer = setTimeout(load, 2000);
-  }
-  await load();
-  return () => clearTimeout(timer);
+  });
+}
+
+// Without the clock, which is another one in each answer.
+async function standing() {
+  const { deliveries, ignored_events: ignored, functions } = await get("local/status");
+  return {
+    counts: { ...deliveries, ...ignored },
+    functions: functions.map(({ name, state: its }) => ({ name, state: its })),
+  };
 }
 
 function kill(page, name) {

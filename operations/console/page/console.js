@@ -1,7 +1,7 @@
 // The frame of the page: which view is shown, what the keys do, and what time it is there.
 
 import { get } from "/api.js";
-import { countdown, h } from "/dom.js";
+import { countdown, countOn, h } from "/dom.js";
 import { campaign, campaigns, letter, letters, message, messages, reminder, reminders } from "/lists.js";
 import { now } from "/now.js";
 import { local, queues } from "/cloud.js";
@@ -24,6 +24,7 @@ const VIEWS = [
 const SINGLE = { reminder, message, letter, campaign, show };
 const LIST_OF = { reminder: "reminders", message: "messages", letter: "letters", campaign: "campaigns" };
 let leave = () => {};
+let turn = 0;
 
 export function note(sentence) {
   const shown = h("p", {}, sentence);
@@ -41,6 +42,7 @@ function parts() {
 
 async function render() {
   const [name = "now", ...rest] = parts();
+  const mine = ++turn;
   leave();
   leave = () => {};
   for (const tab of document.querySelectorAll("nav a")) {
@@ -51,7 +53,9 @@ async function render() {
   view.replaceChildren(place);
   if (!shown) return place.append(h("p", {}, "There is no such view."));
   try {
-    leave = (await shown(place, page, ...rest)) ?? (() => {});
+    const left = (await shown(place, page, ...rest)) ?? (() => {});
+    if (mine === turn) leave = left;
+    else left(); // another view was opened meanwhile
   } catch (error) {
     place.replaceChildren(h("p", { class: "bad" }, error.message));
   }
@@ -107,6 +111,7 @@ async function start() {
   await render();
   await tick();
   setInterval(tick, 2000);
+  setInterval(() => countOn(page.time()), 1000);
 }
 
 start().catch((error) => note(error.message));

@@ -21,7 +21,37 @@ export function time(value, now) {
   const at = new Date(value);
   if (Number.isNaN(at.getTime())) return text(value);
   const shown = at.toISOString().slice(0, 19).replace("T", " ");
-  return h("time", { datetime: value, title: `${shown} UTC` }, now ? countdown(at, now) : shown);
+  const kind = now ? "countdown" : false;
+  return h("time", { datetime: value, title: `${shown} UTC`, class: kind }, now ? countdown(at, now) : shown);
+}
+
+// Every countdown of the page goes on by itself.
+export function countOn(now) {
+  for (const each of document.querySelectorAll("time.countdown")) {
+    const shown = countdown(new Date(each.dateTime), now);
+    if (each.textContent !== shown) each.textContent = shown;
+  }
+}
+
+// Asks now, and again whenever `pause` milliseconds have passed, until what is returned is called.
+// `draw` gets an answer that is another one than before. What fails the first time stands in the place;
+// later it is said, and what was drawn stays.
+export async function every(page, place, pause, ask, draw) {
+  let timer, known;
+  let stopped = false;
+  async function look() {
+    try {
+      const found = await ask();
+      if (JSON.stringify(found) !== known) draw(found);
+      known = JSON.stringify(found);
+    } catch (error) {
+      if (known) page.note(error.message);
+      else place.replaceChildren(h("p", { class: "bad", role: "alert" }, error.message));
+    }
+    if (!stopped) timer = setTimeout(look, pause);
+  }
+  await look();
+  return () => { stopped = true; clearTimeout(timer); };
 }
 
 export function countdown(at, now) {
@@ -76,6 +106,8 @@ export function fields(values) {
   const shown = Object.entries(values).filter(([, value]) => value != null && value !== "");
   return h("dl", { class: "fields" }, shown.flatMap(([name, value]) => [
     h("dt", {}, name.replaceAll("_", " ")),
-    h("dd", {}, value instanceof Node ? value : text(value)),
+    h("dd", {}, value instanceof Node ? value : TIME.test(value) ? time(value) : text(value)),
   ]));
 }
+
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*(Z|[+-]\d\d:\d\d)$/;

@@ -1,7 +1,7 @@
 // Reminders, messages, dead letters and runs: a list of each, and one of them whole.
 
 import { get, post } from "/api.js";
-import { fields, h, link, state, table, text, time } from "/dom.js";
+import { every, fields, h, link, state, table, text, time } from "/dom.js";
 
 const WHOSE = (row) => (row.user_id ? link(["show", row.user_id], row.user_id) : "");
 
@@ -111,29 +111,57 @@ export async function message(place, page, id) {
 // Dead letters
 
 export async function letters(place, page) {
+  const lane = h("p", { class: "faint" });
+  place.append(lane);
+  get("slow-lane").then(
+    (found) => { lane.textContent = found.map(laneText).join(" "); },
+    (error) => { lane.textContent = `The slow lane was not asked: ${error.message}`; },
+  );
   await filtered(place, page, "letters", [
-    ["state", "State", choice("open", "replayed", "discarded", "any")],
+    ["state", "State", choice("open", "waiting", "replayed", "discarded", "any")],
     ["reason", "reason", h("input", { type: "search", placeholder: "permanent, outage …" })],
     ["event_type", "event type", h("input", { type: "search" })],
     ["user_id", "user", h("input", { type: "search" })],
-  ], (rows, again) => [
-    rows.some((row) => row.state === "open") && h("div", { class: "bar" },
-      button(`Replay the ${rows.filter((row) => row.state === "open").length} that are open`, page,
-        () => replayAll(page, rows, again))),
-    table("Dead letters, those seen last first", [
-      ["last seen", (row) => time(row.last_seen), "time"],
-      ["letter", (row) => link(["letter", row.id], row.event_id || row.key || row.id)],
-      ["state", (row) => state(row.state)],
-      ["from", (row) => text(row.source)],
-      ["reason", (row) => text(row.reason)],
-      ["error", (row) => text(row.error).slice(0, 200)],
-      ["user", WHOSE],
-    ], rows, "No dead letter is like that."),
-  ].filter(Boolean).reduce((all, each) => { all.append(each); return all; }, h("div")));
+  ], (rows, again) => h("div", {}, allOf(page, rows, again),
+    rows.some((row) => row.state === "waiting") ? waiting(page, rows) : given(rows)));
 }
 
-async function replayAll(page, rows, again) {
+function laneText(lane) {
+  return `${text(lane.backlog ?? "An unknown number of")} messages are in the slow lane.`;
+}
+
+function allOf(page, rows, again) {
   const open = rows.filter((row) => row.state === "open");
+  return open.length > 0 && h("div", { class: "bar" },
+    button(`Replay the ${open.length} that are open`, page, () => replayAll(page, open, again)));
+}
+
+function given(rows) {
+  return table("Dead letters, those seen last first", [
+    ["last seen", (row) => time(row.last_seen), "time"],
+    ["letter", (row) => link(["letter", row.id], row.event_id || row.key || row.id)],
+    ["state", (row) => state(row.state)],
+    ["from", (row) => text(row.source)],
+    ["reason", (row) => text(row.reason)],
+    ["error", (row) => text(row.error).slice(0, 200)],
+    ["user", WHOSE],
+  ], rows, "No dead letter is like that.");
+}
+
+function waiting(page, rows) {
+  return table("What waits, and goes on by itself", [
+    ["since", (row) => time(row.since), "time"],
+    ["work", (row) => link(["show", row.id], row.id)],
+    ["what", (row) => text(row.effect)],
+    ["from", (row) => text(row.source)],
+    ["why", (row) => `${text(row.reason)}: ${text(row.error).slice(0, 200)}`],
+    ["tries", (row) => text(row.attempts), "number"],
+    ["next", (row) => time(row.next, page.time()), "time"],
+    ["user", WHOSE],
+  ], rows, "Nothing waits.");
+}
+
+async function replayAll(page, open, again) {
   let done = 0;
   for (const row of open) {
     try {
@@ -206,23 +234,28 @@ export async function campaigns(place, page) {
   ], rows, "No run."));
 }
 
-export async function campaign(place, page, id) {
-  const found = await get("campaign", { id });
+export function campaign(place, page, id) {
+  const draw = (found) => place.replaceChildren(...run(found, page, draw));
+  return every(page, place, 3000, () => get("campaign", { id }), draw);
+}
+
+function run(found, page, draw) {
   const done = (found.enqueued ?? 0) + (found.duplicate ?? 0) + (found.failed ?? 0);
+  const settled = (found.sent ?? 0) + (found.skipped ?? 0) + (found.dead ?? 0);
   const stop = button("Stop it", page, async () => {
-    const answer = await post("stop", { id });
-    page.note(`${id}: ${answer.state}; ${answer.sent} were sent before`);
-    place.replaceChildren();
-    await campaign(place, page, id);
+    const answer = await post("stop", { id: found.id });
+    page.note(`${found.id}: ${answer.state}; ${answer.sent} were sent before`);
+    draw(await get("campaign", { id: found.id }));
   }, "danger");
-  place.append(
+  return [
     h("h2", {}, found.id),
-    h("div", { class: "bar" }, state(found.state),
-      found.expected && h("progress", { max: found.expected, value: done, "aria-label": "enqueued" }),
-      found.state === "running" && stop),
+    h("div", { class: "bar" }, state(found.state), found.expected && [
+      progress("enqueued", done, found.expected), progress("sent or skipped", settled, found.expected),
+    ], found.state === "running" || settled < done ? stop : false),
     fields({ ...found, id: null, state: null }),
-  );
-  if (found.state !== "running") return () => {};
-  const timer = setTimeout(() => { place.replaceChildren(); campaign(place, page, id); }, 3000);
-  return () => clearTimeout(timer);
+  ];
+}
+
+function progress(label, value, max) {
+  return h("label", {}, `${label} ${value} of ${max} `, h("progress", { max, value, "aria-label": label }));
 }

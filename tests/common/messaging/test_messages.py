@@ -196,6 +196,12 @@ def test_the_record_holds_no_more_text_than_a_document_should() -> None:
     assert len(document["text"]) == messages.TEXT_LIMIT
 
 
+def test_the_record_has_the_page_that_its_reader_sees_unless_that_is_too_large() -> None:
+    sent = send(Box())
+    assert sent.document()["html"] == sent.html != ""
+    assert send(Box(), context={"text": "9" * 100_000}).document()["html"] == ""
+
+
 def test_without_a_provider_the_message_is_only_recorded() -> None:
     sent = send()
     assert (sent.state, sent.transport) == ("sent", "record")

@@ -59,6 +59,15 @@ class Page:
         label_of = self._found(f"//label[normalize-space()={label!r}]")
         return self.driver.find_element(By.ID, label_of.get_attribute("for") or "")
 
+    def emulate(self, scheme: str) -> None:
+        """Prefer `light` or `dark`."""
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+
+    def is_disabled(self, label: str) -> bool:
+        """Whether the button with this label does nothing."""
+        return not self._found(f"//button[normalize-space()={label!r}]").is_enabled()
+
     def press(self, keys: str) -> None:
         """Type without a field."""
         self.driver.find_element(By.TAG_NAME, "body").send_keys(keys)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tests.operations.console.browser import Page
 
 pytestmark = pytest.mark.slow
+VIEWS = ("now", "reminders", "messages", "letters", "campaigns", "queues", "local")
 
 
 def event(event_type: str, event_id: str, user_id: str = "ada", **payload: Any) -> dict[str, Any]:
@@ -65,6 +66,7 @@ def test_a_message_is_seen_as_its_reader_sees_it(page: "Page", cloud: "LocalClou
     frame = page.driver.find_element("tag name", "iframe")
     assert frame.get_attribute("sandbox") is not None
     page.driver.switch_to.frame(frame)
+    assert page.driver.find_elements("tag name", "table") or "html" in page.driver.page_source
     assert "PulseCart" in page.text
     page.driver.switch_to.default_content()
     page.keep("message")
@@ -110,6 +112,75 @@ def test_stored_text_does_nothing(page: "Page", cloud: "LocalCloud") -> None:
     assert "taken" not in page.driver.title
 
 
+def test_a_function_that_is_killed_goes_on(page: "Page", cloud: "LocalCloud") -> None:
+    page.open("local")
+    page.click("Kill consumer")
+    page.see("processes of consumer were killed")
+    cloud.publish(event("cart.abandoned", "e-killed", cart_id="c-killed", total=1))
+    page.open("show/e-killed")
+    page.see("cart abandoned")
+    page.see("What happens next")
+
+
+def test_a_campaign_is_fired_and_stopped(page: "Page", cloud: "LocalCloud") -> None:
+    for user_id in ("ida", "joan", "mary"):
+        email = f"{user_id}@shop.example"
+        up = event("user.signed_up", f"up-{user_id}", user_id, email=email, digest_opt_in=True)
+        cloud.publish(up)
+    cloud.idle()
+    cloud.tick("weekly-digest", at="2026-11-30T00:00:00Z")
+    cloud.idle()
+    page.open("campaigns")
+    page.click("weekly_digest:2026-11-30T00:00:00+00:00")
+    page.see("enqueued 3 of 3")
+    page.keep("campaign")
+    page.click("Stop it")
+    page.see("cancelled; 0 were sent before")
+
+
+def test_a_schedule_is_fired(page: "Page", cloud: "LocalCloud") -> None:
+    page.open("queues")
+    page.see("reminder-sweep")
+    page.keep("queues")
+    page.click("Fire now")
+    page.see("has been fired")
+    cloud.idle()
+
+
+def test_what_waits_stands_with_the_letters(page: "Page", cloud: "LocalCloud") -> None:
+    cloud.publish(event("order.placed", "e-waits", "nobody", order_id="o-waits", total=1))
+    cloud.idle()
+    page.open("letters")
+    page.see("0 messages are in the slow lane.")
+    page.fill("State", "waiting")
+    page.see("What waits, and goes on by itself")
+    page.see("no address of user nobody is known yet")
+
+
+def test_without_write_it_only_shows(page: "Page", cloud: "LocalCloud", shows_only: str) -> None:
+    cloud.publish(event("order.placed", "e-shown", order_id="o-shown"))
+    cloud.idle()
+    page.driver.get(f"{shows_only}#/letters")
+    page.see("shows only")
+    assert "Local cloud" not in page.text
+    page.click("e-shown")
+    page.see("Replay it")
+    assert page.is_disabled("Replay it")
+    assert page.is_disabled("Discard it")
+
+
+def test_it_is_light_or_dark_as_the_reader_prefers(page: "Page") -> None:
+    seen = set()
+    for scheme in ("dark", "light"):
+        page.emulate(scheme)
+        page.open("now")
+        page.see("What happens now")
+        page.keep(f"now-{scheme}")
+        ground = "return getComputedStyle(document.body).backgroundColor"
+        seen.add(page.driver.execute_script(ground))
+    assert seen == {"rgb(22, 24, 29)", "rgb(255, 255, 255)"}
+
+
 def test_the_keys_lead_through_the_page(page: "Page") -> None:
     page.open("now")
     page.see("What happens now")
@@ -124,7 +195,7 @@ def test_the_keys_lead_through_the_page(page: "Page") -> None:
 
 
 def test_every_field_and_button_has_a_name(page: "Page") -> None:
-    for view in ("now", "reminders", "messages", "letters", "campaigns", "queues", "local"):
+    for view in VIEWS:
         page.open(view)
         page.see("Find")
         nameless = page.driver.execute_script(
@@ -138,7 +209,7 @@ def test_every_field_and_button_has_a_name(page: "Page") -> None:
 def test_it_fits_a_narrow_screen(page: "Page") -> None:
     page.driver.set_window_size(400, 800)
     try:
-        for view in ("now", "reminders", "letters", "queues", "local"):
+        for view in (*VIEWS, "show/up-ada"):
             page.open(view)
             page.see("Find")
             wide = page.driver.execute_script(
