@@ -8,6 +8,7 @@ attempt gets all of the time anew, and it costs as much as what is called.
 """
 
 import functools
+import itertools
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -51,9 +52,8 @@ class Method:
         that is encoded already; `repeated`, after which errors the method is called again."""
         make = channel.unary_unary if kind == "unary" else channel.unary_stream
         serialize = request.SerializeToString if request is not None else None
-        self._call = wrap_errors(
-            make(path, request_serializer=serialize, response_deserializer=answer.FromString)
-        )
+        call = make(path, request_serializer=serialize, response_deserializer=answer.FromString)
+        self._call = wrap_errors(call) if kind == "unary" else _streaming(call)
         self._repeated = repeated
         self._timeout = timeout
 
@@ -81,6 +81,24 @@ class Method:
 def routing(name: str, resource: str) -> tuple[str, str]:
     """The header by which the service finds the place of what a request is about."""
     return "x-goog-request-params", urlencode([(name, resource)], safe="/")
+
+
+def _streaming(call: Any) -> Any:
+    """A call whose errors are translated, those of its first answer when it is made."""
+
+    def called(request: Any, **options: Any) -> Iterator[Any]:
+        answers = _translated(call(request, **options))
+        first = next(answers, None)
+        return answers if first is None else itertools.chain((first,), answers)
+
+    return called
+
+
+def _translated(answers: Iterator[Any]) -> Iterator[Any]:
+    try:
+        yield from answers
+    except grpc.RpcError as error:
+        raise google.from_grpc_error(error) from error
 
 
 def _pauses() -> Iterator[float]:

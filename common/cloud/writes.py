@@ -6,6 +6,7 @@
 A field's path is written `a.b`, and a name that is no identifier stands in backticks: a.`b c`.
 """
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -100,11 +101,11 @@ class Change:
 def change(write: Create | Update | Merge) -> Change:
     """The change that a write makes. Raises ValueError for one that contradicts itself."""
     parts = _Parts()
-    named = [_path(write, name) for name in write.fields]
+    named = _paths(write)
     for path, value in zip(named, write.fields.values(), strict=True):
         parts.add(path, value)
     mask = _mask(write, named, parts)
-    if mask is not None:
+    if mask is not None and parts.transforms:
         mask = [path for path in mask if path not in parts.transforms]
     return Change(
         values=parts.values,
@@ -133,6 +134,10 @@ class _Parts:
 
     def _take(self, path: Path, value: Any, into: Fields) -> None:
         """Sort out the value at a path; `into` is the map that it lies in."""
+        if type(value) in _LEAVES:  # as most are
+            self.leaves.append(path)
+            into[path[-1]] = value
+            return
         if isinstance(value, dict) and value:
             inner: Fields = {}
             for name, item in value.items():
@@ -171,14 +176,29 @@ def parse_path(text: str) -> Path:
     return names
 
 
+@functools.lru_cache(maxsize=4096)
 def render_path(path: Path) -> str:
     """The dotted path of these names: what `parse_path` takes apart again."""
     return ".".join(name if _SIMPLE(name) else _quoted(name) for name in path)
 
 
-def _path(write: Write, name: str) -> Path:
+def _paths(write: Create | Update | Merge) -> list[Path]:
+    path_of = _dotted if isinstance(write, Update) else _plain
+    return [path_of(name) for name in write.fields]
+
+
+@functools.lru_cache(maxsize=4096)
+def _dotted(name: str) -> Path:
+    """The path of a field that an update names."""
     _check_name(name)
-    return parse_path(name) if isinstance(write, Update) and not _SIMPLE(name) else (name,)
+    return (name,) if _SIMPLE(name) else parse_path(name)
+
+
+@functools.lru_cache(maxsize=4096)
+def _plain(name: str) -> Path:
+    """The path of a field whose name is taken as it is."""
+    _check_name(name)
+    return (name,)
 
 
 def _check_name(name: Any) -> None:
@@ -228,6 +248,8 @@ def _quoted(name: str) -> str:
     return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
 
+_LEAVES = frozenset({str, int, float, bool, bytes, datetime, list, type(None)})
+"""Types of values that are stored as they are, whatever write they are in."""
 # As Google's client reads and writes paths: google/cloud/firestore_v1/field_path.py.
 _SIMPLE = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*").fullmatch
 _TOKEN = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*|`(?:\\`|[^`])*?`|\.")

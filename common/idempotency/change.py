@@ -81,8 +81,10 @@ def applied(change: Change, record: Record) -> tuple[Record, list[Write]]:
     applied, with the step's writes.
     """
     new = {name: mark for name, mark in change.marks.items() if name not in record.steps}
-    record = record.checkpointed({name: mark.result for name, mark in new.items()})
-    record = replace(record, begun=change.begun)
+    if new:
+        record = record.checkpointed({name: mark.result for name, mark in new.items()})
+    if record.begun != change.begun:
+        record = replace(record, begun=change.begun)
     marked = [write for mark in new.values() for write in mark.writes]
     return _ended(change.ending, record), [*marked, *change.writes]
 

@@ -13,6 +13,8 @@ LIMIT, MAILBOX_LIMIT = 254, 64
 """Bytes, RFC 5321."""
 _ATOM = r"(?:[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]|[^\x00-\x7f])+"
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*").fullmatch
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*").fullmatch
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ def parse(text: object) -> Address | None:
     if not isinstance(text, str) or not text.strip().isprintable():
         return None
     local, at, domain = text.strip().rpartition("@")
-    if not at or not re.fullmatch(rf"{_ATOM}(?:\.{_ATOM})*", local) or _is_odd(local):
+    if not at or not _LOCAL(local) or _is_odd(local):
         return None
     ascii_domain = _ascii(domain)
     if ascii_domain is None or len(local.encode()) > MAILBOX_LIMIT:
@@ -57,4 +59,4 @@ def _ascii(domain: str) -> str | None:
             domain = idna.encode(domain, uts46=True).decode("ascii")
         except (idna.IDNAError, UnicodeError):
             return None
-    return domain if re.fullmatch(rf"{_LABEL}(?:\.{_LABEL})*", domain) else None
+    return domain if _DOMAIN(domain) else None

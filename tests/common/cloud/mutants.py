@@ -283,9 +283,9 @@ MUTANTS = [
     ),
     Noticed(
         "a name with a dot is a path",
-        writes, "_path",
-        "isinstance(write, Update) and not",
-        "not",
+        writes, "_paths",
+        "isinstance(write, Update)",
+        "True",
         (CREATED, MERGED),
     ),
     Noticed(
