@@ -39,7 +39,7 @@ def operate(world: World, *arguments: str) -> Any:
     """What a command of the operator's prints."""
     tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": tools, "LOCAL_STATE": str(world.cloud.path)}
-    command = [ROOT / "deploy.sh", "local", "dead-letters", *arguments, "--json"]
+    command = [str(ROOT / "deploy.sh"), "local", "dead-letters", *arguments, "--json"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -18,6 +18,7 @@ from common.scheduling import (
     transitions,
     within,
 )
+from common.scheduling.campaigns import sending
 from common.triggers import boundary
 from tests.common.mutants import Noticed
 from tests.common.scheduling import resuming_mutants
@@ -119,6 +120,20 @@ REMINDERS = [
         "except AssertionError as error:",
         ("test_within.py::test_the_record_commits_although_cloud_tasks_is_out_of_reach",
          "test_outside.py::test_a_call_commits_although_cloud_tasks_is_out_of_reach"),
+    ),
+    Noticed(
+        "a reminder that holds what may have happened does it again",
+        R, "job",
+        "self._kind.on_unknown_outcome",
+        '"rerun"',
+        ("test_held.py::test_what_was_under_way_when_the_process_died_is_done_again_or_held",),
+    ),
+    Noticed(
+        "so does a campaign",
+        sending, "send_to_user",
+        "campaign.on_unknown_outcome",
+        '"rerun"',
+        ("test_held.py::test_what_was_under_way_when_the_process_died_is_done_again_or_held",),
     ),
     Noticed(
         "a long delay is one hop",
