@@ -24,7 +24,7 @@ from deployment.plan.changes import CHANGE, CREATE, REMOVE, Plan
 from deployment.plan.deployment import Options
 from deployment.table import bundle, checks, costs, declarations
 from deployment.table.target import Target
-from deployment.verbs import applying, describing, destroying, examining, pausing, proof
+from deployment.verbs import applying, describing, destroying, examining, pausing, proof, trying
 from deployment.verbs.applying import Work
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,7 +77,13 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="name", required=True, parser_class=_Parser)
     planned = _verb(verbs, "plan", _plan, "what apply would change; exit status 2 if there is any")
     _allowing(planned)
-    _allowing(_verb(verbs, "apply", _apply, "make it so; a second time changes nothing"))
+    applied = _verb(verbs, "apply", _apply, "make it so; a second time changes nothing")
+    _allowing(applied)
+    applied.add_argument(
+        "--check",
+        action="store_true",
+        help="start the functions under their pinned requirements first, in a fresh environment",
+    )
     destroyed = _verb(verbs, "destroy", _destroy, "remove what is ours, with what waits in it")
     destroyed.add_argument("--yes", action="store_true", help="do not ask")
     destroyed.add_argument("--purge", action="store_true", help="queues, secrets and documents too")
@@ -198,6 +204,8 @@ def _plan(work: Work, given: argparse.Namespace) -> int:
 
 
 def _apply(work: Work, given: argparse.Namespace) -> int:
+    if given.check:
+        trying.check(work)
     found = applying.apply(work)
     for note in found.notes:
         print(f"! {note}")

@@ -7,7 +7,7 @@ what is sent to it at once.
 from collections.abc import Iterator
 
 from deployment.errors import TableError
-from deployment.table import patience, pauses
+from deployment.table import patience, pauses, source
 from deployment.table.bundle import Alert, Bundle, Function, Queue, Subscription
 from deployment.table.environments import Environment
 from deployment.table.target import DAY, KEPT, Target
@@ -63,6 +63,7 @@ def problems(target: Target) -> Iterator[str]:
     yield from _names(target)
     yield from _settings(target)
     yield from patience.problems(target)
+    yield from source.problems(target.root)
 
 
 def _function(row: Function) -> Iterator[str]:

@@ -6,6 +6,10 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 IGNORE = ".gcloudignore"
+NEEDED = ("main.py", "requirements.txt")
+"""What Google builds a function from."""
+NO_SOURCE = (".env", ".pem", ".key", ".p12", ".swp", ".orig", ".rej", ".bak", "~")
+"""What the names of files end with that editors and people leave behind."""
 
 
 def files(root: Path) -> Iterator[Path]:
@@ -19,6 +23,17 @@ def files(root: Path) -> Iterator[Path]:
         for path in [top] if top.is_file() else sorted(top.rglob("*")):
             if path.is_file() and not _is_ignored(path, root, dropped, patterns):
                 yield path
+
+
+def problems(root: Path) -> Iterator[str]:
+    """One line for what is missing of it, and for each file that is no source."""
+    names = [path.relative_to(root).as_posix() for path in files(root)]
+    for name in NEEDED:
+        if name not in names:
+            yield f"{name}: would not be uploaded, and nothing is built without it; see {IGNORE}"
+    for name in names:
+        if "/." in f"/{name}" or name.endswith(NO_SOURCE):
+            yield f"{name}: would be uploaded, and is no source: remove it, or add it to {IGNORE}"
 
 
 def digest(root: Path) -> str:

@@ -23,7 +23,7 @@ from deployment.kinds import (
     variables,
 )
 from deployment.plan import deployment
-from deployment.table import checks, environments, patience, target
+from deployment.table import checks, environments, patience, source, target
 from deployment.verbs import applying, proof
 from tests.common.mutants import Noticed
 
@@ -33,6 +33,7 @@ NETWORK = "kinds/test_network.py::"
 ORGANIZATION = "kinds/test_organization.py::"
 FRESH = "gcloud/test_fresh_project.py::"
 PROOF = "verbs/test_proof.py::"
+BUNDLE = "table/test_bundle.py::"
 NUMBERS = "table/test_bundle.py::test_numbers_that_do_not_fit_are_refused"
 THEIRS = (f"{OWNERSHIP}test_a_thing_of_somebody_elses_is_refused_by_name_before_the_first_change",)
 MUTANTS = [
@@ -73,6 +74,14 @@ MUTANTS = [
         "if False:",
         (f"{NETWORK}test_a_malformed_one_is_refused_by_its_path",),
     ),
+    # What is uploaded.
+    Noticed(
+        "whatever lies about is uploaded",
+        source, "problems",
+        """if "/." in f"/{name}" or name.endswith(NO_SOURCE):""",
+        "if False:",
+        (f"{BUNDLE}test_what_is_no_source_is_told_before_it_is_uploaded",),
+    ),
     # Patience.
     Noticed(
         "work may wait for longer than its task is kept",
@@ -87,6 +96,21 @@ MUTANTS = [
         "if row.keeps <= seconds:",
         "if False:",
         (NUMBERS,),
+    ),
+    # After a destroy.
+    Noticed(
+        "a database that was left is everybody's",
+        accounts, "database_note",
+        ' or notes(it, CALLS_TASKS).get(LEFT, "")',
+        ' or ""',
+        (f"{OWNERSHIP}test_after_a_destroy_everything_is_made_again_the_same_day",),
+    ),
+    Noticed(
+        "a database that was left binds the environment for ever",
+        accounts, "_check_database",
+        'noted = notes(it, BUILDS).get(DATABASE, "").removesuffix(ADOPTED)',
+        "noted = noted_database(it)",
+        (f"{OWNERSHIP}test_after_a_destroy_another_database_may_be_used",),
     ),
     # What the organization says.
     Noticed(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import deployment.__main__ as program
-from deployment.verbs import applying, proof
+from deployment.verbs import applying, proof, trying
 from tests.deployment.conftest import ROOT, Shell, deployed_once
 from tests.deployment.project import PROJECT, REGION, Project
 
@@ -78,6 +78,15 @@ def test_an_apply_ends_with_what_was_proved(run: Run) -> None:
     assert "… proof: " in run.err
     assert run("apply", *PLACE) == 0
     assert run.out == "0 changed\n"
+
+
+def test_a_check_that_fails_changes_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trying, "_environment", lambda root, folder: sys.executable)
+    default = "[environments.default]\n"
+    run.shell.edit(default, f'{default}settings = {{ SMTP_URL = "nonsense" }}\n')
+    assert run("apply", *PLACE, "--check") == 1
+    assert "deploy.sh: function consumer does not start: " in run.err
+    assert run.project.changes == []
 
 
 def test_no_proof_sends_nothing(run: Run) -> None:

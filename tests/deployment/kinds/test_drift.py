@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from deployment.errors import DeploymentError, RefusedError
+from deployment.verbs import applying
 from tests.deployment.conftest import Shell
 from tests.deployment.project import PROJECT, REGION, Project
 
@@ -274,6 +275,32 @@ def test_the_slow_lanes_row_is_removed_only_when_that_is_said(deployed: Shell) -
     assert not slow["pushConfig"].get("pushEndpoint")
     deployed.apply(remove=frozenset({"subscription/commerce-events-slow"}))
     assert "commerce-events-slow" not in deployed.project.of("subscription")
+
+
+def test_a_removed_topic_stays_while_somebody_reads_it(deployed: Shell) -> None:
+    row = "[topics.more]\n"
+    deployed.edit("[topics.commerce-events]", f"{row}[topics.commerce-events]").apply()
+    reader = {"name": "theirs", "topic": f"projects/{PROJECT}/topics/more"}
+    deployed.project.of("subscription")["theirs"] = reader
+    deployed.edit(row, "").apply()
+    assert "more" in deployed.project.of("topic")
+    assert "topic more is in the table no more, and stays while theirs reads" in str(
+        deployed.plan().notes
+    )
+    deployed.apply(remove=frozenset({"topic/more"}))
+    assert "more" not in deployed.project.of("topic")
+
+
+def test_a_removed_secret_stays(shell: Shell) -> None:
+    """The functions read it no more; its value is thrown away by nobody but `destroy --purge`."""
+    row = 'secrets = ["UNSUBSCRIBE_SECRET"]\n'
+    shell.edit("[environments.default]\n", f"[environments.default]\n{row}")
+    applying.keep_secret(shell.work(), "UNSUBSCRIBE_SECRET", "s3cret")
+    shell.apply()
+    shell.edit(row, "").apply()
+    assert set(shell.project.of("secret")) == {"UNSUBSCRIBE_SECRET"}
+    assert not _consumer(shell.project)["secretEnvironmentVariables"]
+    assert shell.lines() == []
 
 
 def test_a_pause_stops_everything_and_is_noted(deployed: Shell) -> None:

@@ -250,6 +250,31 @@ def test_the_table_is_not_uploaded_and_not_in_the_digest(tmp_path: Path) -> None
     }
 
 
+def _root(folder: Path, *names: str) -> Path:
+    """A bundle with such files."""
+    (folder / ".gcloudignore").write_text((ROOT / ".gcloudignore").read_text())
+    for name in names:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["functions/.env", "common/key.pem", "functions/shop.py~"])
+def test_what_is_no_source_is_told_before_it_is_uploaded(tmp_path: Path, name: str) -> None:
+    root = _root(tmp_path, "main.py", "requirements.txt", "functions/.DS_Store", name)
+    [line] = source.problems(root)
+    assert line.startswith(f"{name}: would be uploaded, and is no source")
+
+
+def test_what_nothing_is_built_without_is_told(tmp_path: Path) -> None:
+    [line] = source.problems(_root(tmp_path, "main.py"))
+    assert line.startswith("requirements.txt: would not be uploaded")
+
+
+def test_what_is_uploaded_here_is_source() -> None:
+    assert list(source.problems(ROOT)) == []
+
+
 def test_describe_needs_no_login(tmp_path: Path) -> None:
     """Where gcloud says nothing, the addresses are missing, and nothing else."""
     error = "ERROR: (gcloud.x) UNAUTHENTICATED: x"
