@@ -7,6 +7,7 @@ was committed (write-ahead log); only the machine's own crash can lose the last 
 import contextlib
 import os
 import sqlite3
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ class Database:
         if path != MEMORY:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE))
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        # Whoever drops it closes it; Python 3.13 warns of connections that nobody has closed.
+        weakref.finalize(self, self._connection.close).atexit = False
         self._depth = 0
         self.on_full: Callable[[], None] = lambda: None
         """Called when something was refused for want of room."""

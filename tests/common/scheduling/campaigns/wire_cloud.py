@@ -132,7 +132,8 @@ async def _serve(started: "Future[WireCloud]", stop: "Future[None]") -> None:
     clock = Clock(database)
     issuer = Issuer(url="https://issuer.test", key=rsa.generate_private_key(65537, 2048))
     # Of its own, because nobody dispatches what a clock that is moved would wait for.
-    still = Clock(Database(":memory:"))
+    unmoved = Database(":memory:")
+    still = Clock(unmoved)
     tasks = Tasks(database, still, Deliverer(still, faults), issuer)
     server = grpc.aio.server()
     for service in (Firestore(database, clock), tasks, tasks.operations, tasks.locations):
@@ -154,6 +155,7 @@ async def _serve(started: "Future[WireCloud]", stop: "Future[None]") -> None:
     started.set_result(cloud)
     await asyncio.wrap_future(stop)
     await server.stop(None)
+    unmoved.close()
     database.close()
 
 

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def _was_hit(cloud: Cloud, times: int) -> bool:
 
 def _running(path: Path) -> int:
     """How many attempts the state file says are running."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         sql = "SELECT count(*) FROM tasks_task WHERE due_us IS NULL"
         return int(connection.execute(sql).fetchone()[0])
 
@@ -103,7 +104,7 @@ def test_what_was_in_flight_at_a_kill_is_delivered_again(cloud: Cloud, tmp_path:
     cloud.task(queue)
     # A second process on a copy of the state: the first keeps the target answering.
     state = tmp_path / "copy.db"
-    with sqlite3.connect(state) as copy:
+    with closing(sqlite3.connect(state, isolation_level=None)) as copy:
         cloud.database._connection.backup(copy)
         config = Queue.pb()(name=queue, state=Queue.State.RUNNING)
         config.MergeFrom(Queue.pb(cloud.client.get_queue(name=queue)))
