@@ -1,11 +1,14 @@
 """plan and apply on a project in memory: what is made, and that a second time changes nothing."""
 
 import itertools
+import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from deployment.errors import DeploymentError
+from deployment.verbs import applying
 from tests.deployment.conftest import Shell, deployed_once
 from tests.deployment.project import PROJECT, READING, Interrupted, Project
 
@@ -58,6 +61,27 @@ def test_a_plan_and_the_apply_after_it_agree(shell: Shell) -> None:
     shell.apply()
     made = {line.partition("\n")[0] for line in shell.said}
     assert {f"{sign} {kind} {name}" for sign, kind, name in planned if sign == "+"} <= made
+
+
+def test_what_takes_long_is_said_to_be_going_on(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build takes minutes: it goes on here until that has been told."""
+    monkeypatch.setattr(applying, "STILL", 0.01)
+    told = threading.Event()
+
+    def progress(line: str) -> None:
+        if line.startswith("… still: ") and "function fanout" in line:
+            told.set()
+
+    def slow(words: tuple[str, ...]) -> None:
+        if words[:3] == ("functions", "deploy", "fanout"):
+            assert told.wait(30), "nobody says that it is going on"
+
+    work = shell.work()
+    shell.project.refuse = slow
+    applying.apply(replace(work, progress=progress))
+    assert told.is_set()
 
 
 def test_each_function_is_built_once(shell: Shell) -> None:
