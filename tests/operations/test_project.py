@@ -3,8 +3,11 @@ cloud at hand but the addresses that stand for Google's."""
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
+MANY = 1000
 WHERE = ("--project", "shop-project", "--region", "europe-west1")
 MINE = ("LOCAL_", "GOOGLE_", "REMINDER_", "FANOUT_", "TASKS_", "SCHEDULER_")
 """What a variable begins with that says where a cloud is."""
@@ -37,13 +41,30 @@ class Operator:
 
     def run(self, *words: str, status: int = 0) -> str:
         """What a command prints; its exit status is as expected."""
-        token = ("--access-token-file", str(self.folder / "token"))
-        command = [sys.executable, "-P", "-m", "operations", *words, *WHERE, *token]
         done = subprocess.run(
-            command, env=self.environ(), cwd=self.folder, capture_output=True, text=True
+            self._command(*words),
+            env=self.environ(),
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == status, done.stderr
         return done.stdout
+
+    def started(self, *words: str) -> subprocess.Popen[str]:
+        """A command that goes on."""
+        return subprocess.Popen(
+            self._command(*words),
+            env=self.environ(),
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def _command(self, *words: str) -> list[str]:
+        token = ("--access-token-file", str(self.folder / "token"))
+        return [sys.executable, "-P", "-m", "operations", *words, *WHERE, *token]
 
     def json(self, *words: str, status: int = 0) -> Any:
         """The document that a command prints."""
@@ -123,3 +144,50 @@ def test_the_doctor_looks_at_what_is_deployed_and_at_what_it_does(operator: Oper
         "./deploy.sh dead-letters list --reason malformed "
         "--project shop-project --region europe-west1"
     )
+
+
+def test_a_thousand_letters_are_done_once_each_by_two_operators_one_of_whom_is_interrupted(
+    operator: Operator,
+) -> None:
+    orders = [f"many-{number}" for number in range(MANY)]
+    events = [placed(order, total="much", email="eve@shop.example") for order in orders]
+    operator.cloud.publish(*events)
+    operator.cloud.idle()
+    words = ("dead-letters", "replay", "--all", "--user", "eve", "--set", "payload.total=7")
+    again = (*words, "--rate", "200", "--wait", "300s", "--json")
+    with operator.started(*again) as first, operator.started(*again) as second:
+        until_one_is_sent(operator)
+        first.send_signal(signal.SIGINT)
+        first.communicate()
+        told, _ = second.communicate()
+    assert first.returncode == 130
+    became = Counter(row["state"] for row in json.loads(told))
+    assert set(became) <= {"replayed", "not sent"}  # not sent: the first had it replayed already
+    operator.run(*words)
+    operator.cloud.idle()
+    assert operator.json("dead-letters", "list", "--state", "open", "--user", "eve") == []
+    causes = Counter(found.get("cause") for found in eves_messages(operator).stream())
+    assert causes == dict.fromkeys(orders, 1)
+
+
+def placed(order: str, **payload: Any) -> dict[str, Any]:
+    """The event of an order of eve's, whose id is that of the order."""
+    event = {"event_id": order, "event_type": "order.placed", "user_id": "eve"}
+    return {**event, "payload": {"order_id": order, **payload}}
+
+
+def eves_messages(operator: Operator) -> Any:
+    """The query for the messages to eve."""
+    from google.cloud.firestore_v1.base_query import FieldFilter
+
+    wanted = FieldFilter("user_id", "==", "eve")
+    return operator.cloud.firestore().collection("messages").where(filter=wanted)
+
+
+def until_one_is_sent(operator: Operator) -> None:
+    """Wait until a first order of eve's is confirmed."""
+    messages = eves_messages(operator)
+    deadline = time.monotonic() + 60
+    while not list(messages.limit(1).stream()):
+        assert time.monotonic() < deadline, "no letter was replayed"
+        time.sleep(0.05)

@@ -1,6 +1,7 @@
 """An operator's evening with the console, in a real browser: what is clicked is what happens."""
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -128,10 +129,11 @@ def test_a_campaign_is_fired_and_stopped(page: "Page", cloud: "LocalCloud") -> N
         up = event("user.signed_up", f"up-{user_id}", user_id, email=email, digest_opt_in=True)
         cloud.publish(up)
     cloud.idle()
-    cloud.tick("weekly-digest", at="2026-11-30T00:00:00Z")
+    monday = (cloud.now() + timedelta(days=7 - cloud.now().weekday())).date()
+    cloud.tick("weekly-digest", at=f"{monday}T00:00:00Z")
     cloud.idle()
     page.open("campaigns")
-    page.click("weekly_digest:2026-11-30T00:00:00+00:00")
+    page.click(f"weekly_digest:{monday}T00:00:00+00:00")
     page.see("enqueued 3 of 3")
     page.keep("campaign")
     page.click("Stop it")
