@@ -21,14 +21,18 @@ def plan(it: Deployment) -> list[Change]:
         return [
             Change(sign=CREATE, kind="database", name=name, commands=(make,), grants="database")
         ]
+    if found.get("type", NATIVE) != NATIVE:
+        it.refuse(
+            f"database {name} is {found['type']}, but must be {NATIVE}: give the environment "
+            f"another `database`"
+        )
+        return []
     if accounts.noted_database(it) != name and f"database/{name}" not in it.options.adopt:
         it.refuse(
             f"database {name} exists, and is not of this bundle; ids and rules of expiry are "
             f"shared in it; --adopt database/{name} would make it so"
         )
         return []
-    if found.get("type", NATIVE) != NATIVE:
-        it.refuse(f"database {name} is {found['type']}, but must be {NATIVE}")
     if found.get("deleteProtectionState", PROTECTED) == PROTECTED:
         return []
     protect = command("firestore", "databases", "update", flag, "--delete-protection")

@@ -97,6 +97,14 @@ MUTANTS = [
         "if False:",
         (NUMBERS,),
     ),
+    # Databases.
+    Noticed(
+        "a database in Datastore mode is begun with",
+        database, "plan",
+        'if found.get("type", NATIVE) != NATIVE:',
+        "if False:",
+        (f"{OWNERSHIP}test_a_database_of_another_mode_is_refused_also_with_adopt",),
+    ),
     # After a destroy.
     Noticed(
         "a database that was left is everybody's",

@@ -150,6 +150,17 @@ def test_a_database_of_another_environment_is_refused_also_with_adopt(deployed: 
         deployed.apply(adopt=frozenset({"database/(default)"}))
 
 
+@pytest.mark.parametrize("adopt", [frozenset(), frozenset({"database/(default)"})])
+def test_a_database_of_another_mode_is_refused_also_with_adopt(
+    shell: Shell, adopt: frozenset[str]
+) -> None:
+    _seeded(shell, "database/(default)")
+    shell.project.of("database")["(default)"]["type"] = "DATASTORE_MODE"
+    with pytest.raises(RefusedError, match=r"is DATASTORE_MODE, .* another `database`"):
+        shell.apply(adopt=adopt)
+    assert shell.project.changes == []
+
+
 def test_destroy_removes_what_is_ours_and_no_more(deployed: Shell) -> None:
     project = deployed.project
     project.of("topic")["theirs"] = {"name": f"projects/{PROJECT}/topics/theirs"}
