@@ -14,7 +14,7 @@ from tests.common.idempotency.proof.world import PAST, Budget, Delivery, Late, M
 from tests.common.walk import Explored, Violation, Walk
 
 NOTHING = Budget()
-SETTLED = ("done", "duplicate", "dead_lettered", "reused", "forced")
+SETTLED = ("done", "duplicate", "dead_lettered", "reused", "forced", "no_letter")
 """How a delivery ends after which it is not made again."""
 
 

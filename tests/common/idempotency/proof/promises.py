@@ -217,8 +217,9 @@ def _check_replay(
 ) -> None:
     if kind.replays is None:
         raise Violation("a dead record was taken over without a replay")
-    # That there is such a letter has been looked at before.
-    if kind.replays in letters and kind.replays and revived != {kind.replays}:
+    if kind.replays not in letters:
+        raise Violation("the replay of a letter that there is not")
+    if kind.replays and revived != {kind.replays}:
         raise Violation(f"the replay of {kind.replays} takes up {sorted(revived)}")
     if dict(old.steps) != dict(new.steps) or old.owed != new.owed:
         raise Violation("a replay keeps what is done, and what is owed")

@@ -149,12 +149,22 @@ class Rules:
     def moves(self, world: World) -> Iterator[Move]:
         """Everything that can happen next. Raises Violation."""
         for number, delivery in enumerate(world.deliveries):
-            if isinstance(delivery, Delivery):
+            if not isinstance(delivery, Delivery):
+                continue
+            if self._finds_no_letter(world, number, delivery):
+                # Its trigger refuses it, before anything is claimed.
+                yield Move(f"{number}: finds no letter", _with(world, number, "no_letter"))
+            else:
                 yield from self._of_delivery(world, number, delivery)
         if world.late:
             yield from self._late(world)
         if world.record is not None and not world.is_over:
             yield from _time(world, world.record)
+
+    def _finds_no_letter(self, world: World, number: int, delivery: Delivery) -> bool:
+        replays = self.kinds[number].replays
+        has_begun = delivery.clock is not None or delivery.node != 0
+        return not has_begun and replays is not None and replays not in dict(world.letters)
 
     def _of_delivery(self, world: World, number: int, delivery: Delivery) -> Iterator[Move]:
         request = self.request(number, delivery)

@@ -101,7 +101,12 @@ class World(NamedTuple):
     makes_sense: bool
     budget: Budget
     is_alarm_missing: bool = False
-    """An alarm could not be set, is lost, or who was to set it has ended: the sweep will."""
+    """An alarm could not be set, is lost, or who was to set it has ended: the sweep will.
+
+    It cannot be promised more strictly: where a record commits with a claim or a step, its alarm
+    comes after that commit, because no Firestore effect waits for Cloud Tasks. Whoever ends between
+    the two leaves the alarm to the sweep, which comes half an hour later at most.
+    """
 
     @property
     def is_quiet(self) -> bool:
