@@ -169,7 +169,9 @@ def parse_path(text: str) -> Path:
     """The names along a dotted path. Raises ValueError."""
     tokens = [match[0] for match in _TOKEN.finditer(text.strip())]
     if "".join(tokens) == text.strip() and _is_alternating(tokens):
-        return tuple(map(_unquoted, tokens[::2]))
+        names = tuple(map(_unquoted, tokens[::2]))
+        if all(names):
+            return names
     names = tuple(text.split("."))
     if not all(names) or any(map(_ODD, names)):
         raise ValueError(f"{text!r:.100} is no path of a field")
@@ -238,10 +240,7 @@ def _is_alternating(tokens: list[str]) -> bool:
 def _unquoted(token: str) -> str:
     if not token.startswith("`"):
         return token
-    name = token[1:-1].replace("\\`", "`").replace("\\\\", "\\")
-    if not name:
-        raise ValueError("a field has an empty name")
-    return name
+    return token[1:-1].replace("\\`", "`").replace("\\\\", "\\")
 
 
 def _quoted(name: str) -> str:

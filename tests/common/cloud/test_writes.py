@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from google.cloud.firestore_v1.field_path import FieldPath
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from common.cloud.writes import (
@@ -96,6 +96,8 @@ def test_a_path_is_written_as_googles_client_writes_it(path: tuple[str, ...]) ->
 @given(
     written | st.lists(names, min_size=1, max_size=3).map(lambda it: FieldPath(*it).to_api_repr())
 )
+@example("``")
+@example("a.``")
 def test_a_path_is_read_as_googles_client_reads_it(text: str) -> None:
     try:
         expected = FieldPath.from_string(text).parts
