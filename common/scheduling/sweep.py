@@ -8,6 +8,7 @@ Whatever it does to a record moves `overdue_at` of that record on, so that a tho
 helped do not hide the others. Two sweeps at once set the same alarms, by the same names.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -136,7 +137,8 @@ def _rung(found: Snapshot, record: Record) -> str:
     except PermanentError as error:
         ringing.bury(found, error, record.reminder_id)
         return "dead"
-    firestore.commit([found.write(change.fields)])
+    with contextlib.suppress(RefusedError):  # it rang at once, and whoever it woke is at it
+        firestore.commit([found.write(change.fields)])
     return "rung"
 
 

@@ -534,6 +534,13 @@ SWEEP = [
         ("test_sweep.py::test_a_sweep_goes_page_by_page_and_the_next_one_goes_on",),
     ),
     Noticed(
+        "an alarm that rings at once is none",
+        sweep, "_rung",
+        "contextlib.suppress(RefusedError)",
+        "contextlib.nullcontext()",
+        ("test_sweep.py::test_an_alarm_that_rings_before_the_sweep_has_written_it_down_is_one",),
+    ),
+    Noticed(
         "the sweep rings everything at once",
         sweep, "_overdue",
         "range(pages)",

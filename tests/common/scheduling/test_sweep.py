@@ -204,6 +204,13 @@ def test_one_alarm_that_cannot_be_set_does_not_stop_the_others(cloud: Cloud) -> 
     assert len(swept(cloud)[1]) == 1
 
 
+def test_an_alarm_that_rings_before_the_sweep_has_written_it_down_is_one(cloud: Cloud) -> None:
+    overdue(cloud)
+    cloud.firestore.mishaps = ["conflict"]
+    ending, (alarm,) = swept(cloud)
+    assert (ending.status, ring(cloud, alarm)) == ("enqueued", "sent")
+
+
 def test_a_record_that_changes_meanwhile_is_not_a_failure(cloud: Cloud) -> None:
     overdue(cloud, has_alarms=True)
     cloud.firestore.mishaps = ["conflict"]
