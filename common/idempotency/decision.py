@@ -222,7 +222,7 @@ def _decide_vanished(record: Record, found: Found, request: Request, *, lease: f
             was_handed_over=record.resume_at is not None,
         )
     record = replace(record, vanished=vanished)
-    left = vanished_pause(vanished, lease, request.patience) - _age(found)
+    left = vanished_pause(vanished, lease, request.patience.outage) - _age(found)
     if left < 0:
         return Acquire(record=_taken(record), fence=found.update_time, is_exclusive=True)
     if not request.may_hand_over:

@@ -106,16 +106,16 @@ def judge(
     )
 
 
-def vanished_pause(vanished: int, lease: float, patience: Patience) -> float:
+def vanished_pause(vanished: int, lease: float, outage: timedelta) -> float:
     """Seconds after its last write at which work may run again of which so many attempts vanished.
 
-    The first time the lease is enough. All the pauses together outlast `patience.outage`: a
-    database that takes claims and no endings must not bury work.
+    The first time the lease is enough. All the pauses together outlast `outage`: a database that
+    takes claims and no endings must not bury work.
     """
     if vanished <= 1:
         return lease
-    # Eleven pauses; the first five grow from minutes to hours.
-    longest = max(patience.outage.total_seconds() / (MAX_VANISHED - 6), lease)
+    # Eleven pauses; the first six grow from minutes to hours, also from a lease of half a minute.
+    longest = max(outage.total_seconds() / (MAX_VANISHED - 7), lease)
     return lease + float(min(lease * 4 ** (vanished - 1), longest))
 
 

@@ -5,12 +5,16 @@
     running ──leased──▶ page, page, page … ──▶ done
        ▲                 │     │
        │   its deadline  │     └──the run is cancelled──▶ cancelled
-       └─────────────────┴──given up (our mistakes, an outage)──▶ dead ──replayed──▶ running
+       └─────────────────┴──given up (our mistakes, an outage,──▶ dead ──replayed──▶ running
+                            killed again and again)
 
 Whoever holds the lease works on the shard. Each page renews the lease and moves the cursor, in one
 write that replaces exactly the one before: so whoever lost the lease changes nothing any more, and
 whoever takes a killed one over goes on behind its last page. The lease is short, because it is
 renewed by each page.
+
+A holder that writes no end has vanished. `vanished` counts those that did so in a row, without a
+page in between; the pauses between them grow.
 """
 
 import secrets
@@ -23,7 +27,8 @@ from typing import Any, Literal
 from common.cloud import firestore
 from common.cloud.firestore import Create, Update, Write
 from common.errors import InProgressError, MalformedError, RefusedError, TransientError
-from common.process import logs
+from common.idempotency.waits import MAX_VANISHED, vanished_pause
+from common.process import logs, settings
 from common.scheduling.campaigns.runs import COUNTED, FORMAT, MAX_TRIES, RETENTION, Run
 
 LEASE = timedelta(seconds=30)
@@ -80,6 +85,7 @@ def created(run: Run, parts: Sequence[Part], now: datetime) -> list[Write]:
                 "failures": 0,
                 "waits": 0,
                 "waits_since": None,
+                "vanished": 0,
                 "owner": None,
                 **dict.fromkeys(COUNTED, 0),
                 "updated_at": now,
@@ -122,6 +128,11 @@ class Shard:
         cursor: str | None = self.data["cursor"]
         return cursor
 
+    @property
+    def vanished(self) -> int:
+        """How many of its holders have vanished in a row."""
+        return int(self.data.get("vanished", 0))
+
     def turned(
         self,
         *,
@@ -136,7 +147,7 @@ class Shard:
         fields: dict[str, Any] = {it: self.data[it] + counts.get(it, 0) for it in COUNTED}
         fields |= {"cursor": cursor or self.cursor, "state": state}
         fields["last_due"] = max(dues, default=None)
-        self.commit({**fields, "failures": 0, "waits_since": None})
+        self.commit({**fields, "failures": 0, "waits_since": None, "vanished": 0})
 
     def released(self, **fields: Any) -> None:
         """Give it back: whoever comes next may work on it. Raises what `commit` raises."""
@@ -185,7 +196,8 @@ def leased(run: Run, number: int, *, reopen: bool = False) -> Shard:
     """Take the lease of a shard, or show what it has become: `state` says which.
 
     `reopen` makes one that is dead run again. Raises InProgressError while somebody else holds it,
-    MalformedError where there is none, and TransientError.
+    and during the pause after holders that vanished; MalformedError where there is none, and
+    TransientError.
     """
     found = firestore.read(path(run, number))
     if found.update_time is None:
@@ -194,12 +206,21 @@ def leased(run: Run, number: int, *, reopen: bool = False) -> Shard:
     is_dead = shard.state == "dead" and reopen
     if shard.state != "running" and not is_dead:
         return shard
-    if shard.data["owner"] and (left := _left(shard, found.read_time)) > 0:
-        raise InProgressError(f"somebody is at work on shard {number}", retry_after=left)
-    shard.commit({"state": "running"})
+    vanished = shard.vanished + 1 if shard.data["owner"] else 0
+    if vanished and (left := _left(shard, vanished, found.read_time)) > 0:
+        text = f"somebody is at work on shard {number}, or has vanished"
+        raise InProgressError(text, retry_after=left)
+    shard.commit({"state": "running", "vanished": vanished})
+    if vanished:
+        text = f"shard {number}: {vanished} attempts before this one vanished"
+        logs.warning("claimed", text, shard=number, vanished=vanished)
     return shard
 
 
-def _left(shard: Shard, now: datetime) -> float:
-    """Seconds of the lease that are left: it begins with the last write, by the server's clock."""
-    return (LEASE - (now - shard.fence)).total_seconds()
+def _left(shard: Shard, vanished: int, now: datetime) -> float:
+    """Seconds until it may be taken over: of its lease, and of the pause after the last `vanished`
+    holders. Both begin with the last write, by the server's clock."""
+    lease, age = LEASE.total_seconds(), (now - shard.fence).total_seconds()
+    if vanished >= MAX_VANISHED:
+        return lease - age
+    return vanished_pause(vanished, lease, settings.current().outage_patience) - age

@@ -18,7 +18,7 @@ from common.cloud.tasks import MAX_BATCH
 from common.errors import InProgressError, PermanentError, TransientError
 from common.idempotency import Call, dead_letters
 from common.idempotency.record import record_id
-from common.idempotency.waits import MAX_ERROR, word
+from common.idempotency.waits import MAX_ERROR, MAX_VANISHED, word
 from common.process import logs, settings
 from common.scheduling.campaigns.enqueuing import Enqueuer, Page
 from common.scheduling.campaigns.shards import SIZE, Shard, State
@@ -55,8 +55,12 @@ def work(
     """Make the tasks of a leased shard until the moment `until`; what the shard is then.
 
     `running` means that it is given back, and somebody has to go on. Raises InProgressError when it
-    was taken over, and what cannot be done now, in which case it is given back too.
+    was taken over, and what cannot be done now, in which case it is given back too. A shard whose
+    holders vanish again and again is given up before any of its work begins.
     """
+    if shard.vanished >= MAX_VANISHED:
+        text = f"the last {shard.vanished} attempts vanished"
+        return _dead(call, shard, "vanished", text, attempts=shard.vanished)
     try:
         return _Working(shard, slices, until - slices.reserve, monotonic).run()
     except InProgressError:

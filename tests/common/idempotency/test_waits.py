@@ -120,9 +120,12 @@ def test_since_when_it_may_have_happened_is_remembered() -> None:
     assert dead.unknown_since == NOW + timedelta(seconds=5)
 
 
-def test_the_pauses_of_what_vanishes_outlast_an_outage_and_the_first_is_the_lease() -> None:
-    pauses = [vanished_pause(it, 90.0, PATIENCE) for it in range(1, MAX_VANISHED)]
-    assert pauses[0] == 90
+@pytest.mark.parametrize("lease", [30.0, 90.0, 600.0])
+def test_the_pauses_of_what_vanishes_outlast_an_outage_and_the_first_is_the_lease(
+    lease: float,
+) -> None:
+    pauses = [vanished_pause(it, lease, PATIENCE.outage) for it in range(1, MAX_VANISHED)]
+    assert pauses[0] == lease
     assert pauses == sorted(pauses)
     assert sum(pauses) > PATIENCE.outage.total_seconds()
 
@@ -164,6 +167,5 @@ def test_nobody_is_late_each_time() -> None:
 
 
 def test_what_vanished_waits_for_its_lease_whatever_the_patience() -> None:
-    hasty = Patience(attempts=3, outage=timedelta(0))
-    assert [vanished_pause(it, 90.0, hasty) for it in (1, 2, 5)] == [90, 180, 180]
-    assert vanished_pause(2, 90.0, PATIENCE) == 90 + 4 * 90
+    assert [vanished_pause(it, 90.0, timedelta(0)) for it in (1, 2, 5)] == [90, 180, 180]
+    assert vanished_pause(2, 90.0, PATIENCE.outage) == 90 + 4 * 90

@@ -15,6 +15,7 @@ from common.cloud.memory import Mishap
 from common.cloud.memory.mishaps import TaskMishap
 from common.cloud.tasks import Result, Task
 from common.errors import InProgressError, MalformedError
+from common.idempotency.waits import MAX_VANISHED
 from common.process import settings
 from common.scheduling import campaigns
 from common.scheduling.campaigns import shards, ticking, working
@@ -366,6 +367,65 @@ def test_a_page_that_is_made_ends_an_outage(cloud: Cloud, monkeypatch: pytest.Mo
         cloud.advance(hours=6 * 24)
     assert cloud.deliver(news.start, task).status == "enqueued"
     assert names(drained(cloud, news)) == EVERYBODY
+
+
+# Killed again and again
+
+
+def vanishing(cloud: Cloud, news: News, task: Task, times: int, *, after: int = 0) -> list[float]:
+    """So many deliveries are killed, each after so many commits and its lease; what each next one
+    has to wait for, in seconds."""
+    waits = []
+    for _ in range(times):
+        with killed(cloud, after):
+            cloud.deliver(news.start, task)
+        waits.append(cloud.deliver(news.start, task).retry_after or 0.0)
+        cloud.advance(seconds=waits[-1] + 0.1)
+    return waits
+
+
+def test_a_shard_whose_process_is_killed_a_dozen_times_has_a_letter(cloud: Cloud) -> None:
+    users(*EVERYBODY)
+    task = first_shard(cloud, news := News())
+    vanishing(cloud, news, task, 1, after=1)
+    waits = vanishing(cloud, news, task, MAX_VANISHED - 1)
+    assert waits[-1] == pytest.approx(30, abs=1), "nobody else is at work"
+    assert cloud.deliver(news.start, task).status == "dead_lettered"
+    ((path, letter),) = cloud.firestore.documents("dead_letters").items()
+    assert (letter["reason"], letter["attempts"]) == ("vanished", MAX_VANISHED)
+    before = shard(cloud)["cursor"]
+    assert (before, shard(cloud)["state"]) == ("u01", "dead")
+    ending = cloud.deliver(news.start, task, replay_of=path.rpartition("/")[2])
+    assert ending.status == "enqueued"
+    assert names(drained(cloud, news)) == EVERYBODY
+    assert (shard(cloud)["read"], cloud.document(path)["state"]) == (11, "replayed")
+
+
+def test_who_vanishes_again_and_again_is_taken_over_later_and_later(cloud: Cloud) -> None:
+    users(*EVERYBODY)
+    task = first_shard(cloud, news := News())
+    waits = vanishing(cloud, news, task, MAX_VANISHED - 1)
+    assert waits[:3] == pytest.approx([30, 30 + 4 * 30, 30 + 16 * 30], abs=1)
+    assert sum(waits) > settings.current().outage_patience.total_seconds()
+
+
+def test_a_page_ends_the_count_of_holders_that_vanish(cloud: Cloud) -> None:
+    users(*EVERYBODY)
+    task = first_shard(cloud, news := News())
+    vanishing(cloud, news, task, 2)
+    assert vanishing(cloud, news, task, 1, after=1) == pytest.approx([30], abs=1)
+
+
+def test_an_end_that_is_written_ends_the_count_of_holders_that_vanish(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users(*EVERYBODY)
+    task = first_shard(cloud, news := News())
+    vanishing(cloud, news, task, 2)
+    with monkeypatch.context() as patch:
+        broken(news, patch, KeyError("x"))
+        assert cloud.deliver(news.start, task).code == 500
+    assert vanishing(cloud, news, task, 1) == pytest.approx([30], abs=1)
 
 
 # The size of a page
