@@ -9,7 +9,7 @@ import pytest
 
 from common.cloud import firestore
 from common.cloud.firestore import Delete, Merge, Snapshot
-from common.scheduling.campaigns import Audience
+from common.scheduling.campaigns import Audience, working
 from common.scheduling.campaigns.working import Slices
 from local.kernel.faults import Plan, Rule
 from tests.common.scheduling.campaigns.news import RUN, TICK, News, users
@@ -53,9 +53,12 @@ def test_a_run_in_a_nasty_world(wire: WireCloud) -> None:
     check(wire.run(news, TICK, TICK), everybody)
 
 
-def test_without_the_batch_call_tasks_are_created_one_by_one(wire: WireCloud) -> None:
+def test_without_the_batch_call_tasks_are_created_one_by_one(
+    wire: WireCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     everybody = signed_up(60)
     wire.use(Plan(rules=(NO_BATCH,)))
+    monkeypatch.setattr(working, "BEGUN", 1)  # so that nobody else asks before the first answer
     check(wire.run(News(), TICK), everybody)
     counts = {method: count for (_, method), count in wire.faults.counts.items()}
     assert (counts["BatchCreateTasks"], counts["CreateTask"] >= 60) == (1, True)
