@@ -214,17 +214,26 @@ class Cloud:
         )
 
     async def _attach(self, function: str) -> Mapping[str, str]:
-        """Give a function a gRPC port of its own, and one for both protocols where it needs one:
-        that costs each call a few hops more."""
-        port = tasks = await self._servers.open(caller=function)
-        if runtime.posts_to_tasks(self.functions.catalog.get(function).body):
-            tasks = await self._open_front(port)
-        return self.addresses.of_function(f"{ports.HOST}:{port}", f"{ports.HOST}:{tasks}")
+        """Give a function a gRPC port of its own, and one for both protocols, which costs each
+        gRPC call a few hops more: for Pub/Sub, and for Cloud Tasks where it needs that."""
+        port = await self._servers.open(caller=function)
+        both = await self._front_of(function, port)
+        posts = runtime.posts_to_tasks(self.functions.catalog.get(function).body)
+        tasks = both if posts else port
+        return self.addresses.of_function(*(f"{ports.HOST}:{it}" for it in (port, tasks, both)))
+
+    async def _front_of(self, function: str, grpc_port: int) -> int:
+        """The function's own port for both protocols, which it keeps."""
+        callers = self._site.callers
+        if function not in callers.values():
+            callers[await self._open_front(grpc_port)] = function
+        return next(port for port, name in callers.items() if name == function)
 
     def _make(self) -> None:
         """Make all that has a state in memory, from the state file."""
         foreign = self._settings.foreign
         self._ended = asyncio.Event()
+        self._site.callers.clear()
         self._secrets = Secrets(self._database)
         self.clock = Clock(self._database)
         self.faults = Faults()
@@ -302,7 +311,8 @@ class Cloud:
             secrets=self._secrets,
             now=self.clock.now,
         )
-        return Router([*control_routes(self._control(report)), *everything.routes(platform)])
+        routes = [*control_routes(self._control(report)), *everything.routes(platform)]
+        return Router(routes, self.faults)
 
     def _pump(self, work: Coroutine[Any, Any, None]) -> None:
         async def run() -> None:

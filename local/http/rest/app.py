@@ -34,6 +34,8 @@ class Site:
 
     def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer
+        self.callers: dict[int, str] = {}
+        """The functions that have a port of their own for HTTP, by that port."""
 
     def use(self, router: Router, report: Report) -> None:
         """Answer with these from now on: at the start, and after a reset."""
@@ -80,11 +82,19 @@ class Site:
     async def _jwks(self, request: web.Request) -> web.Response:
         return web.json_response(self._issuer.jwks())
 
+    def _caller(self, request: web.Request) -> str:
+        """The function at whose own port a request has come; empty: none."""
+        name = request.get_extra_info("sockname")
+        return self.callers.get(name[1], "") if name else ""
+
     async def _rest(self, request: web.Request) -> web.Response:
         verb, path = request.method, request.rel_url.path
         try:
             body = _json(await request.read())
-            work = asyncio.ensure_future(self._router.dispatch(verb, path, request.query, body))
+            caller = self._caller(request)
+            work = asyncio.ensure_future(
+                self._router.dispatch(verb, path, request.query, body, caller=caller)
+            )
             work.add_done_callback(_heard)
             # What was begun is done, whether its caller waits or not; but a clock stops.
             return web.json_response(await (work if path in STOPPED else asyncio.shield(work)))

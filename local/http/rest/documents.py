@@ -1,12 +1,11 @@
 """Firestore v1, REST: documents and queries; and the emulator's way to wipe a database."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
-from google.protobuf import json_format
-
 from local.http.rest.routes import Call, Route
-from local.http.rest.transcoding import Binding, parsed, routes
+from local.http.rest.transcoding import Binding, answered, routes
 from local.kernel.refusals import not_found
 from local.kernel.rpc import Method, Service
 
@@ -61,10 +60,9 @@ def documents_routes(service: Service, ours: Wiped) -> list[Route]:
     """Return the routes of the methods on documents. `ours`: what the emulator's DELETE wipes."""
     methods = service.methods()
     return [
-        *routes(service, UNARY),
-        *(_streamed(binding, methods[binding.rpc]) for binding in STREAMS),
-        Route("GET", GET_ONE.path, _read(methods)),
-        Route("POST", CREATE.path, _create(methods["CreateDocument"])),
+        *routes(service, (*UNARY, *STREAMS)),
+        Route("GET", GET_ONE.path, _read(service.name, methods)),
+        Route("POST", CREATE.path, _create(service.name, methods["CreateDocument"])),
         Route("DELETE", WIPE, _wipe(ours)),
     ]
 
@@ -72,15 +70,7 @@ def documents_routes(service: Service, ours: Wiped) -> list[Route]:
 Answer = Callable[[Call], Awaitable[Any]]
 
 
-def _streamed(binding: Binding, method: Method) -> Route:
-    async def call(request: Call) -> Any:
-        found: AsyncIterator[Any] = method.call(parsed(binding, request, method))  # type: ignore[assignment]
-        return [json_format.MessageToDict(message) async for message in found]
-
-    return Route(binding.verb, binding.path, call)
-
-
-def _read(methods: Mapping[str, Method]) -> Answer:
+def _read(service: str, methods: Mapping[str, Method]) -> Answer:
     """A document, or the documents of a collection: which of them, the length of the name says."""
 
     async def call(request: Call) -> Any:
@@ -90,18 +80,16 @@ def _read(methods: Mapping[str, Method]) -> Answer:
         else:
             binding, method = GET_SEVERAL, methods["ListDocuments"]
             request = _in_collection(request)
-        message = parsed(binding, request, method)
-        return json_format.MessageToDict(await method.call(message))  # type: ignore[misc]
+        return await answered(service, binding, request, method)
 
     return call
 
 
-def _create(method: Method) -> Answer:
+def _create(service: str, method: Method) -> Answer:
     async def call(request: Call) -> Any:
         if request.path["name"].count("/") % 2 == 0:
             raise not_found(f"no method answers POST {request.path['name']}")
-        message = parsed(CREATE, _in_collection(request), method)
-        return json_format.MessageToDict(await method.call(message))  # type: ignore[misc]
+        return await answered(service, CREATE, _in_collection(request), method)
 
     return call
 
@@ -109,7 +97,7 @@ def _create(method: Method) -> Answer:
 def _in_collection(request: Call) -> Call:
     parent, _, collection = request.path["name"].rpartition("/")
     path = {"parent": parent, "collectionId": collection}
-    return Call(path=path, query=request.query, body=request.body)
+    return replace(request, path=path)
 
 
 def _wipe(ours: Wiped) -> Answer:

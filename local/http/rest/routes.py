@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 
+from local.kernel.faults import Fault, Faults
 from local.kernel.status import Status
 
 VARIABLE = re.compile(r"\{([\w.]+)(?:=([^}]*))?\}")
@@ -21,6 +22,13 @@ class Call:
     query: Mapping[str, str]
     body: Any
     """The JSON document sent; `{}` if there was none."""
+    faults: Faults
+    caller: str
+    """The function that calls; empty: anybody else."""
+
+    async def fault(self, service: str, method: str, subject: Callable[[], str]) -> Fault:
+        """What goes wrong with the method that answers the call; see `Faults.call`."""
+        return await self.faults.call(service, method, subject, self.caller)
 
 
 @dataclass(frozen=True)
@@ -35,16 +43,23 @@ class Route:
 class Router:
     """All routes; the first one that matches a request answers it."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
+    def __init__(self, routes: Iterable[Route], faults: Faults) -> None:
         self._routes = [(*_compiled(route.path), route) for route in routes]
+        self._faults = faults
 
-    async def dispatch(self, verb: str, path: str, query: Mapping[str, str], body: Any) -> Any:
-        """Return the answer to a request, a JSON document; raises NOT_FOUND if no route matches."""
+    async def dispatch(
+        self, verb: str, path: str, query: Mapping[str, str], body: Any, *, caller: str = ""
+    ) -> Any:
+        """Return the answer to a request of `caller` (a function's id; empty: anybody else), a JSON
+        document. Raises what the method does, and NOT_FOUND if no route matches."""
         for pattern, names, route in self._routes:
             match = pattern.fullmatch(path) if route.verb == verb else None
             if match:
                 variables = dict(zip(names, match.groups(), strict=True))
-                return await route.call(Call(path=variables, query=query, body=body))
+                call = Call(
+                    path=variables, query=query, body=body, faults=self._faults, caller=caller
+                )
+                return await route.call(call)
         raise Status(grpc.StatusCode.NOT_FOUND, f"no method answers {verb} {path}")
 
 

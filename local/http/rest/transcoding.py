@@ -33,7 +33,7 @@ class Binding:
 def routes(service: Service, bindings: Iterable[Binding]) -> list[Route]:
     """The bindings as routes to the service's methods."""
     methods = service.methods()
-    return [_route(binding, methods[binding.rpc]) for binding in bindings]
+    return [_route(service.name, binding, methods[binding.rpc]) for binding in bindings]
 
 
 def parsed(binding: Binding, call: Call, method: Method) -> Any:
@@ -41,10 +41,23 @@ def parsed(binding: Binding, call: Call, method: Method) -> Any:
     return _parse(_document(binding, call), method.request())
 
 
-def _route(binding: Binding, method: Method) -> Route:
+async def answered(service: str, binding: Binding, request: Call, method: Method) -> Any:
+    """The answer of a service's method to a call, with what the plan of faults does to calls;
+    several messages are a list. Raises Status."""
+    message = parsed(binding, request, method)
+    fault = await request.fault(service, binding.rpc, lambda: method.subject(message))
+    try:
+        found: Any = method.call(message)
+        if method.server_stream:
+            return [json_format.MessageToDict(one) async for one in found]
+        return json_format.MessageToDict(await found)
+    finally:
+        fault.after()
+
+
+def _route(service: str, binding: Binding, method: Method) -> Route:
     async def call(request: Call) -> Any:
-        message = parsed(binding, request, method)
-        return json_format.MessageToDict(await method.call(message))  # type: ignore[misc]
+        return await answered(service, binding, request, method)
 
     return Route(binding.verb, binding.path, call)
 

@@ -23,10 +23,11 @@ class Addresses:
         """Return the services' variables; our own services are at `address` (HOST:PORT)."""
         return {key: self.foreign.get(name, address) for name, key in VARIABLES.items()}
 
-    def of_function(self, address: str, tasks: str) -> dict[str, str]:
+    def of_function(self, address: str, tasks: str, pubsub: str) -> dict[str, str]:
         """Return a function's variables; `address` (HOST:PORT) is its own port for our services,
-        `tasks` the one for Cloud Tasks."""
-        ours = {} if "tasks" in self.foreign else {VARIABLES["tasks"]: tasks}
+        `tasks` and `pubsub` the ones for Cloud Tasks and Pub/Sub."""
+        given = {"tasks": tasks, "pubsub": pubsub}
+        ours = {VARIABLES[it]: at for it, at in given.items() if it not in self.foreign}
         metadata = f"{self.url.partition('://')[2]}/metadata"
         return {
             **self.emulators(address),
