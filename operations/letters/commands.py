@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common.cloud.firestore import Snapshot
-from operations.errors import FAILED, FINE, OperationsError, UsageError
+from operations.errors import FAILED, FINE, INTERRUPTED, OperationsError, UsageError
 from operations.letters import dead_letters, replaying, topic, waiting
 from operations.letters.replaying import Became, Correction
 from operations.place.environment import Place
@@ -160,33 +160,49 @@ def _replay(where: Place, given: argparse.Namespace) -> int:
     if given.dry_run:
         output.document(chosen) if given.json else print("\n".join(chosen) or "none")
         return FINE
-    became = _ended(_sent(where, given, chosen), given)
-    became.states |= {each: "not sent" for each in chosen if each not in became.states}
-    if given.json:
-        output.document([{"id": each, "state": it} for each, it in became.states.items()])
-    else:
-        print(dead_letters.summary(became.counts()))
-    return FAILED if NOT_DONE & set(became.states.values()) else FINE
+    sent: dict[str, Snapshot] = {}
+    try:
+        _send(where, given, chosen, sent)
+        became = _ended(sent, given.wait.total_seconds())
+    except KeyboardInterrupt:
+        _tell(given, chosen, _ended(sent, 0))
+        output.note("interrupted: the same command goes on with what is left")
+        return INTERRUPTED
+    states = _tell(given, chosen, became)
+    return FAILED if NOT_DONE & set(states.values()) else FINE
 
 
-def _sent(where: Place, given: argparse.Namespace, chosen: Sequence[str]) -> dict[str, Snapshot]:
-    correction = Correction(changes=given.changes, force=given.force)
-    return replaying.replay(
+def _send(
+    where: Place, given: argparse.Namespace, chosen: Sequence[str], sent: dict[str, Snapshot]
+) -> None:
+    replaying.replay(
         chosen,
-        correction,
+        Correction(changes=given.changes, force=given.force),
         topic.publisher(where),
         rate=given.rate,
         tell=output.note,
         progress=output.progress,
+        sent=sent,
     )
 
 
-def _ended(sent: Mapping[str, Snapshot], given: argparse.Namespace) -> Became:
+def _ended(sent: Mapping[str, Snapshot], patience: float) -> Became:
+    """What became of those sent, after one look at least."""
     return replaying.watch(
         sent,
-        patience=given.wait.total_seconds(),
+        patience=patience,
         tell=lambda known: output.progress(dead_letters.summary(known.counts())),
     )
+
+
+def _tell(given: argparse.Namespace, chosen: Sequence[str], became: Became) -> dict[str, str]:
+    """Print what became of each that was chosen, and return it."""
+    became.states |= {each: "not sent" for each in chosen if each not in became.states}
+    if given.json:
+        output.document([{"id": each, "state": it} for each, it in became.states.items()])
+    else:
+        print(dead_letters.summary(became.counts()), flush=True)
+    return became.states
 
 
 def _discard(where: Place, given: argparse.Namespace) -> int:

@@ -132,15 +132,17 @@ def replay(
     tell: Callable[[str], None],
     progress: Callable[[str], None] = lambda line: None,
     sleep: Callable[[float], None] = time.sleep,
+    sent: dict[str, Snapshot] | None = None,
 ) -> dict[str, Snapshot]:
     """Send these letters again, `rate` a second; those sent, as they were before.
 
-    `tell` gets a line for what could not be sent, `progress` one before each letter. Raises
-    UsageError for a correction of many.
+    `tell` gets a line for what could not be sent, `progress` one before each letter. They are
+    written into `sent` one by one, for whoever is interrupted: also one that is just on its way.
+    Raises UsageError for a correction of many.
     """
     if len(letter_ids) > 1 and correction.whole is not None:
         raise UsageError("a whole payload corrects one letter; name just that one")
-    sent: dict[str, Snapshot] = {}
+    sent = {} if sent is None else sent
     for number, letter_id in enumerate(letter_ids):
         if number:
             progress(f"{number} of {len(letter_ids)}")
@@ -150,11 +152,11 @@ def replay(
             if letter.data.get("state") != "open":
                 tell(f"{letter_id} is {letter.data.get('state')}, and not sent")
                 continue
+            sent[letter_id] = letter
             send(letter, correction, publish)
         except (OperationsError, BundleError) as error:
+            sent.pop(letter_id, None)
             tell(str(error))
-            continue
-        sent[letter_id] = letter
     return sent
 
 

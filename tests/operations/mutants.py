@@ -2,13 +2,14 @@
 
 from operations.console import guard
 from operations.doctor import examining
-from operations.letters import dead_letters, replaying
+from operations.letters import commands, dead_letters, replaying
 from operations.people import erasing
 from operations.scheduled import campaigns, reminders
 from operations.things import finding
 from tests.common.mutants import Noticed
 
 REPLAY = "letters/test_replaying.py::test_"
+COMMANDS = "letters/test_commands.py::test_"
 LETTERS = "letters/test_dead_letters.py::test_"
 DOCTOR = "doctor/test_examining.py::test_"
 GUARD = "console/test_guard.py::test_"
@@ -91,16 +92,37 @@ REPLAYING = [
     Noticed(
         "what cannot be sent stops the others",
         replaying, "replay",
-        "tell(str(error))\n            continue",
+        "tell(str(error))",
         "tell(str(error))\n            break",
         (f"{REPLAY}what_cannot_be_sent_stops_no_other",),
     ),
     Noticed(
         "what cannot be sent counts as sent",
         replaying, "replay",
-        "tell(str(error))\n            continue",
-        "tell(str(error))",
+        "sent.pop(letter_id, None)",
+        "pass",
         (f"{REPLAY}a_topic_that_cannot_be_reached_is_said_for_each",),
+    ),
+    Noticed(
+        "a letter that was on its way when somebody interrupted is not known",
+        replaying, "replay",
+        "sent = {} if sent is None else sent",
+        "sent = {}",
+        (f"{COMMANDS}an_interrupted_replay_says_what_is_done_and_what_is_left",),
+    ),
+    Noticed(
+        "an interrupted replay says nothing",
+        commands, "_replay",
+        "_tell(given, chosen, _ended(sent, 0))",
+        "pass",
+        (f"{COMMANDS}an_interrupted_replay_says_what_is_done_and_what_is_left",),
+    ),
+    Noticed(
+        "an interrupted replay looks as if it had been done",
+        commands, "_replay",
+        "return INTERRUPTED",
+        "return FINE",
+        (f"{COMMANDS}an_interrupted_replay_says_what_is_done_and_what_is_left",),
     ),
     Noticed(
         "all letters are sent at once",
