@@ -3,6 +3,7 @@
 import functools
 import getpass
 import html
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from operations.letters import dead_letters, replaying, topic, waiting
 from operations.letters.replaying import Correction
 from operations.place.environment import Place
 from operations.scheduled import campaigns, reminders
+from operations.terminal import moments
 from operations.things import messages, timeline
 
 LIMIT = 500
@@ -49,7 +51,13 @@ def views(place: Place) -> Mapping[str, Answer]:
 
 def actions(place: Place) -> Mapping[str, Answer]:
     """What is done for POST /api/NAME, whose body is a JSON object."""
-    return {"discard": _discard, "replay": _replaying(place), "cancel": _cancel, "stop": _stop}
+    return {
+        "discard": _discard,
+        "replay": _replaying(place),
+        "cancel": _cancel,
+        "reschedule": _reschedule,
+        "stop": _stop,
+    }
 
 
 def html_of(message_id: str) -> str:
@@ -125,6 +133,13 @@ def _cancel(request: Request) -> Any:
     return {"state": reminders.cancel(text_of(body_of(request), "id"))}
 
 
+def _reschedule(request: Request) -> Any:
+    body = body_of(request)
+    reminder, at = text_of(body, "id"), time_of(body, "at")
+    declared.events()
+    return {"state": reminders.reschedule(reminder, at=at, after=None)}
+
+
 def _stop(request: Request) -> Any:
     return campaigns.cancel(text_of(body_of(request), "id"))
 
@@ -165,3 +180,11 @@ def text_of(body: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise BadRequest(f"{name} is missing")
     return value
+
+
+def time_of(body: Mapping[str, Any], name: str) -> datetime:
+    """A field that must be an RFC 3339 time with its zone. Raises BadRequest."""
+    try:
+        return moments.moment(text_of(body, name))
+    except ArgumentTypeError as error:
+        raise BadRequest(f"{name}: {error}") from error

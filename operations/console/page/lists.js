@@ -64,20 +64,32 @@ export async function reminders(place, page) {
 
 export async function reminder(place, page, id) {
   const { payload, history, ...found } = await get("reminder", { id });
-  const cancel = button("Cancel it", page, async () => {
-    const answer = await post("cancel", { id });
+  const change = async (name, asked) => {
+    const answer = await post(name, { id, ...asked });
     page.note(`${id}: ${answer.state}`);
     place.replaceChildren();
     await reminder(place, page, id);
-  });
+  };
+  const cancel = button("Cancel it", page, () => change("cancel", {}));
   const open = ["pending", "sending"].includes(found.state);
   place.append(
     h("h2", {}, found.id),
     h("div", { class: "bar" }, state(found.state), open && cancel, link(["show", found.id], "what happened")),
+    open && moving(page, found.due_at, (at) => change("reschedule", { at })),
     fields({ ...found, state: null, id: null, user_id: WHOSE(found) }),
     history && h("h3", {}, "History"), history && h("pre", {}, JSON.stringify(history, null, 2)),
     h("h3", {}, "Payload"), h("pre", {}, JSON.stringify(payload ?? null, null, 2)),
   );
+}
+
+// A time is typed, and shown everywhere, in UTC. Enter in the field does it too.
+function moving(page, due, move) {
+  const at = h("input", { id: "at", type: "datetime-local", step: 1, required: true });
+  at.value = new Date(due).toISOString().slice(0, 19);
+  const go = button("Move it", page, () => at.reportValidity() && move(`${at.value}Z`));
+  go.type = "submit"; // which a browser clicks for Enter
+  return h("form", { class: "bar", onsubmit: (event) => event.preventDefault() },
+    h("label", { for: "at" }, "Send it at (UTC)"), at, go);
 }
 
 // Messages

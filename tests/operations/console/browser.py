@@ -54,6 +54,10 @@ class Page:
         field.clear()
         field.send_keys(text)
 
+    def type(self, label: str, keys: str) -> None:
+        """Type into the field with this label, from its beginning, as it is."""
+        self.field(label).send_keys(keys)
+
     def field(self, label: str) -> WebElement:
         """The field with this label."""
         label_of = self._found(f"//label[normalize-space()={label!r}]")
@@ -98,7 +102,13 @@ def browser(width: int = 1200, height: int = 800) -> Iterator[webdriver.Chrome]:
     chromium, driver = _programs()
     options = Options()
     options.binary_location = chromium
-    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
+    for flag in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--disable-gpu",
+        "--lang=en-US",
+    ):
         options.add_argument(flag)
     options.add_argument(f"--window-size={width},{height}")
     made = webdriver.Chrome(options=options, service=Service(driver))

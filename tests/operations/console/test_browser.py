@@ -43,6 +43,21 @@ def test_what_is_published_is_seen_with_what_it_caused(page: "Page", cloud: "Loc
     page.keep("now")
 
 
+def test_a_reminder_is_moved_and_cancelled_by_keys(page: "Page", cloud: "LocalCloud") -> None:
+    cloud.publish(event("cart.abandoned", "e-moved", cart_id="c-moved", total=20))
+    cloud.idle()
+    page.open("reminder/cart_abandonment%3Ac-moved")
+    page.see("Move it")
+    moved = cloud.now().replace(microsecond=0, tzinfo=None) + timedelta(days=3)
+    page.type("Send it at (UTC)", moved.strftime("%m%d%Y\t%I%M%S%p\n"))
+    page.see("cart_abandonment:c-moved: rescheduled")
+    page.see(str(moved))
+    page.keep("reminder")
+    page.click("Cancel it")
+    page.see("cart_abandonment:c-moved: cancelled")
+    page.see_no("Move it")
+
+
 def test_two_hours_later_the_reminder_is_sent(page: "Page", cloud: "LocalCloud") -> None:
     cloud.publish(event("cart.abandoned", "e-cart", cart_id="c-browser", total=20))
     cloud.idle()
