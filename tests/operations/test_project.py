@@ -3,13 +3,15 @@ cloud at hand but the addresses that stand for Google's."""
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,9 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 MANY = 1000
 WHERE = ("--project", "shop-project", "--region", "europe-west1")
+SHORT = {"budget": 6, "timeout": 8, "lease": 10}
+"""Seconds, of each function."""
+LEFT_OUT = shutil.ignore_patterns(".*_cache", ".venv", ".local", ".git", "__pycache__")
 MINE = ("LOCAL_", "GOOGLE_", "REMINDER_", "FANOUT_", "TASKS_", "SCHEDULER_")
 """What a variable begins with that says where a cloud is."""
 GCLOUD = """#!/bin/sh
@@ -38,6 +43,7 @@ class Operator:
 
     cloud: "LocalCloud"
     folder: Path
+    checkout: Path = ROOT
 
     def run(self, *words: str, status: int = 0) -> str:
         """What a command prints; its exit status is as expected."""
@@ -51,6 +57,12 @@ class Operator:
         assert done.returncode == status, done.stderr
         return done.stdout
 
+    def apply(self, *options: str) -> None:
+        """Deploy what the checkout says."""
+        command = [str(self.checkout / "deploy.sh"), "apply", *WHERE, *options, "--no-proof"]
+        done = subprocess.run(command, env=self.environ(), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
     def started(self, *words: str) -> subprocess.Popen[str]:
         """A command that goes on."""
         return subprocess.Popen(
@@ -58,7 +70,7 @@ class Operator:
             env=self.environ(),
             cwd=self.folder,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             text=True,
         )
 
@@ -76,7 +88,7 @@ class Operator:
         ends = {name: it for name, it in self.cloud.env.items() if name.endswith("_EMULATOR_HOST")}
         monitoring = {"CLOUDSDK_API_ENDPOINT_OVERRIDES_MONITORING": f"{self.cloud.url}/"}
         path = os.pathsep.join((str(self.folder), str(Path(sys.executable).parent), kept["PATH"]))
-        return {**kept, **ends, **monitoring, "PATH": path, "PYTHONPATH": str(ROOT)}
+        return {**kept, **ends, **monitoring, "PATH": path, "PYTHONPATH": str(self.checkout)}
 
 
 @pytest.fixture(scope="module")
@@ -91,17 +103,15 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
         gcloud.chmod(0o755)
         (folder / "token").write_text("ya29.a-token\n")
         operator = Operator(cloud=cloud, folder=folder)
-        command = [str(ROOT / "deploy.sh"), "apply", *WHERE, "--adopt", "database/(default)"]
-        done = subprocess.run(
-            [*command, "--no-proof"], env=operator.environ(), capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
+        operator.apply("--adopt", "database/(default)")
         yield operator
 
 
-def publish(operator: Operator, event_type: str, event_id: str, **payload: Any) -> None:
+def publish(
+    operator: Operator, event_type: str, event_id: str, user_id: str = "ada", **payload: Any
+) -> None:
     operator.cloud.publish(
-        {"event_id": event_id, "event_type": event_type, "user_id": "ada", "payload": payload}
+        {"event_id": event_id, "event_type": event_type, "user_id": user_id, "payload": payload}
     )
     operator.cloud.idle()
 
@@ -158,16 +168,47 @@ def test_a_thousand_letters_are_done_once_each_by_two_operators_one_of_whom_is_i
     with operator.started(*again) as first, operator.started(*again) as second:
         until_one_is_sent(operator)
         first.send_signal(signal.SIGINT)
-        first.communicate()
+        so_far, said = first.communicate()
         told, _ = second.communicate()
     assert first.returncode == 130
+    assert {row["state"] for row in json.loads(so_far)} <= {"replayed", "waiting", "not sent"}
+    assert said.endswith("interrupted: the same command goes on with what is left\n")
     became = Counter(row["state"] for row in json.loads(told))
     assert set(became) <= {"replayed", "not sent"}  # not sent: the first had it replayed already
     operator.run(*words)
     operator.cloud.idle()
     assert operator.json("dead-letters", "list", "--state", "open", "--user", "eve") == []
-    causes = Counter(found.get("cause") for found in eves_messages(operator).stream())
+    causes = Counter(found.get("cause") for found in messages_to(operator, "eve").stream())
     assert causes == dict.fromkeys(orders, 1)
+
+
+def test_a_person_is_forgotten_after_the_longest_lease(operator: Operator, tmp_path: Path) -> None:
+    """Of a table whose leases are short, because they are waited out."""
+    operator = with_short_leases(operator, tmp_path)
+    operator.apply()
+    publish(operator, "user.signed_up", "up-grace", "grace", email="grace@shop.example")
+    publish(operator, "cart.abandoned", "e-grace", "grace", cart_id="c-grace", total=5)
+    erased = operator.json("erase", "grace", "--yes")
+    assert (erased["state"], erased["deleted"]["user"]) == ("erased", 1)
+    assert erased["stripped"]["messages"] == 1
+    operator.cloud.advance("3h")  # the reminder of the cart would have been sent
+    operator.cloud.idle()
+    (welcome,) = messages_to(operator, "grace").stream()
+    assert "grace@shop.example" not in str(welcome.to_dict())
+    again = operator.json("erase", "grace", "--yes")
+    assert set(again["deleted"].values()) == {0}
+
+
+def with_short_leases(operator: Operator, folder: Path) -> Operator:
+    """The operator with a checkout of that table."""
+    checkout = folder / "checkout"
+    shutil.copytree(ROOT, checkout, ignore=LEFT_OUT)
+    table = checkout / "functions" / "bundle.toml"
+    text = table.read_text()
+    for name, seconds in SHORT.items():
+        text = re.sub(rf"(?m)^{name} = \d+$", f"{name} = {seconds}", text)
+    table.write_text(text)
+    return replace(operator, checkout=checkout)
 
 
 def placed(order: str, **payload: Any) -> dict[str, Any]:
@@ -176,17 +217,17 @@ def placed(order: str, **payload: Any) -> dict[str, Any]:
     return {**event, "payload": {"order_id": order, **payload}}
 
 
-def eves_messages(operator: Operator) -> Any:
-    """The query for the messages to eve."""
+def messages_to(operator: Operator, user_id: str) -> Any:
+    """The query for the messages to somebody."""
     from google.cloud.firestore_v1.base_query import FieldFilter
 
-    wanted = FieldFilter("user_id", "==", "eve")
+    wanted = FieldFilter("user_id", "==", user_id)
     return operator.cloud.firestore().collection("messages").where(filter=wanted)
 
 
 def until_one_is_sent(operator: Operator) -> None:
     """Wait until a first order of eve's is confirmed."""
-    messages = eves_messages(operator)
+    messages = messages_to(operator, "eve")
     deadline = time.monotonic() + 60
     while not list(messages.limit(1).stream()):
         assert time.monotonic() < deadline, "no letter was replayed"
