@@ -53,7 +53,8 @@ def listed(campaign: str | None, state: str | None, limit: int | None) -> list[d
 def row(found: Snapshot) -> dict[str, Any]:
     """A run in a list."""
     kept = {name: value for name, value in found.data.items() if name != "expire_at"}
-    return {"id": id_of(found), "state": kept.pop("state", None), **kept}
+    # Firestore keeps no order of fields.
+    return {"id": id_of(found), "state": kept.pop("state", None), **dict(sorted(kept.items()))}
 
 
 def get(run_id: str) -> Snapshot:

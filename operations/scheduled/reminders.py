@@ -80,7 +80,7 @@ def row(found: Snapshot) -> dict[str, Any]:
     return {
         "id": name or firestore.original_name(found.path.rpartition("/")[2]),
         **{field: kept.pop(field, None) for field in first},
-        **kept,
+        **dict(sorted(kept.items())),  # Firestore keeps no order of fields
     }
 
 
