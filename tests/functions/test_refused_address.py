@@ -52,6 +52,11 @@ def sent(asked: list[Asked]) -> list[tuple[str, str, str]]:
     ]
 
 
+def letters(world: World) -> list[dict[str, Any]]:
+    """What is listed but for the number of what waits in the slow lane."""
+    return [it for it in operate(world, "list") if it["state"] != "slow_lane"]
+
+
 def test_a_corrected_address_sends_the_mail_alone_under_a_new_key() -> None:
     asked: list[Asked] = []
     with provided(asked) as world:
@@ -60,7 +65,7 @@ def test_a_corrected_address_sends_the_mail_alone_under_a_new_key() -> None:
         (refused,) = [it for it in sent(asked) if it[0] == "/mail"]
         assert [it[0] for it in sent(asked)].count("/told") == 1
         assert world.document("users/ada/orders/o-1") is not None
-        (letter,) = operate(world, "list")
+        (letter,) = letters(world)
         assert (letter["reason"], letter["state"]) == ("permanent", "open")
         asked.clear()
         operate(world, "replay", letter["id"], "--set", "payload.email=right@example.com")
@@ -68,7 +73,7 @@ def test_a_corrected_address_sends_the_mail_alone_under_a_new_key() -> None:
         ((path, key, address),) = sent(asked)
         assert (path, address) == ("/mail", "right@example.com")
         assert key != refused[1]
-        assert operate(world, "list") == []
+        assert letters(world) == []
         replayed = world.document(f"dead_letters/{letter['id']}")
         assert replayed is not None
         assert replayed["state"] == "replayed"

@@ -528,9 +528,9 @@ MUTANTS = [
     ),
     Noticed(
         "lengths of more than a byte are cut",
-        task_encoding, "_varint",
-        "number & 0x7F | 0x80",
-        "number & 0x7F",
+        task_encoding, "_delimited",
+        "_varint(len(content))",
+        "_varint(len(content) & 0x7F)",
         ("test_task_encoding.py::test_a_body_may_be_of_any_size_up_to_the_largest",),
     ),
     Noticed(
