@@ -108,9 +108,10 @@ class Clock:
         changed = self._changed
         if when is not None and when <= self.now():
             return
-        timeout = None
-        if when is not None and self._frozen is None:
-            timeout = (when - self.now()).total_seconds()
+        if when is None or self._frozen is not None:
+            await changed.wait()
+            return
+        timeout = (when - self.now()).total_seconds()
         with contextlib.suppress(TimeoutError):
             # Not wait_for: before Python 3.12 it loses a cancellation that meets the event.
             async with asyncio.timeout(timeout):
@@ -133,10 +134,14 @@ class Clock:
         while self._busy or self._is_due() or any(is_held() for is_held in self._holding):
             await self._wait_for_change()
 
-    async def _quiet(self) -> None:
-        """Return when nothing is in flight and nothing is due now; what a rate holds back is due
-        later."""
-        while self._busy or self._is_due():
+    async def _quiet(self) -> datetime | None:
+        """Return what falls due next, once nothing is in flight and nothing is due now; what a rate
+        holds back is due later."""
+        while True:
+            if not self._busy:
+                due = self.next_due()
+                if due is None or due > self.now():
+                    return due
             await self._wait_for_change()
 
     async def advance(self, delta: timedelta) -> None:
@@ -157,8 +162,7 @@ class Clock:
                 self.changed()
 
     async def _next_stop(self, target: datetime) -> datetime:
-        await self._quiet()
-        due = self.next_due()
+        due = await self._quiet()
         return target if due is None else min(due, target)
 
     def _jump(self, moment: datetime) -> None:

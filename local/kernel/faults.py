@@ -5,6 +5,7 @@ the same story whatever the threads do. `attempt` counts the calls of a method f
 """
 
 import asyncio
+import functools
 import hashlib
 from collections import Counter
 from collections.abc import Callable
@@ -84,6 +85,10 @@ class Plan:
         for rule in self.rules:
             if rule.covers(service, method):
                 return rule
+        return self._own_rule
+
+    @functools.cached_property
+    def _own_rule(self) -> Rule:
         return Rule(
             service="*",
             errors=self.errors,

@@ -82,10 +82,12 @@ def _handler(service: str, name: str, method: Method, faults: Faults, caller: st
         except Exception as error:
             await _abort(context, error)
 
+    def subject(request: Any) -> str:
+        return "" if method.client_stream else method.subject(request)
+
     async def stream(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
         try:
-            subject = "" if method.client_stream else method.subject(request)
-            fault = await faults.call(service, name, lambda: subject, caller)
+            fault = await faults.call(service, name, lambda: subject(request), caller)
             is_answered = True
             try:
                 async for response in method.call(request):  # type: ignore[union-attr]

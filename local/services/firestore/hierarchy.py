@@ -35,9 +35,7 @@ class Hierarchy:
             row = self._database.execute(
                 "SELECT id FROM firestore_collections WHERE path = ?", (collection.key,)
             ).fetchone()
-            if row is None:
-                return 0
-            number = self._remember(collection, row[0])
+            number = self._remember(collection, row[0] if row else 0)
         return number
 
     def make(self, collection: Collection) -> int:

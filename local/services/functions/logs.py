@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -33,10 +33,7 @@ class Log:
 
     def write(self, line: str) -> None:
         """Add a line, given without its line end."""
-        self._recent.append((self._now(), line))
-        self.ignored.read(line)
-        with contextlib.suppress(OSError):  # a full disk must not hold up who prints
-            self._file.write(line + "\n")
+        self._write_all([line])
 
     def recent(self, count: int) -> list[str]:
         """Return the last `count` lines, oldest first."""
@@ -51,14 +48,18 @@ class Log:
         rest = b""
         while chunk := await stream.read(65536):
             *lines, rest = (rest + chunk).split(b"\n")
-            self._write_all(lines)
-        self._write_all([rest] if rest else [])
+            self._write_all([line.decode(errors="replace") for line in lines])
+        self._write_all([rest.decode(errors="replace")] if rest else [])
 
     def close(self) -> None:
         """Close the file."""
         with contextlib.suppress(OSError):
             self._file.close()
 
-    def _write_all(self, lines: Iterable[bytes]) -> None:
+    def _write_all(self, lines: Sequence[str]) -> None:
+        """Add lines that came together, in one write."""
         for line in lines:
-            self.write(line.decode(errors="replace"))
+            self._recent.append((self._now(), line))
+            self.ignored.read(line)
+        with contextlib.suppress(OSError):  # a full disk must not hold up who prints
+            self._file.write("".join(f"{line}\n" for line in lines))

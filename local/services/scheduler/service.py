@@ -185,16 +185,27 @@ class Scheduler:
         run.in_flight = False
         if self._runs.jobs.get(job.name) is not job:
             return
-        job.data["status"] = attempt.status(reply)
-        now = self._clock.now()
-        retry = Retry.of(job.data["retryConfig"])
-        wait = None if reply.ok else retry.after(run.attempts + 1, now - run.first)
         with self._runs.together():
-            self._runs.save(job)
-            if wait is None or not (job.enabled or run.forced):
+            self._tell(job, attempt.status(reply))
+            again = None if reply.ok else self._next_attempt(job, run)
+            if again is None:
                 self._runs.end(job, run)
             else:
-                self._runs.failed(run, now + wait)
+                self._runs.failed(run, again)
+
+    def _tell(self, job: Job, status: JSON) -> None:
+        """Keep how the last attempt ended; one success after another changes nothing."""
+        if job.data.get("status") != status:
+            job.data["status"] = status
+            self._runs.save(job)
+
+    def _next_attempt(self, job: Job, run: Run) -> datetime | None:
+        """When a run of which an attempt has just failed is tried again; None: not any more."""
+        if not (job.enabled or run.forced):
+            return None
+        now = self._clock.now()
+        wait = Retry.of(job.data["retryConfig"]).after(run.attempts + 1, now - run.first)
+        return None if wait is None else now + wait
 
     def _job(self, name: str) -> Job:
         if name not in self._runs.jobs:

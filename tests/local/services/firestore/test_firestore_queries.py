@@ -228,6 +228,17 @@ def test_a_projection_returns_some_fields(client: firestore.Client) -> None:
     assert [(s.id, s.to_dict()) for s in names.stream()] == [("d", {})]
 
 
+def test_a_collection_that_was_empty_when_asked_has_what_came_since(
+    client: firestore.Client,
+) -> None:
+    query = client.collection("c").where(filter=FieldFilter("n", "<", 9))
+    assert ids(query) == []
+    fill(client, {"first": {"n": 1}})
+    assert ids(query) == ["first"]
+    client.document("c/first").delete()
+    assert ids(query) == []
+
+
 def test_a_collection_does_not_contain_what_is_under_its_documents(
     client: firestore.Client,
 ) -> None:
