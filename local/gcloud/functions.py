@@ -7,7 +7,7 @@ from typing import Any
 from local.gcloud import environments, locations, networks
 from local.gcloud.command import Call, Field, command, outcome, say
 from local.gcloud.errors import GcloudError
-from local.gcloud.values import labels, seconds, topic
+from local.gcloud.values import labels, pairs, seconds, topic
 
 INGRESS = {
     "all": "ALLOW_ALL",
@@ -22,6 +22,7 @@ FIELDS: dict[str, Field] = {
     "--entry-point": ("buildConfig.entryPoint", str),
     "--build-service-account": ("buildConfig.serviceAccount", str),
     "--docker-repository": ("buildConfig.dockerRepository", str),
+    "--set-build-env-vars": ("buildConfig.environmentVariables", pairs),
     "--memory": ("serviceConfig.availableMemory", lambda text: memory(text)),
     "--cpu": ("serviceConfig.availableCpu", str),
     "--concurrency": ("serviceConfig.maxInstanceRequestConcurrency", int),

@@ -315,6 +315,13 @@ MUTANTS = [
          f"{DRIFT}test_retries_are_mended_without_a_new_trigger"),
     ),
     Noticed(
+        "a build is not told how to make its bytecode",
+        functions, "_wanted",
+        "_pairs(BUILD)",
+        '""',
+        ("kinds/test_functions.py::test_each_build_is_told_how_to_make_its_bytecode",),
+    ),
+    Noticed(
         "functions read whatever value of a secret is the newest",
         functions, "_secrets",
         "{secrets.version(it, name)}",

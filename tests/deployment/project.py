@@ -734,6 +734,7 @@ def _function(name: str, made: Json, flags: dict[str, str], variables: Json) -> 
         "entryPoint": flags["entry-point"],
         "serviceAccount": flags["build-service-account"],
         "dockerRepository": flags["docker-repository"],
+        "environmentVariables": _pairs(flags["set-build-env-vars"]),
     }
     held = [it.replace("=", ":").split(":") for it in flags.get("set-secrets", "").split(",") if it]
     made["serviceConfig"] = {

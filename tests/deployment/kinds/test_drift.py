@@ -38,6 +38,11 @@ DRIFT: dict[str, tuple[Edit, str, str]] = {
         "~ function consumer",
         "ingress-settings: is all, will be internal-only",
     ),
+    "what a build is told": (
+        lambda p: p.of("function")["consumer"]["buildConfig"].pop("environmentVariables"),
+        "~ function consumer",
+        "set-build-env-vars: is not set, will be SOURCE_DATE_EPOCH=315532801",
+    ),
     "a setting": (
         lambda p: _consumer(p).update(
             environmentVariables={**_consumer(p)["environmentVariables"], "THREADS": "1"}  # type: ignore[dict-item]

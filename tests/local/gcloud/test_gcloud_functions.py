@@ -56,6 +56,7 @@ def test_a_function_shows_all_it_was_deployed_with(gcloud: Gcloud, deploy: Deplo
         *(f"--service-account={account}", "--ingress-settings=internal-only"),
         *(f"--build-service-account=projects/local-project/serviceAccounts/{account}",),
         *(f"--docker-repository={images}", "--no-allow-unauthenticated"),
+        "--set-build-env-vars=SOURCE_DATE_EPOCH=315532801",
     )
     config, build = shown["serviceConfig"], shown["buildConfig"]
     asked = (
@@ -66,6 +67,7 @@ def test_a_function_shows_all_it_was_deployed_with(gcloud: Gcloud, deploy: Deplo
         *("512Mi", "1", 8, 0, 6, 60, account, "ALLOW_INTERNAL_ONLY")
     ]
     assert (build["runtime"], build["dockerRepository"]) == ("python313", images)
+    assert build["environmentVariables"] == {"SOURCE_DATE_EPOCH": "315532801"}
     assert shown["labels"] == {"app": "shop", "deployment-tool": "cli-gcloud"}
     assert (shown["state"], shown["environment"]) == ("ACTIVE", "GEN_2")
 
