@@ -9,19 +9,12 @@ Gives up: what can never succeed at once, others after MAX_ATTEMPTS; both are in
 from flask import Request
 
 from common.idempotency import Answer, Call
-from common.process.tables import table
 from common.scheduling import calls
 from common.triggers import entry, http, pubsub
 from common.triggers.http import Reply
 from functions.consumer import EVENTS
 from functions.shop.campaigns import CAMPAIGNS
-from functions.shop.inventory import INVENTORY
-from functions.shop.reminders import (
-    CART_ABANDONMENT,
-    ONBOARDING_DAY_1,
-    ONBOARDING_DAY_3,
-    ONBOARDING_DAY_7,
-)
+from functions.shop.reminders import REMINDERS
 
 
 @entry.http
@@ -33,12 +26,3 @@ def reminder(request: Request) -> Reply:
 def ring(call: Call) -> Answer:
     """Do what is due."""
     return calls.due(call, REMINDERS, CAMPAIGNS, {"consumer": pubsub.resume("consumer", EVENTS)})
-
-
-REMINDERS = table(
-    CART_ABANDONMENT,
-    INVENTORY,
-    ONBOARDING_DAY_1,
-    ONBOARDING_DAY_3,
-    ONBOARDING_DAY_7,
-)

@@ -1,12 +1,14 @@
-"""What the bundle declares: its events and its documents, as `main` brings them along."""
+"""What the bundle declares: its events and its documents, all that `main` has."""
 
 from typing import Any
 
-import main  # noqa: F401 - importing the entry points fills the tables
+import main
 from common.cloud.documents import DocumentKind
 from common.process import tables
 from common.triggers.events import EventType
 
+ALL = [getattr(main, name) for name in main.__all__]
+"""Importing what has tables fills them."""
 SAMPLES: dict[type, Any] = {str: "", int: 1, float: 24.9, bool: True, dict: {}, list: []}
 
 

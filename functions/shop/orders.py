@@ -1,16 +1,18 @@
 """Orders: recorded under their user, summed up by the week."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from common.cloud import firestore
 from common.cloud.documents import DocumentKind
 from common.cloud.firestore import Merge
 from common.errors import PermanentError
 from common.idempotency import Work
-from common.scheduling.campaigns import Window
 from common.triggers.events import Event
 from functions.shop.money import Money, total
+
+if TYPE_CHECKING:  # a function that starts no campaign imports none
+    from common.scheduling.campaigns import Window
 
 ORDER = DocumentKind(name="order", collection="users/{user_id}/orders")
 OURS = ("user_id", "placed_at", "recorded_at")
@@ -45,7 +47,7 @@ def payload_of(user_id: str, order_id: str) -> dict[str, Any]:
     return {name: value for name, value in found.data.items() if name not in OURS}
 
 
-def within(user_id: str, window: Window) -> Summary:
+def within(user_id: str, window: "Window") -> Summary:
     """What the user ordered in that time.
 
     By when an order became known to us, so that a late one counts in one week, and in only one.

@@ -6,10 +6,12 @@ from common.cloud.firestore import Write
 from common.idempotency import Outcome, Work
 from common.messaging.messages import Message, ensure_open
 from common.messaging.steps import sending
+from common.process.tables import table
 from common.scheduling import reminders
 from common.scheduling.reminders import Reminder, ReminderKind
 from common.triggers.events import Event
 from functions.shop import carts, messages, settings
+from functions.shop.inventory import INVENTORY
 
 
 def _is_abandoned(due: Reminder) -> bool:
@@ -61,3 +63,13 @@ def schedule_onboarding(event: Event, work: Work, kind: ReminderKind, *, days: i
         user_id=event.user_id,
         after=timedelta(days=days),
     )
+
+
+REMINDERS = table(
+    CART_ABANDONMENT,
+    INVENTORY,
+    ONBOARDING_DAY_1,
+    ONBOARDING_DAY_3,
+    ONBOARDING_DAY_7,
+)
+"""What `reminder` handles; whoever schedules another kind is told so at once."""
