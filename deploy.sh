@@ -58,8 +58,10 @@ main() {
       if python=$("$here/local/venv.sh" "$here/operations/requirements.txt"); then
         PYTHONPATH=$here exec "$python" -P -m operations "$@"
       fi
-      printf 'deploy.sh: only what is deployed is looked at, not what it does\n' >&2
-      PYTHONPATH=$here exec "$(find_python)" -P -m deployment "$@"
+      python=$(find_python)
+      PYTHONPATH=$here "$python" -P -m deployment "$@"
+      printf '! not asked: what it does; only what is deployed was looked at\n' >&2
+      exit 1
       ;;
     plan | apply | destroy | pause | resume | secret)
       python=$(find_python)

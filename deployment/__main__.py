@@ -87,7 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     destroyed = _verb(verbs, "destroy", _destroy, "remove what is ours, with what waits in it")
     destroyed.add_argument("--yes", action="store_true", help="do not ask")
     destroyed.add_argument("--purge", action="store_true", help="queues, secrets and documents too")
-    _verb(verbs, "doctor", _doctor, "what is not as it should be; exit status 2 if there is any")
+    about = "what is not as it should be; exit status 2: something is not, 1: it could not be asked"
+    _verb(verbs, "doctor", _doctor, about)
     _verb(verbs, "pause", _pause, "stop queues, schedules and subscriptions; they keep what waits")
     _verb(verbs, "resume", _resume, "set going what pause stopped")
     kept = _verb(verbs, "secret", _secret, "keep a secret's value, read from standard input")

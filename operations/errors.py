@@ -1,7 +1,7 @@
 """What ends a command: one sentence for whoever ran it, and an exit status."""
 
 FINE, FAILED, FOUND, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 64, 130
-"""Exit statuses; FOUND: `doctor` has findings."""
+"""Exit statuses; FOUND: `doctor` has findings; FAILED: also that it could not ask everything."""
 
 
 class OperationsError(Exception):

@@ -1,7 +1,7 @@
 """`doctor`, the live side: what hangs, what is late, what nobody does, each with what mends it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +22,11 @@ LATE = timedelta(minutes=30)
 """A reminder so much past the time at which the sweep rings it has been missed by two sweeps."""
 MANY = 1000
 """Tasks that wait in one queue, or messages in one subscription."""
+AGAIN = 2
+"""Attempts that vanished one after the other, as the alert `stuck-claims` counts them."""
 WORKING = ("RUNNING", "ENABLED")
+Question = tuple[str, Callable[[Place], Iterator["Finding"]]]
+"""What it is about, and what asks it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,31 +40,61 @@ class Finding:
     """What to do, mostly a command."""
 
 
-def examine(place: Place, tell: Callable[[str], None]) -> list[Finding]:
-    """All that is found. `tell` gets a line for what cannot be asked now."""
-    found: list[Finding] = []
-    for ask in (_stuck, _overdue, _letters, _flow):
+@dataclass(frozen=True, kw_only=True)
+class Examination:
+    """What was found, and what could not be asked: of that nobody knows whether it is well."""
+
+    findings: list[Finding]
+    not_asked: list[str]
+    """Sentences: what about, and why."""
+
+
+def examine(place: Place) -> Examination:
+    """Ask all; what cannot be asked now stops nothing else, and is no answer either."""
+    found, not_asked = list[Finding](), list[str]()
+    documents = ("claims", _stuck), ("reminders", _overdue), ("dead letters", _letters)
+    for service in (documents, (("queues, schedules and subscriptions", _flow),)):
+        not_asked += _asked(place, service, found)
+    return Examination(findings=found, not_asked=not_asked)
+
+
+def _asked(place: Place, questions: Sequence[Question], found: list[Finding]) -> list[str]:
+    """Ask one service; returns what it could not be asked."""
+    not_asked = list[str]()
+    for number, (about, ask) in enumerate(questions):
         try:
             found += ask(place)
+        except TransientError as error:
+            # The others would wait as long for the same answer.
+            return [*not_asked, *(f"{left}: {error}" for left, _ in questions[number:])]
         except (OperationsError, BundleError) as error:
-            tell(f"! not asked: {error}")
-            if isinstance(error, TransientError):
-                break  # the others would wait as long for the same answer
-    return found
+            not_asked.append(f"{about}: {error}")
+    return not_asked
 
 
 def _stuck(place: Place) -> Iterator[Finding]:
-    """Claims whose lease is over, and of which no delivery came since."""
+    """Claims of which no delivery came since their lease is over, or that stop their process."""
     held = firestore.query("idempotency", ("state", "==", "claimed"), limit=MOST)
-    over = [found for found in held if is_over(found)]
+    over = [found for found in held if is_over(found) or _vanished(found) >= AGAIN]
     for found in over[:5]:
         name = f"work/{found.data.get('scope')}/{found.data.get('key')}"
-        since = moments.lasting(found.read_time - (found.update_time or found.read_time))
         mend = place.command("show", str(found.data.get("key")))
-        yield Finding(id=name, state=f"claimed {since} ago, and its lease is over", mend=mend)
+        yield Finding(id=name, state=_stuck_state(found), mend=mend)
     if len(over) > 5:
         more = f"{len(over) - 5} more claims whose lease is over"
         yield Finding(id="work", state=more, mend="see the functions' logs: do they crash?")
+
+
+def _stuck_state(found: Snapshot) -> str:
+    if (vanished := _vanished(found)) >= AGAIN:
+        return f"{vanished} attempts in a row vanished: it kills its process, or hangs"
+    since = moments.lasting(found.read_time - (found.update_time or found.read_time))
+    return f"claimed {since} ago, and its lease is over"
+
+
+def _vanished(found: Snapshot) -> int:
+    vanished = found.data.get("vanished")
+    return vanished if isinstance(vanished, int) else 0
 
 
 def is_over(found: Snapshot) -> bool:

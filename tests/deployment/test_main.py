@@ -192,6 +192,15 @@ def test_each_finding_of_the_doctor_has_what_mends_it(run: Run) -> None:
     assert found["queue/digests"]["state"] == "1000 or more tasks wait in it"
 
 
+@pytest.mark.parametrize("asked", [("functions", "list"), ("tasks", "list")])
+def test_a_doctor_that_cannot_ask_does_not_look_well(run: Run, asked: tuple[str, ...]) -> None:
+    run.shell.project = deployed_once().copy()
+    refused = "ERROR: (gcloud.x) PERMISSION_DENIED: The caller does not have it"
+    run.project.refuse = lambda words: refused if words[: len(asked)] == asked else None
+    assert run("doctor", *PLACE) == 1
+    assert "PERMISSION_DENIED: The caller does not have it" in run.err
+
+
 def test_destroy_says_what_stays(run: Run) -> None:
     run("apply", *PLACE, "--no-proof")
     assert run("destroy", *PLACE, "--yes") == 0

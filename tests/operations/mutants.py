@@ -1,6 +1,7 @@
 """What the operations' tests must catch: mistakes of somebody who edits this code in a hurry."""
 
 from operations.console import guard
+from operations.doctor import commands as doctor
 from operations.doctor import examining
 from operations.letters import commands, dead_letters, replaying
 from operations.people import erasing
@@ -12,6 +13,7 @@ REPLAY = "letters/test_replaying.py::test_"
 COMMANDS = "letters/test_commands.py::test_"
 LETTERS = "letters/test_dead_letters.py::test_"
 DOCTOR = "doctor/test_examining.py::test_"
+COMMAND = "doctor/test_commands.py::test_"
 GUARD = "console/test_guard.py::test_"
 ERASE = "people/test_erasing.py::test_"
 REMIND = "scheduled/test_reminders.py::test_"
@@ -379,6 +381,13 @@ EXAMINING = [
         (f"{DOCTOR}work_that_is_done_is_not_stuck",),
     ),
     Noticed(
+        "work that stops its process again is well while it waits",
+        examining, "_stuck",
+        " or _vanished(found) >= AGAIN",
+        "",
+        (f"{DOCTOR}work_that_stops_its_process_again_is_found_at_once",),
+    ),
+    Noticed(
         "many stuck claims are all told",
         examining, "_stuck",
         "over[:5]",
@@ -450,24 +459,52 @@ EXAMINING = [
     ),
     Noticed(
         "what cannot be asked stops the doctor",
-        examining, "examine",
+        examining, "_asked",
         "except (OperationsError, BundleError) as error:",
-        "except (OperationsError,) as error:",
-        (f"{DOCTOR}what_cannot_be_asked_is_told_once_and_is_no_finding",),
+        "except BundleError as error:",
+        (f"{DOCTOR}one_question_that_is_refused_leaves_the_others",),
     ),
     Noticed(
         "an outage is waited for by every question",
-        examining, "examine",
-        "if isinstance(error, TransientError):",
-        "if False:",
-        (f"{DOCTOR}what_cannot_be_asked_is_told_once_and_is_no_finding",),
+        examining, "_asked",
+        "except TransientError as error:",
+        "except ImportError as error:",
+        (f"{DOCTOR}an_outage_is_waited_for_once",),
     ),
     Noticed(
         "whatever cannot be asked ends the examination",
-        examining, "examine",
-        "if isinstance(error, TransientError):",
-        "if True:",
+        examining, "_asked",
+        "except TransientError as error:",
+        "except (OperationsError, TransientError) as error:",
         (f"{DOCTOR}one_question_that_is_refused_leaves_the_others",),
+    ),
+    Noticed(
+        "what an outage leaves unasked is told once",
+        examining, "_asked",
+        "questions[number:]",
+        "questions[number:][:1]",
+        (f"{DOCTOR}what_cannot_be_asked_is_told_and_the_other_services_are_asked",),
+    ),
+    Noticed(
+        "what could not be asked looks well",
+        doctor, "_doctor",
+        "FAILED if not_asked else FINE",
+        "FINE",
+        (f"{COMMAND}what_could_not_be_asked_does_not_look_well",),
+    ),
+    Noticed(
+        "what could not be asked hides what was found",
+        doctor, "_doctor",
+        "    if found:\n        return FOUND\n",
+        "    if found and not not_asked:\n        return FOUND\n",
+        (f"{COMMAND}what_was_found_counts_more_than_what_was_not_asked",),
+    ),
+    Noticed(
+        "a deployed side that cannot be read hides the live one",
+        doctor, "_deployed",
+        "except OperationsError as error:",
+        "except ImportError as error:",
+        (f"{COMMAND}a_deployed_side_that_cannot_be_read_hides_nothing",),
     ),
 ]  # fmt: skip
 

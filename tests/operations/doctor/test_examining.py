@@ -43,10 +43,9 @@ def flow(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[dict[str, Any]]]:
 
 
 def found() -> list[Finding]:
-    told = list[str]()
-    findings = examining.examine(PLACE, told.append)
-    assert told == []
-    return findings
+    examined = examining.examine(PLACE)
+    assert examined.not_asked == []
+    return examined.findings
 
 
 def write(path: str, **fields: Any) -> None:
@@ -69,6 +68,15 @@ def test_a_claim_that_nobody_holds_any_more_is_found(memory: MemoryFirestore) ->
     (finding,) = found()
     assert finding.id == "work/consumer/e-1"
     assert finding.mend == "./deploy.sh show shop e-1"
+
+
+def test_work_that_stops_its_process_again_is_found_at_once(memory: MemoryFirestore) -> None:
+    claim = {"state": "claimed", "lease_seconds": 90, "scope": "consumer"}
+    write("idempotency/a", **claim, key="e-1", vanished=1)
+    write("idempotency/b", **claim, key="e-2", vanished=2)
+    (finding,) = found()
+    assert finding.id == "work/consumer/e-2"
+    assert finding.state == "2 attempts in a row vanished: it kills its process, or hangs"
 
 
 def test_many_stuck_claims_are_one_line_after_the_first(memory: MemoryFirestore) -> None:
@@ -127,15 +135,31 @@ def test_what_does_not_go_is_found(
 class Unreachable(MemoryFirestore):
     """A service that is down."""
 
+    asked = 0
+
     def query(self, *asked: Any) -> Any:
+        self.asked += 1
         raise TransientError("no route to the service")
 
 
-def test_what_cannot_be_asked_is_told_once_and_is_no_finding() -> None:
-    told = list[str]()
+def test_what_cannot_be_asked_is_told_and_the_other_services_are_asked(
+    flow: dict[str, list[dict[str, Any]]],
+) -> None:
+    flow["queues"][0]["state"] = "PAUSED"
     with firestore.using(Unreachable()):
-        assert examining.examine(PLACE, told.append) == []
-    assert told == ["! not asked: no route to the service"]
+        examined = examining.examine(PLACE)
+    assert [it.state for it in examined.findings] == ["is PAUSED"]
+    assert examined.not_asked == [
+        "claims: no route to the service",
+        "reminders: no route to the service",
+        "dead letters: no route to the service",
+    ]
+
+
+def test_an_outage_is_waited_for_once() -> None:
+    with firestore.using(Unreachable()) as service:
+        examining.examine(PLACE)
+    assert service.asked == 1
 
 
 def test_a_claim_that_is_not_as_it_should_be_stops_nothing(memory: MemoryFirestore) -> None:
@@ -185,6 +209,6 @@ def test_one_question_that_is_refused_leaves_the_others(
 
     monkeypatch.setattr(dead_letters, "find", refuse)
     flow["queues"][0]["state"] = "PAUSED"
-    told = list[str]()
-    assert [it.state for it in examining.examine(PLACE, told.append)] == ["is PAUSED"]
-    assert told == ["! not asked: no right to read the letters"]
+    examined = examining.examine(PLACE)
+    assert [it.state for it in examined.findings] == ["is PAUSED"]
+    assert examined.not_asked == ["dead letters: no right to read the letters"]
