@@ -39,3 +39,10 @@ def test_every_verb_is_on_the_page_and_in_the_help() -> None:
     for verb in VERBS:
         assert f"`{verb} ENV`" in PAGE or f"./deploy.sh {verb} ENV" in PAGE
         assert f"./deploy.sh {verb} " in door
+
+
+def test_every_kind_that_is_created_has_its_terraform_resource() -> None:
+    mapped = PAGE.partition("| here | resource |\n")[2].partition("\n\n")[0]
+    resources = dict(re.findall(r"^\| (\w+) \| .*`(google_\w+)`", mapped, re.MULTILINE))
+    created = set(re.findall(r"^\| (\w+) \|", CREATED, re.MULTILINE))
+    assert {"functions", "queues"} < created <= set(resources)
