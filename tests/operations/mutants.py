@@ -472,10 +472,10 @@ EXAMINING = [
         (f"{DOCTOR}an_outage_is_waited_for_once",),
     ),
     Noticed(
-        "whatever cannot be asked ends the examination",
+        "whatever is refused is well",
         examining, "_asked",
-        "except TransientError as error:",
-        "except (OperationsError, TransientError) as error:",
+        'not_asked.append(f"{about}: {error}")',
+        "pass",
         (f"{DOCTOR}one_question_that_is_refused_leaves_the_others",),
     ),
     Noticed(
