@@ -25,8 +25,9 @@ def _started(folder: Path, environment: dict[str, str]) -> str:
     return subprocess.run(import_it, cwd=folder, capture_output=True, text=True, check=True).stderr
 
 
-def test_each_build_is_told_how_to_make_its_bytecode(deployed: Shell) -> None:
-    told = [it["buildConfig"] for it in deployed.project.of("function").values()]
+def test_each_build_is_told_how_to_make_its_bytecode(shell: Shell) -> None:
+    shell.apply()
+    told = [it["buildConfig"] for it in shell.project.of("function").values()]
     assert told
     assert all(it["environmentVariables"] == functions.BUILD for it in told)
 
