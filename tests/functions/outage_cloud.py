@@ -1,6 +1,7 @@
 """The bundle as it is deployed, and whom it calls: they can be away for days."""
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,10 +31,15 @@ class Providers:
     port: int = 0
     says: Answer | None = None
     """What they answer instead of their yes."""
+    hangs: threading.Event | None = None
+    """They take what is sent, and say nothing until this is set."""
     accepted: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """Path and body of whatever they said yes to."""
 
     def answer(self, asked: Asked) -> Answer:
+        if self.hangs is not None:
+            self.hangs.wait(60)
+            return Answer(status=0)
         if self.says is not None:
             return self.says
         self.accepted.append((asked.path, json.loads(asked.body)))

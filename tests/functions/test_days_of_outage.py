@@ -3,6 +3,7 @@
 With the queues, the lanes and the schedules of the bundle, over the wire, in virtual time.
 """
 
+import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -97,6 +98,22 @@ def test_providers_that_refuse_us_for_a_day(
         world.pass_time(hours=26)
     assert providers.taken(user) == everything(user)
     assert world.left(user) == []
+
+
+def test_providers_that_never_answer(world: World, providers: Providers) -> None:
+    """For a minute: each call waits its twenty seconds in real time."""
+    user = person()
+    with providers.up():
+        providers.hangs = threading.Event()
+        world.publish(world.event("user.signed_up", user, email=f"{user}@example.com"))
+        world.pass_time(minutes=1)
+        assert not providers.taken(user)
+        providers.hangs.set()
+        providers.hangs = None
+        world.pass_time(hours=26)
+    assert providers.taken(user) == Counter([("welcome", user), ("onboarding_day_1", user)])
+    assert world.left(user) == []
+    assert world.errors() == []
 
 
 def test_a_mail_server_that_refuses_us_for_a_day() -> None:
