@@ -164,10 +164,10 @@ def test_a_thousand_letters_are_done_once_each_by_two_operators_one_of_whom_is_i
     operator.cloud.publish(*events)
     operator.cloud.idle()
     words = ("dead-letters", "replay", "--all", "--user", "eve", "--set", "payload.total=7")
-    again = (*words, "--rate", "200", "--wait", "300s", "--json")
-    with operator.started(*again) as first:
-        until_sent(operator, 1)  # by the first, which has begun then
-        second = operator.started(*again)
+    again = (*words, "--wait", "300s", "--json", "--rate")
+    with operator.started(*again, "20") as first:  # so slow that it is not done by then
+        until_sent(operator, 1)
+        second = operator.started(*again, "200")
         until_sent(operator, MANY // 4)
         first.send_signal(signal.SIGINT)
         so_far, said = first.communicate()
