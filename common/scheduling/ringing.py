@@ -172,8 +172,11 @@ class _Ringing:
         self._looked = found, record
 
     def _miss(self, found: Snapshot) -> None:
-        # The record may be committed after its alarm was set.
+        # The record may be committed after its alarm was set; one that is overdue rings at once.
         due = alarms.rings_for(self._call)
+        made = transitions.time_of(self._generation)
+        if due is not None and due < made <= found.read_time:
+            due = made
         lease = settings.current().lease_seconds
         if due is not None and (found.read_time - due).total_seconds() <= lease:
             raise InProgressError("the reminder is not recorded yet")

@@ -43,6 +43,7 @@ RETENTION = timedelta(days=90)
 """How long after it was due, or was settled, a record is kept."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_LAST = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,6 +253,11 @@ def looked_at(now: datetime) -> dict[str, Any]:
 def generation_after(last: int, now: datetime) -> int:
     """The next generation: by the server's clock, so that an erased record takes nothing along."""
     return max(last + 1, (now - _EPOCH) // _MICROSECOND)
+
+
+def time_of(generation: int) -> datetime:
+    """When a generation was scheduled, by the server's clock; any time for another number."""
+    return _EPOCH + min(generation, _LAST) * _MICROSECOND
 
 
 def _follow(

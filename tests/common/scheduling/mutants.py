@@ -237,9 +237,16 @@ REMINDERS = [
     Noticed(
         "a missing record is not waited for",
         R, "_miss",
-        "due is not None and",
-        "due is None and",
+        "due is not None and (found",
+        "due is None and (found",
         ("test_ringing.py::test_no_record_yet_is_asked_again_until_a_lease_is_over",),
+    ),
+    Noticed(
+        "what was overdue when it was scheduled is not waited for",
+        R, "_miss",
+        "due = made",
+        "pass",
+        ("test_ringing.py::test_what_was_overdue_when_it_was_scheduled_is_waited_for_as_long",),
     ),
     Noticed(
         "an older record is the one",

@@ -207,6 +207,17 @@ def test_no_record_yet_is_asked_again_until_a_lease_is_over(cloud: Cloud) -> Non
     assert cloud.deliver(Nudge().ring, alarm) == Ending(status="skipped")
 
 
+def test_what_was_overdue_when_it_was_scheduled_is_waited_for_as_long(cloud: Cloud) -> None:
+    """Its alarm rings at once, maybe before its record is there."""
+    alarm = schedule(cloud, after=-timedelta(hours=12))
+    assert alarm.at is not None
+    assert alarm.at < cloud.now
+    cloud.firestore.commit([Delete(path=PATH)])
+    assert cloud.deliver(Nudge().ring, alarm).code == 409
+    cloud.advance(seconds=91)
+    assert cloud.deliver(Nudge().ring, alarm) == Ending(status="skipped")
+
+
 def test_an_older_record_is_no_record_yet_either(cloud: Cloud) -> None:
     schedule(cloud)
     alarm = alarm_of(cloud, 2**52)
