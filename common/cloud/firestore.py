@@ -61,6 +61,7 @@ __all__ = [
     "last_read",
     "latest_time",
     "original_name",
+    "pages",
     "prepare",
     "query",
     "read",
@@ -152,6 +153,22 @@ def query(
         fields=fields,
     )
     yield from map(_seen, _in_use().query(asked))
+
+
+def pages(collection: str, *filters: Filter, size: int) -> Iterator[list[Snapshot]]:
+    """The documents that pass the filters, in the order of their ids, `size` at a time.
+
+    Each page is a query of its own, so that between two of them there is time to change what was
+    found, or to ask somebody. Raises what `query` raises.
+    """
+    after: str | None = None
+    while True:
+        page = list(query(collection, *filters, limit=size, after=after))
+        if page:
+            yield page
+        if len(page) < size:
+            return
+        after = page[-1].path.rpartition("/")[2]
 
 
 def count(collection: str, *filters: Filter) -> int:

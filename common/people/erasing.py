@@ -75,15 +75,7 @@ def _clear(held: Held, user_id: str) -> int:
 
 def _pages(held: Held, user_id: str) -> Iterator[Sequence[Snapshot]]:
     filters = [] if held.user_field is None else [(held.user_field, "==", user_id)]
-    after: str | None = None
-    while True:
-        found = firestore.query(held.collection(user_id), *filters, limit=PAGE, after=after)
-        page = list(found)
-        if page:
-            yield page
-        if len(page) < PAGE:
-            return
-        after = page[-1].path.rpartition("/")[2]
+    return firestore.pages(held.collection(user_id), *filters, size=PAGE)
 
 
 def _cleared(page: Sequence[Snapshot], held: Held) -> int:

@@ -57,13 +57,8 @@ class Filter:
 
 def find(wanted: Filter) -> Iterator[Snapshot]:
     """The letters that match, in the order of their ids; page by page, so that none waits."""
-    after: str | None = None
-    while True:
-        page = list(firestore.query(COLLECTION, *wanted.equals(), limit=PAGE, after=after))
+    for page in firestore.pages(COLLECTION, *wanted.equals(), size=PAGE):
         yield from filter(wanted.is_recent, page)
-        if len(page) < PAGE:
-            return
-        after = id_of(page[-1])
 
 
 def listed(wanted: Filter, limit: int | None) -> list[dict[str, Any]]:

@@ -31,15 +31,10 @@ def find(wanted: Filter) -> Iterator[dict[str, Any]]:
     """What waits of this function and this user; the other filters are `listed`'s."""
     pairs = (("scope", wanted.source), ("user_id", wanted.user_id))
     conditions = [("state", "==", STATE), *((it, "==", of) for it, of in pairs if of is not None)]
-    after: str | None = None
-    while True:
-        page = list(firestore.query(COLLECTION, *conditions, limit=PAGE, after=after))
-        inputs = firestore.read_all([_handed_over(found) for found in page]) if page else []
+    for page in firestore.pages(COLLECTION, *conditions, size=PAGE):
+        inputs = firestore.read_all([_handed_over(found) for found in page])
         for found, kept in zip(page, inputs, strict=True):
             yield from _rows(found, kept)
-        if len(page) < PAGE:
-            return
-        after = _name(page[-1])
 
 
 def slow_lane(place: Place) -> list[dict[str, Any]]:

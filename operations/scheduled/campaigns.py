@@ -34,13 +34,8 @@ def find(campaign: str | None, state: str | None) -> Iterator[Snapshot]:
     """The runs that match; None matches all."""
     pairs = (("campaign", campaign), ("state", state))
     conditions = [(name, "==", value) for name, value in pairs if value is not None]
-    after: str | None = None
-    while True:
-        page = list(firestore.query(COLLECTION, *conditions, limit=PAGE, after=after))
+    for page in firestore.pages(COLLECTION, *conditions, size=PAGE):
         yield from page
-        if len(page) < PAGE:
-            return
-        after = page[-1].path.rpartition("/")[2]
 
 
 def listed(campaign: str | None, state: str | None, limit: int | None) -> list[dict[str, Any]]:

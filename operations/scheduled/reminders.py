@@ -50,17 +50,8 @@ def find(wanted: Filter) -> Iterator[Snapshot]:
         # One query for each state: those that wait are few among all that ever were.
         conditions = [[*wanted.conditions(), ("state", "==", state)] for state in wanted.states]
     for each in conditions:
-        yield from filter(wanted.matches, _pages(each))
-
-
-def _pages(conditions: list[tuple[str, str, Any]]) -> Iterator[Snapshot]:
-    after: str | None = None
-    while True:
-        page = list(firestore.query(COLLECTION, *conditions, limit=PAGE, after=after))
-        yield from page
-        if len(page) < PAGE:
-            return
-        after = page[-1].path.rpartition("/")[2]
+        for page in firestore.pages(COLLECTION, *each, size=PAGE):
+            yield from filter(wanted.matches, page)
 
 
 def listed(wanted: Filter, limit: int | None) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ Every event uses up something, or brings an actor forward, so the worlds form a 
 cycles, and the schedules are its paths: they are counted, not walked.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
@@ -53,20 +54,20 @@ class _Frame:
     paths: int = 0
 
 
-class Walk(Generic[World]):
+class Walk(ABC, Generic[World]):
     """A walk. Who explores something says what can happen, and looks at each world."""
 
     def __init__(self) -> None:
         self._paths: dict[int, int] = {}
         self._stack: list[_Frame] = []
 
+    @abstractmethod
     def moves(self, world: World) -> Iterator[Move]:
         """Everything that can happen next. Raises Violation."""
-        raise NotImplementedError
 
+    @abstractmethod
     def look(self, world: World) -> None:
         """Look at a world that is new. Raises Violation."""
-        raise NotImplementedError
 
     def key(self, world: World) -> int:
         """Worlds of the same key are the same."""

@@ -33,12 +33,15 @@ class Providers:
     """What they answer instead of their yes."""
     hangs: threading.Event | None = None
     """They take what is sent, and say nothing until this is set."""
+    kept_waiting: int = 0
+    """How many calls have had no answer so."""
     accepted: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """Path and body of whatever they said yes to."""
 
     def answer(self, asked: Asked) -> Answer:
         if self.hangs is not None:
-            self.hangs.wait(60)
+            self.kept_waiting += 1
+            self.hangs.wait(600)
             return Answer(status=0)
         if self.says is not None:
             return self.says

@@ -108,6 +108,7 @@ def test_providers_that_never_answer(world: World, providers: Providers) -> None
         world.publish(world.event("user.signed_up", user, email=f"{user}@example.com"))
         world.pass_time(minutes=1)
         assert not providers.taken(user)
+        assert providers.kept_waiting > 1, "the first call was left, and made again"
         providers.hangs.set()
         providers.hangs = None
         world.pass_time(hours=26)

@@ -1,5 +1,6 @@
 """What the operations' tests must catch: mistakes of somebody who edits this code in a hurry."""
 
+from common.cloud import firestore
 from operations.console import guard
 from operations.doctor import commands as doctor
 from operations.doctor import examining
@@ -250,10 +251,11 @@ DEAD_LETTERS = [
     ),
     Noticed(
         "one page is found",
-        dead_letters, "find",
-        "if len(page) < PAGE:",
+        firestore, "pages",
+        "if len(page) < size:",
         "if True:",
-        (f"{LETTERS}more_than_a_page_is_found_whole",),
+        (f"{LETTERS}more_than_a_page_is_found_whole", f"{REMIND}more_than_a_page_is_found_whole",
+         f"{RUNS}more_than_a_page_is_found_whole"),
     ),
     Noticed(
         "those seen first are first",
@@ -634,13 +636,6 @@ SCHEDULED = [
         (f"{REMIND}those_that_wait_are_listed_those_due_first_first",),
     ),
     Noticed(
-        "one page of reminders is found",
-        reminders, "_pages",
-        "if len(page) < PAGE:",
-        "if True:",
-        (f"{REMIND}more_than_a_page_is_found_whole",),
-    ),
-    Noticed(
         "those due last are first",
         reminders, "listed",
         'rows.sort(key=lambda it: str(it["due_at"]))',
@@ -695,13 +690,6 @@ SCHEDULED = [
         '("campaign", campaign)',
         '("campaign", None)',
         (f"{RUNS}runs_are_listed_those_begun_last_first",),
-    ),
-    Noticed(
-        "one page of runs is found",
-        campaigns, "find",
-        "if len(page) < PAGE:",
-        "if True:",
-        (f"{RUNS}more_than_a_page_is_found_whole",),
     ),
     Noticed(
         "runs begun first are first",

@@ -1,5 +1,6 @@
 """Mistakes in erasing, and the tests that notice them."""
 
+from common.cloud import firestore
 from common.people import erasing, marks, personal_data
 from tests.common.mutants import Noticed
 
@@ -74,7 +75,7 @@ MUTANTS = [
     ),
     Noticed(
         "only a page is erased",
-        erasing, "_pages",
+        firestore, "pages",
         "after = page[-1].path",
         "return\n        after = page[-1].path",
         ("test_erasing.py::test_more_than_a_page_is_found",),
