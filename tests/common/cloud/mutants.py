@@ -12,6 +12,7 @@ from common.cloud import (
     tasks_service,
     writes,
 )
+from common.cloud.documents import DocumentKind
 from common.cloud.memory import documents, fields, mishaps, queries, queue
 from common.idempotency import work
 from tests.common.mutants import Noticed
@@ -742,5 +743,12 @@ MUTANTS = [
         "isinstance(write, Update | Delete)",
         "isinstance(write, Update)",
         ("test_memory.py::test_a_delete_of_this_version_leaves_any_other",),
+    ),
+    Noticed(
+        "the id of a user leads to another collection",
+        DocumentKind, "collection_of",
+        "firestore.document_id(user_id)",
+        "user_id",
+        ("test_documents.py::test_neither_id_leads_to_another_place",),
     ),
 ]  # fmt: skip
