@@ -1,6 +1,7 @@
 """What was changed by hand is shown field by field and mended; what was not is left alone."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -321,6 +322,15 @@ def test_a_pause_stops_everything_and_is_noted(deployed: Shell) -> None:
     builder = project.of("account")[f"functions-builder@{PROJECT}.iam.gserviceaccount.com"]
     assert "by deployer@example.com" in builder["description"]
     assert said.startswith("paused; Pub/Sub keeps events until ")
+
+
+def test_a_pause_says_when_the_first_events_would_be_lost(shell: Shell) -> None:
+    """Those of the subscription that keeps them for the shortest time: here 20 days."""
+    shell.edit("keeps = 2678400\n", "keeps = 1728000\n").apply()
+    before = datetime.now(UTC).replace(second=0, microsecond=0)
+    text = shell.pause().removeprefix("paused; Pub/Sub keeps events until ").partition(" UTC")[0]
+    until = datetime.strptime(text, "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
+    assert before <= until - timedelta(days=20) <= datetime.now(UTC)
 
 
 def test_what_is_paused_stays_so_until_it_is_resumed(deployed: Shell) -> None:
