@@ -205,6 +205,25 @@ def wall_clock(source: Source) -> Iterator[str]:
         yield from (f"{source.name} has {clock}, a clock or a place" for clock in found)
 
 
+def dataclass_(source: Source) -> Iterator[str]:
+    """Python makes the methods of a dataclass when it is declared: 0.4 ms each, at each cold start,
+    and microseconds for each instance of a frozen one. A `msgspec.Struct` does the same in C."""
+    imported = {name.partition(".")[0] for name in source.imports()}
+    if source.name.partition(".")[0] in ("common", "functions") and "dataclasses" in imported:
+        yield f"{source.name} imports dataclasses, but values of functions are Structs"
+
+
+def shown_secret(source: Source) -> Iterator[str]:
+    """`Hidden` alone hides nothing: it is the class which shows its fields."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.ClassDef) and "Hiding" not in map(ast.unparse, node.bases):
+            fields = [it for it in node.body if isinstance(it, ast.AnnAssign)]
+            for field in fields:
+                if "Hidden[" in ast.unparse(field.annotation):
+                    where = f"{source.name}:{field.lineno}"
+                    yield f"{where} is Hidden, but {node.name} shows it: it is not Hiding"
+
+
 def code_in_init(source: Source) -> Iterator[str]:
     if source.is_package:
         for node in source.tree.body:
@@ -250,6 +269,8 @@ RULES = (
     web_framework,
     environment,
     wall_clock,
+    dataclass_,
+    shown_secret,
     code_in_init,
     unlabelled,
 )
@@ -339,6 +360,15 @@ MISTAKES = {
         "common.cloud.x imports os.environ, but only common.process.settings may"
     ),
     ("common.cloud.x", "datetime.now(UTC)"): "common.cloud.x has datetime.now(, a clock or a place",
+    ("common.cloud.x", "from dataclasses import dataclass"): (
+        "common.cloud.x imports dataclasses, but values of functions are Structs"
+    ),
+    ("functions.shop.x", "import dataclasses"): (
+        "functions.shop.x imports dataclasses, but values of functions are Structs"
+    ),
+    ("functions.shop.x", "class Settings(Struct):\n    a: str\n    key: Hidden[str]"): (
+        "functions.shop.x:3 is Hidden, but Settings shows it: it is not Hiding"
+    ),
     ("functions.consumer", '"""Trigger: a\nRepeats: b\nDoes: c\nGives up: d\n"""'): (
         "functions.consumer does not say Trigger:, Does:, Repeats:, Gives up: in this order, "
         "a line each"

@@ -13,7 +13,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 
 from common.cloud import tasks
 from common.cloud.tasks import MAX_BATCH, Failed, Result, Task
@@ -29,7 +28,6 @@ FIRST_PAUSE, LAST_PAUSE = 0.2, 10.0
 Sleep = Callable[[float], None]
 
 
-@dataclass(kw_only=True)
 class Pace:
     """How fast tasks may be created: `allowed(1)` waits until one more may be.
 
@@ -37,32 +35,36 @@ class Pace:
     many again every five minutes (the 500/50/5 rule of Cloud Tasks' page on scaling).
     """
 
-    first: float
-    """Tasks a second in the first five minutes; 0: as many as can be."""
-    age: float = 0.0
-    """Seconds since the first task of all this was created."""
-    monotonic: Callable[[], float] = time.monotonic
-    sleep: Sleep = time.sleep
-    _free_at: float = field(init=False)
-    _began: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._began = self._free_at = self.monotonic()
+    def __init__(
+        self,
+        *,
+        first: float,
+        age: float = 0.0,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Sleep = time.sleep,
+    ) -> None:
+        """`first` is how many tasks a second in the first five minutes; 0: as many as can be. `age`
+        is how many seconds ago the first task of all this was created."""
+        self._first = first
+        self._age = age
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._began = self._free_at = monotonic()
 
     def rate(self) -> float:
         """Tasks a second that may be created now."""
-        age = self.age + self.monotonic() - self._began
-        return float(self.first * GROWTH ** min(age // STEP, MOST_STEPS))
+        age = self._age + self._monotonic() - self._began
+        return float(self._first * GROWTH ** min(age // STEP, MOST_STEPS))
 
     def wait(self, count: int) -> None:
         """Return when so many more may be created."""
-        if not self.first:
+        if not self._first:
             return
-        now = self.monotonic()
+        now = self._monotonic()
         self._free_at = max(self._free_at, now) + count / self.rate()
         # One second's worth may come in one go.
         if (ahead := self._free_at - now - 1.0) > 0:
-            self.sleep(ahead)
+            self._sleep(ahead)
 
 
 GROWTH, STEP = 1.5, 300.0

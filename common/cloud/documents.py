@@ -8,15 +8,14 @@
 An operator who has an id and nothing else finds what is listed in a table.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from common.cloud import firestore
 
 USER = "{user_id}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class DocumentKind:
+class DocumentKind(Struct, frozen=True, kw_only=True):
     """One kind of document, each with an id of the business."""
 
     name: str

@@ -13,11 +13,11 @@ each is written again as it was read.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from google.cloud.firestore_v1 import types
+from msgspec import Struct
 
 from common.cloud.reads import Filter, Query, Snapshot, is_by_id
 from common.cloud.writes import (
@@ -40,16 +40,14 @@ Message = Any
 """A plain protobuf message, whose classes are made when they are imported."""
 
 
-@dataclass(frozen=True)
-class GeoPoint:
+class GeoPoint(Struct, frozen=True):
     """A place on the earth, in degrees."""
 
     latitude: float
     longitude: float
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """A document that a field refers to, by its full name."""
 
     name: str

@@ -9,7 +9,6 @@ import functools
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -18,6 +17,7 @@ from google.api_core import exceptions as google
 from google.cloud.firestore_v1 import types
 from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcTransport
 from grpc.experimental import ChannelOptions
+from msgspec.structs import replace
 
 from common.cloud import calls, encoding, identity
 from common.cloud.calls import Metadata, Method, routing

@@ -1,9 +1,10 @@
 """What can be asked for, and what is found: queries, and documents as a strong read found them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from common.cloud.writes import Create, Update
 
@@ -11,8 +12,7 @@ Filter = tuple[str, str, Any]
 """A condition of a query: field, operator (`==`, `<`, `<=`, `>`, `>=`, `in`, …), value."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Query:
+class Query(Struct, frozen=True, kw_only=True):
     """Documents of a collection in the order of their ids, or of the one range-filtered field."""
 
     collection: str
@@ -34,8 +34,7 @@ def is_by_id(filters: Sequence[Filter]) -> bool:
     return all(operator == "==" for _, operator, _ in filters)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True, kw_only=True):
     """A document as a strong read found it."""
 
     path: str

@@ -3,9 +3,10 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from common.errors import PermanentError, TransientError
 
@@ -24,8 +25,7 @@ MAX_BATCH = 100
 """Tasks of one queue that one call creates, at most."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Failed:
+class Failed(Struct, frozen=True, kw_only=True):
     """A task of many that was not created."""
 
     error: PermanentError | TransientError
@@ -36,8 +36,7 @@ Result = Made | Failed
 """What became of one task of many."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Task:
+class Task(Struct, frozen=True, kw_only=True):
     """An HTTP call to be made later, once."""
 
     queue: str
@@ -54,26 +53,6 @@ class Task:
     """How long an attempt may take; 15 s to 30 min."""
     encoded: bytes = b""
     """The body as JSON, where whoever makes many tasks has it at hand; else `body` is encoded."""
-
-
-def varied(
-    task: Task,
-    *,
-    queue: str,
-    body: Mapping[str, Any],
-    encoded: bytes,
-    identity: tuple[str, ...],
-    at: datetime | None,
-) -> Task:
-    """A task like another one but for these fields, for whoever makes a million of them.
-
-    A frozen dataclass sets each of its fields by a call of its own, which costs as much as all
-    else that a campaign does for a task before it is sent.
-    """
-    made = object.__new__(Task)
-    made.__dict__.update(task.__dict__)
-    made.__dict__.update(queue=queue, body=body, encoded=encoded, identity=identity, at=at)
-    return made
 
 
 def name(identity: tuple[str, ...]) -> str:

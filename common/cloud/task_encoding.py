@@ -15,11 +15,11 @@ both: https://protobuf.dev/programming-guides/encoding/#last-one-wins.
 
 import functools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from google.cloud import tasks_v2
+from msgspec import Struct
 
 from common.cloud import encoding
 from common.cloud.task import Task, encoded_body, name
@@ -28,8 +28,7 @@ FRAMES = 256
 """Kinds of tasks whose frames are kept."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Frame:
+class _Frame(Struct, frozen=True, kw_only=True):
     """The fields that all tasks of a kind share, encoded."""
 
     parent: bytes

@@ -9,10 +9,11 @@ A field's path is written `a.b`, and a name that is no identifier stands in back
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any
+
+from msgspec import Struct, field
 
 Fields = dict[str, Any]
 Path = tuple[str, ...]
@@ -32,23 +33,20 @@ SERVER_TIMESTAMP = Sentinel.SERVER_TIMESTAMP
 """The value of a field that becomes the commit's time, to the millisecond."""
 
 
-@dataclass(frozen=True)
-class Increment:
+class Increment(Struct, frozen=True):
     """The value of a field that a number is added to: `Increment(1)`."""
 
     value: int | float
 
 
-@dataclass(frozen=True, kw_only=True)
-class Create:
+class Create(Struct, frozen=True, kw_only=True):
     """Create the document; refused if it exists."""
 
     path: str
     fields: Mapping[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Update:
+class Update(Struct, frozen=True, kw_only=True):
     """Set fields (by name, or dotted path); refused unless last written at `update_time`."""
 
     path: str
@@ -56,24 +54,21 @@ class Update:
     update_time: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
-class Merge:
+class Merge(Struct, frozen=True, kw_only=True):
     """Set these fields and leave the others, whether the document exists or not."""
 
     path: str
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Delete:
+class Delete(Struct, frozen=True, kw_only=True):
     """Delete the document if it exists; with `update_time` refused unless last written then."""
 
     path: str
     update_time: datetime | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Absent:
+class Absent(Struct, frozen=True, kw_only=True):
     """Write nothing; refused if the document exists.
 
     A delete with the precondition that there is nothing to delete, as Google's own client for
@@ -86,8 +81,7 @@ class Absent:
 Write = Create | Update | Merge | Delete | Absent
 
 
-@dataclass(frozen=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """What a write says of the fields of its document, taken apart."""
 
     values: Fields

@@ -16,9 +16,11 @@ SettledError        │ is settled already                       │ Answer as t
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, NoReturn
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from common.cloud.firestore import Write
 from common.errors import (
@@ -331,8 +333,7 @@ class Attempt:
                 logs.error("dead_lettered", left.dead[name].error, effect=name or None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Left:
+class _Left(Struct, frozen=True, kw_only=True):
     """What an attempt leaves: what is owed, and what is given up, of this and earlier attempts."""
 
     owed: Mapping[str, Owed]

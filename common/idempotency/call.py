@@ -1,16 +1,16 @@
 """A call as a trigger hands it on: plain values, whichever web framework took it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from common.idempotency import fields
 from common.idempotency.origin import Origin
 
 
-@dataclass(frozen=True, kw_only=True)
-class Call:
+class Call(Struct, frozen=True, kw_only=True):
     """A checked call to a function, with a JSON object in its body."""
 
     body: Mapping[str, Any]

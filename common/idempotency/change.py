@@ -10,16 +10,17 @@ in the record already. So a change does not say what the record shall be, but wh
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from common.cloud.firestore import Absent, Create, Delete, Update, Write
 from common.idempotency.record import Record
 from common.idempotency.waits import Dead, Owed
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mark:
+class Mark(Struct, frozen=True, kw_only=True):
     """That a step or an effect is finished."""
 
     result: str
@@ -28,21 +29,18 @@ class Mark:
     """The step's Firestore effects; they commit together with the mark, and never again."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Completed:
+class Completed(Struct, frozen=True, kw_only=True):
     """The attempt ends: the work is done."""
 
     result: str
     """JSON text."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Released:
+class Released(Struct, frozen=True, kw_only=True):
     """The attempt ends: something outside stopped it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Waiting:
+class Waiting(Struct, frozen=True, kw_only=True):
     """The attempt ends: something is owed, and tried again later."""
 
     owed: Mapping[str, Owed]
@@ -52,8 +50,7 @@ class Waiting:
     """When the alarm rings of the work that is handed over; None: it is not."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class DeadLettered:
+class DeadLettered(Struct, frozen=True, kw_only=True):
     """The attempt ends: these are given up, and nothing else is left to do."""
 
     dead: Mapping[str, Dead]
@@ -62,8 +59,7 @@ class DeadLettered:
 Ending = Completed | Released | Waiting | DeadLettered
 
 
-@dataclass(frozen=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """What one write of a claimed record changes. An empty change renews the lease."""
 
     marks: Mapping[str, Mark] = field(default_factory=dict)

@@ -24,9 +24,10 @@ ordinary way, with the claim first (ClaimFirstError); what is created has this d
 import secrets
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Literal
+
+from msgspec.structs import replace
 
 from common.errors import (
     ClaimFirstError,

@@ -5,9 +5,10 @@ open ──replayed and completed──▶ replayed
 """
 
 import hashlib
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec.structs import asdict
 
 from common.cloud import firestore
 from common.cloud.firestore import SERVER_TIMESTAMP, Create, Increment, Merge

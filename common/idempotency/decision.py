@@ -20,15 +20,16 @@ handed over      │ HandedOver; whoever rings for it: Acquire
 them is run; what comes with an older one is answered, and does nothing.
 """
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from common.idempotency.record import WHOLE, Record, State
 from common.idempotency.waits import MAX_VANISHED, Dead, Patience, vanished_pause
 
 
-@dataclass(frozen=True, kw_only=True)
-class Found:
+class Found(Struct, frozen=True, kw_only=True):
     """A record as a strong read found it."""
 
     record: Record | None
@@ -39,8 +40,7 @@ class Found:
     """When the document was read, by the server's clock."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
+class Request(Struct, frozen=True, kw_only=True):
     """What a delivery asks for."""
 
     fresh: Record
@@ -56,8 +56,7 @@ class Request:
     """The work can be handed over."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Acquire:
+class Acquire(Struct, frozen=True, kw_only=True):
     """Decision: claim the work by writing `record`."""
 
     record: Record
@@ -67,8 +66,7 @@ class Acquire:
     """The last attempt vanished: run with nothing beside the work in the process."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class DeadLetter:
+class DeadLetter(Struct, frozen=True, kw_only=True):
     """Decision: give the work up by writing `record` together with a dead letter."""
 
     record: Record
@@ -78,8 +76,7 @@ class DeadLetter:
     """The work was handed over when its last attempt began."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class HandOver:
+class HandOver(Struct, frozen=True, kw_only=True):
     """Decision: hand the work over by writing `record`: it must not run again so soon."""
 
     record: Record
@@ -87,47 +84,40 @@ class HandOver:
     """The update time of the record that is replaced."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class HandedOver:
+class HandedOver(Struct, frozen=True, kw_only=True):
     """Decision: do nothing, because the work has an alarm that will ring."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Duplicate:
+class Duplicate(Struct, frozen=True, kw_only=True):
     """Decision: do nothing, because the work is done."""
 
     result: str
     """JSON text of the stored result."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class DeadAlready:
+class DeadAlready(Struct, frozen=True, kw_only=True):
     """Decision: do nothing, because an earlier delivery gave the work up."""
 
     error: str
     """The error that the record names."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class InProgress:
+class InProgress(Struct, frozen=True, kw_only=True):
     """Decision: ask again later, because another delivery holds the claim."""
 
     retry_after: float
     """Seconds until the lease of that claim, or a pause after it, is over."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class KeyReused:
+class KeyReused(Struct, frozen=True, kw_only=True):
     """Decision: refuse the delivery, because its key belongs to other work."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class NeedsForce:
+class NeedsForce(Struct, frozen=True, kw_only=True):
     """Decision: refuse the correction, because the effect may have happened as it was before."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class CorruptRecord:
+class CorruptRecord(Struct, frozen=True, kw_only=True):
     """Decision: refuse the delivery, because the record does not say whether the work was done."""
 
 

@@ -69,8 +69,9 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from common.cloud.firestore import Write
 from common.errors import (

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
+
+from msgspec import Struct, field
 
 from common.cloud import firestore
 from common.cloud.firestore import Merge, Write
@@ -22,8 +23,7 @@ Handler = Callable[[Work], Outcome]
 """Does the work. Called again from the start when a document that it read has changed."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """How often and how long. Times are in seconds: `budget` < function timeout < `lease`."""
 
     max_attempts: int
@@ -49,8 +49,7 @@ class Limits:
         return Patience(attempts=self.max_attempts, outage=self.outage_patience)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ended:
+class Ended(Struct, frozen=True, kw_only=True):
     """How an attempt ends, for the documents that follow it."""
 
     state: Literal["done", "waiting", "dead"]
@@ -81,8 +80,7 @@ class Deferral(Protocol):
         """What commits with the end of an attempt. Called again when a document has changed."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
+class Job(Struct, frozen=True, kw_only=True):
     """Work to be done once: its key, identity, payload and policy."""
 
     scope: str
@@ -129,8 +127,7 @@ class Job:
             raise MalformedError("the work has no key")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True):
     """How a delivery ended. Each of these may be acknowledged."""
 
     status: Literal["done", "duplicate", "dead_lettered", "waiting"]

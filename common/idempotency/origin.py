@@ -5,13 +5,13 @@ be read, and can be replayed as it came.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True, kw_only=True)
-class Origin:
+
+class Origin(Struct, frozen=True, kw_only=True):
     """What is known of an input beside its payload; what is not known is None."""
 
     event_id: str | None = None
@@ -32,8 +32,7 @@ class Origin:
     """The time (RFC 3339) of the Cloud Scheduler tick."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Received:
+class Received(Struct, frozen=True, kw_only=True):
     """One input as received, for the dead letter of what is refused before it has a record."""
 
     payload: bytes

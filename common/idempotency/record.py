@@ -5,10 +5,12 @@ The states are drawn in `common.idempotency.delivery`.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from common.idempotency.waits import Dead, Owed
 
@@ -36,8 +38,7 @@ class State(StrEnum):
     """The work was given up; its dead letter says why."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Record:
+class Record(Struct, frozen=True, kw_only=True):
     """What is stored about one piece of work. All times are the server's.
 
     A record is never changed. `completed`, `waiting` and the other transitions return the record

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from msgspec.structs import asdict
+
 from common.cloud import firestore
 from common.cloud.firestore import SERVER_TIMESTAMP, Write
 from common.errors import ResultNotStorableError
@@ -108,8 +110,8 @@ def _encode(record: Record) -> dict[str, Any]:
             _field(name): {"name": name, "result": result} for name, result in record.steps.items()
         },
         "begun": sorted(record.begun),
-        "owed": {_field(name): {"name": name, **vars(it)} for name, it in record.owed.items()},
-        "dead": {_field(name): {"name": name, **vars(it)} for name, it in record.dead.items()},
+        "owed": {_field(name): {"name": name, **asdict(it)} for name, it in record.owed.items()},
+        "dead": {_field(name): {"name": name, **asdict(it)} for name, it in record.dead.items()},
         "replays": {_field(name): {"name": name, "of": it} for name, it in record.replays.items()},
         "salts": {_field(name): {"name": name, "salt": it} for name, it in record.salts.items()},
         "resume_at": record.resume_at,
@@ -182,7 +184,7 @@ def _of_the_first_format(data: Mapping[str, Any]) -> dict[str, Any]:
     of = data.get("replay_of")
     is_replayed = of is not None and data["state"] not in ("done", "dead")
     return {
-        "dead": {"whole": {"name": WHOLE, **vars(dead)}} if data["state"] == "dead" else {},
+        "dead": {"whole": {"name": WHOLE, **asdict(dead)}} if data["state"] == "dead" else {},
         "replays": {"whole": {"name": WHOLE, "of": of}} if is_replayed else {},
     }
 

@@ -16,9 +16,10 @@ reasons for ever is given up too: after twice `Patience.outage`.
 
 import hashlib
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
+
+from msgspec import Struct
 
 from common.errors import NotYetError, PermanentError, UnavailableError, UnknownOutcomeError
 
@@ -39,8 +40,7 @@ MAX_ERROR = 2000
 """Characters of an error's text that are kept."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Patience:
+class Patience(Struct, frozen=True, kw_only=True):
     """How long each reason is waited for."""
 
     attempts: int
@@ -50,8 +50,7 @@ class Patience:
     not_yet: timedelta = NOT_YET
 
 
-@dataclass(frozen=True, kw_only=True)
-class Owed:
+class Owed(Struct, frozen=True, kw_only=True):
     """An effect, or the work as a whole, that could not be done yet."""
 
     reason: Reason
@@ -68,8 +67,7 @@ class Owed:
     """When it was first tried without our learning whether it happened; None: it did not."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Dead:
+class Dead(Struct, frozen=True, kw_only=True):
     """An effect, or the work as a whole, that was given up; its dead letter says the same."""
 
     reason: str

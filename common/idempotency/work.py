@@ -13,9 +13,11 @@ before commits with the claim, or with the completion where there is no effect a
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from common.cloud import firestore, pubsub
 from common.cloud.firestore import Write
@@ -44,8 +46,7 @@ EARLY = timedelta(seconds=30)
 """An alarm that rings this early counts as due."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """What a step, an effect or a handler returns: what is remembered, and written with it."""
 
     result: Any = None
@@ -57,8 +58,7 @@ class Outcome:
     False: the effect's mark is committed at once, to make a repeat unlikely."""
 
 
-@dataclass(kw_only=True)
-class Progress:
+class Progress(Struct, kw_only=True):
     """How far the present run of the handler has come. The attempt owns it; `Work` keeps it up."""
 
     reached: set[str] = field(default_factory=set)

@@ -5,9 +5,9 @@ IDNA 2008). What stands before the @ has none: such an address needs a server wi
 """
 
 import re
-from dataclasses import dataclass
 
 import idna
+from msgspec import Struct
 
 LIMIT, MAILBOX_LIMIT = 254, 64
 """Bytes, RFC 5321."""
@@ -17,8 +17,7 @@ _LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*").fullmatch
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*").fullmatch
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(Struct, frozen=True):
     """One address; `domain` is ASCII."""
 
     local: str

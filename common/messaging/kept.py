@@ -9,9 +9,11 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from common.cloud import firestore
 from common.cloud.firestore import Create, Delete
@@ -29,8 +31,7 @@ LONGEST = 50_000_000
 """Bytes of content that are made of a document, at most."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Kept:
+class Kept(Struct, frozen=True, kw_only=True):
     """A message whose outcome is unknown."""
 
     message: Outgoing | None

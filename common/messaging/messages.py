@@ -11,9 +11,10 @@ else                                                        ─▶ delivered, tr
 """
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from common.errors import PermanentError
 from common.messaging import addresses, transports
@@ -33,22 +34,24 @@ HTML_LIMIT = 60_000
 """Characters of HTML kept in the record; more is left out, as a part of a page is none."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Mailing:
+class Mailing(Struct, frozen=True, kw_only=True, eq=False):
     """What all messages of a bundle have in common: their templates, and who their readers are."""
 
     templates: Templates
     recipients: Recipients
 
 
-@dataclass(frozen=True)
-class Message:
-    """A message, declared once. Raises ConfigurationError if a template file of it is missing."""
+class _Named(Struct, frozen=True):
+    """What is given in order where a message is declared."""
 
     template: str
     """The name of its templates, literal."""
     mailing: Mailing
-    _: KW_ONLY
+
+
+class Message(_Named, frozen=True, kw_only=True):
+    """A message, declared once. Raises ConfigurationError if a template file of it is missing."""
+
     transactional: bool
     """Whether the reader has caused and expects it: sent also to those who have unsubscribed."""
 
@@ -56,8 +59,7 @@ class Message:
         self.mailing.templates.check(self.template)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sent:
+class Sent(Struct, frozen=True, kw_only=True):
     """What became of a message."""
 
     state: Literal["sent", "skipped"]

@@ -1,11 +1,11 @@
 """Who gets a message, as the bundle tells it: it alone knows where its people are kept."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipient:
+class Recipient(Struct, frozen=True, kw_only=True):
     """One person to whom a message may go."""
 
     user_id: str

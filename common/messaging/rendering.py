@@ -8,12 +8,12 @@ import functools
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from jinja2.exceptions import TemplateNotFound
+from msgspec import Struct, field
 
 from common.errors import ConfigurationError, PermanentError
 
@@ -30,8 +30,7 @@ _NO_NAME = re.compile(r"www\.|[@<>#{}\[\]|/\\]|\d{3}|[€$£¥]|\w{2}\.[^\W\d_]{
 """What no name has: an address of a page or of a person, markup, money, a number."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rendering:
+class Rendering(Struct, frozen=True, kw_only=True):
     """One message, ready to send."""
 
     subject: str
@@ -40,8 +39,7 @@ class Rendering:
     html: str
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Templates:
+class Templates(Struct, frozen=True, kw_only=True, eq=False, dict=True):
     """The templates of a bundle: a folder of files, and the bundle's own filters."""
 
     folder: Path

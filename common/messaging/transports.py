@@ -3,10 +3,11 @@
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parseaddr
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from common.errors import ConfigurationError, PermanentError
 from common.messaging import addresses, mail
@@ -23,8 +24,7 @@ Send = Callable[..., None]
 """Sends a mail, as `smtp.send` does."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outgoing:
+class Outgoing(Struct, frozen=True, kw_only=True):
     """One rendered message on its way to one address."""
 
     to: str

@@ -17,9 +17,10 @@ none, only texts.
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from common.errors import (
     AmbiguousRefusalError,
@@ -146,8 +147,7 @@ TEXTS: tuple[tuple[re.Pattern[str], Meaning], ...] = (
 """Where a service gives only words, or a code that stands for two things: these words, for 4xx."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reply:
+class Reply(Struct, frozen=True, kw_only=True):
     """An HTTP answer, as far as it decides."""
 
     status: int

@@ -19,7 +19,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from common.errors import UnavailableError
 
@@ -39,8 +40,7 @@ RETRY_WITHOUT_ROOM = 10.0
 """Seconds after which a call for which there was no room makes sense again."""
 
 
-@dataclass(frozen=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """A time by two clocks, in seconds."""
 
     monotonic: float
@@ -55,8 +55,7 @@ class Moment:
         return max(passed, self.server - earlier.server)
 
 
-@dataclass(kw_only=True)
-class Breaker:
+class Breaker(Struct, kw_only=True):
     """One destination's breaker. Its methods are not thread-safe; `Gate` is."""
 
     failures: int = 0
@@ -101,19 +100,25 @@ class Breaker:
             self.probe = None
 
 
-@dataclass(kw_only=True)
 class Gate:
     """What a call to one destination goes through: the breaker, then the room."""
 
-    name: str
-    """What the errors call the destination."""
-    places: int
-    """Calls under way at once, at most."""
-    clock: Callable[[], Moment] = lambda: Moment(time.monotonic())
-    breaker: Breaker = field(default_factory=Breaker)
-    _changed: threading.Condition = field(default_factory=threading.Condition)
-    _under_way: list[Moment] = field(default_factory=list)
-    _is_slow: bool = False
+    def __init__(
+        self,
+        *,
+        name: str,
+        places: int,
+        clock: Callable[[], Moment] = lambda: Moment(time.monotonic()),
+    ) -> None:
+        """`name` is what the errors call the destination, `places` how many calls may be under way
+        at once."""
+        self.name = name
+        self.places = places
+        self.clock = clock
+        self.breaker = Breaker()
+        self._changed = threading.Condition()
+        self._under_way: list[Moment] = []
+        self._is_slow = False
 
     def wait(self) -> float:
         """Seconds until the breaker lets a call through; 0: now."""

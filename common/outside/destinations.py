@@ -12,8 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from common.cloud import firestore
 from common.cloud.firestore import Merge
@@ -37,8 +38,7 @@ LOOKS_EVERY = 0.2
 """Seconds between two looks at the server's time while a breaker is open."""
 
 
-@dataclass(frozen=True)
-class Destination:
+class Destination(Struct, frozen=True):
     """Whom we call, under one configuration: another key or sender is another destination."""
 
     name: str

@@ -10,7 +10,8 @@ import re
 import smtplib
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from common.errors import BundleError, PermanentError, UnavailableError
 from common.outside import destinations, mail_answers
@@ -22,8 +23,7 @@ TIMEOUT = 5.0
 """Seconds for each turn of the dialogue; a mail takes about eight."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mail:
+class Mail(Struct, frozen=True, kw_only=True):
     """One mail in its envelope."""
 
     sender: str

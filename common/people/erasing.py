@@ -8,7 +8,8 @@ stays deleted. All of it may be done again, and finds then what had not been don
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from common.cloud import firestore
 from common.cloud.firestore import DELETE_FIELD, Delete, Snapshot, Update, Write
@@ -25,8 +26,7 @@ PAGE = 50
 MAX_TRIES = 10
 
 
-@dataclass(frozen=True, kw_only=True)
-class Report:
+class Report(Struct, frozen=True, kw_only=True):
     """What was found of a person, and has been dealt with."""
 
     user_id: str

@@ -18,8 +18,9 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from common.cloud import firestore
 from common.cloud.firestore import SERVER_TIMESTAMP, Absent, Create, Delete, Merge, Snapshot, Write
@@ -30,8 +31,7 @@ KEY = f"{COLLECTION}/key"
 FORMAT = 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Found:
+class Found(Struct, frozen=True, kw_only=True):
     """What was found of some people, by one read."""
 
     marks: Sequence[Snapshot]

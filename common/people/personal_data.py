@@ -2,8 +2,9 @@
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 Fields = Mapping[str, Any]
 
@@ -12,8 +13,7 @@ def _nothing(fields: Fields) -> Fields:
     return {}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Held:
+class Held(Struct, frozen=True, kw_only=True):
     """Documents of a collection that hold data of one person: deleted, or stripped."""
 
     name: str
@@ -28,8 +28,7 @@ class Held:
     """From the fields of a document to those that are set anew in what stays."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class PersonalData:
+class PersonalData(Struct, frozen=True, kw_only=True):
     """What a bundle keeps of its people, declared once, and listed in a table."""
 
     name: str
@@ -37,7 +36,7 @@ class PersonalData:
     """From a user's id to the path of the document that is deleted last."""
     addresses: Callable[[str], Sequence[str]]
     """From a user's id to the addresses that are known of them. Raises TransientError."""
-    held: Sequence[Held] = field(default=())
+    held: Sequence[Held] = ()
 
 
 def of_everybody(name: str, **more: Any) -> Held:

@@ -7,29 +7,30 @@ Each parser takes the text, stripped and not empty, and raises ValueError with w
 import math
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import parseaddr
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
+from msgspec import Struct
 
-@dataclass(frozen=True, kw_only=True)
-class Smtp:
+from common.process.hiding import Hidden, Hiding
+
+
+class Smtp(Hiding, frozen=True, kw_only=True):
     """A mail server, as SMTP_URL names it."""
 
     host: str
     port: int
     user: str | None = None
-    password: str | None = field(default=None, repr=False)
+    password: Hidden[str | None] = None
     tls: bool = False
     """TLS from the first byte (`smtps://`)."""
     starttls: bool = False
     """TLS asked for after the greeting; a server that does not offer it is not used."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Queues:
+class Queues(Struct, frozen=True, kw_only=True):
     """The queues of one name: `news`, or `news-1` to `news-4`."""
 
     count: int = 1

@@ -1,16 +1,14 @@
 """Settings: read from the environment once, in this module alone.
 
 `common.process.variables` is the table of what `common` reads. A bundle declares its own in the
-same way, with a dataclass whose fields are the names of the variables in lower case:
-
-    from dataclasses import dataclass
+same way, with a Struct whose fields are the names of the variables in lower case:
 
     from common.process import parsers, settings
+    from common.process.hiding import Hidden, Hiding
     from common.process.variables import Variable
 
-    @dataclass(frozen=True, kw_only=True)
-    class Clinic:
-        text_url: str
+    class Clinic(Hiding, frozen=True, kw_only=True):
+        text_url: Hidden[str]
 
     VARIABLES = {
         "TEXT_URL": Variable(
@@ -28,12 +26,12 @@ import functools
 import os
 import sys
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from common.errors import ConfigurationError
+from common.process.hiding import Hidden, Hiding
 from common.process.parsers import Queues, Smtp
 from common.process.variables import ALL, VARIABLES, Variable
 
@@ -41,8 +39,7 @@ DAY = 86_400
 """Seconds: the outage that deliveries must outlast."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Hiding, frozen=True, kw_only=True):
     """What `common` knows about where it runs. Durations are seconds unless typed.
 
     A required string that only another function needs is "".
@@ -68,8 +65,8 @@ class Settings:
     oidc_issuer: str
     platform_checks_callers: bool
     gce_metadata_host: str
-    messaging_url: str | None = field(repr=False)
-    messaging_token: str | None = field(repr=False)
+    messaging_url: Hidden[str | None]
+    messaging_token: Hidden[str | None]
     provider_key_memory: timedelta
     """Zero with SMTP: a mail server knows no keys."""
     smtp_url: Smtp | None
@@ -77,7 +74,7 @@ class Settings:
     message_allow: tuple[str, ...]
     """Addresses and `@domain`s in lower case; empty: everybody."""
     unsubscribe_url: str | None
-    unsubscribe_secret: str | None = field(repr=False)
+    unsubscribe_secret: Hidden[str | None]
     handler_budget: float
     function_timeout: float
     lease_seconds: float
@@ -117,7 +114,7 @@ def load(
 ) -> T:
     """The settings in `environ` (None: this process's environment) as an instance of `table`.
 
-    `table` is a dataclass; each field is the name of one of `variables` in lower case. The function
+    `table` is a Struct; each field is the name of one of `variables` in lower case. The function
     that FUNCTION_TARGET names needs the variables that are `needed_by` it; without FUNCTION_TARGET
     all of them are needed. Raises ConfigurationError: one sentence with the variable and its value.
     """

@@ -4,14 +4,14 @@ A bundle has a table of its own for its own variables, see `common.process.setti
 """
 
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from common.process import parsers
 
 
-@dataclass(frozen=True, kw_only=True)
-class Variable:
+class Variable(Struct, frozen=True, kw_only=True):
     """One environment variable."""
 
     meaning: str

@@ -4,9 +4,10 @@ A due time further ahead than HOP is reached in hops: an alarm that rings too ea
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from common.cloud import tasks
 from common.cloud.tasks import Task
@@ -27,8 +28,7 @@ FORMAT = 1
 """Of the body of an alarm; those of older releases have none."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Alarm:
+class Alarm(Struct, frozen=True, kw_only=True):
     """An alarm of a reminder, as its record names it."""
 
     queue: str

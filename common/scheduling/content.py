@@ -1,9 +1,10 @@
 """What a reminder is scheduled with: for whom, what, when. Refused here if it cannot be."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from common.cloud import firestore
 from common.errors import PermanentError, ResultNotStorableError
@@ -15,8 +16,7 @@ MAX_SUBJECT = 2048
 """Bytes: as many as an id of an event or of a user may have."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Content:
+class Content(Struct, frozen=True, kw_only=True):
     """What is scheduled: for whom, what, and when."""
 
     user_id: str

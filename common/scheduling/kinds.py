@@ -20,9 +20,10 @@ A kind takes effect where a function lists it, in its table.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from common.errors import ConfigurationError
 from common.idempotency import Outcome, Work
@@ -34,8 +35,7 @@ QUEUE = "reminders"
 """The queue of a kind that names no other."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reminder:
+class Reminder(Struct, frozen=True, kw_only=True):
     """A reminder that is due."""
 
     kind: str
@@ -50,8 +50,7 @@ def _always(reminder: Reminder) -> bool:
     return True
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReminderKind:
+class ReminderKind(Struct, frozen=True, kw_only=True):
     """A kind of reminder, declared once: what to check and what to do when one is due."""
 
     name: str

@@ -5,9 +5,10 @@ the write was applied. One that is repeated under the same `request` is answered
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from common import idempotency
 from common.cloud import firestore
@@ -30,8 +31,7 @@ Writing = Callable[[Within], Any]
 """The same, within work of its own."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asked:
+class Asked(Struct, frozen=True, kw_only=True):
     """A call: what it asks for, in both ways in which it may be done."""
 
     kind: ReminderKind

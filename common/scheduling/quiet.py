@@ -1,8 +1,9 @@
 """Quiet hours: the time of a user's day in which nothing is sent."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
+
+from msgspec import Struct
 
 from common.errors import ConfigurationError
 from common.process import settings
@@ -11,8 +12,7 @@ from common.process.times import zone_of
 DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class QuietHours:
+class QuietHours(Struct, frozen=True, kw_only=True):
     """From `begin` to `end` of each day in the user's zone, over midnight if `end` is earlier."""
 
     begin: time

@@ -1,9 +1,11 @@
 """The record of a reminder as it is stored. What becomes of it: `common.scheduling.transitions`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from common.cloud import firestore
 from common.cloud.firestore import DELETE_FIELD, Snapshot
@@ -23,8 +25,7 @@ State = Literal["pending", "sending", "sent", "skipped", "cancelled", "dead"]
 UNSETTLED = ("pending", "sending")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mark:
+class Mark(Struct, frozen=True, kw_only=True):
     """What somebody has asked for while the reminder was being sent."""
 
     does: Literal["cancel", "schedule", "reschedule"]
@@ -45,8 +46,7 @@ class Mark:
         return {"does": self.does, "is_own": self.is_own, **more}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """What happened to a reminder, and when."""
 
     what: str
@@ -55,8 +55,7 @@ class Entry:
     generation: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Record:
+class Record(Struct, frozen=True, kw_only=True):
     """What is stored about one reminder. All times are the server's."""
 
     reminder_id: str

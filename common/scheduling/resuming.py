@@ -13,9 +13,11 @@ sets another one, as for every reminder.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from common.cloud import firestore
 from common.cloud.firestore import DELETE_FIELD, Merge, Snapshot, Write
@@ -36,8 +38,7 @@ LARGEST = 900_000
 """Bytes of an input that is kept; a document holds 1 MiB."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Input:
+class Input(Struct, frozen=True, kw_only=True):
     """The input of work that is handed over."""
 
     function: str
@@ -51,8 +52,7 @@ Resume = Callable[[Input], Answer]
 """Runs the handler of a function for an input again; its delivery rings for the work."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Resumption:
+class Resumption(Struct, frozen=True, kw_only=True):
     """Hands over the work with this key; a `Deferral`."""
 
     key: str

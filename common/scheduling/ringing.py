@@ -10,8 +10,9 @@ alarm ──▶ look at the record ──▶ claim, with pending → sending ─
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from common import idempotency
 from common.cloud import firestore

@@ -25,9 +25,11 @@ what becomes of the mark:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from common.cloud.firestore import DELETE_FIELD
 from common.cloud.tasks import Task
@@ -46,8 +48,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _LAST = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
-@dataclass(frozen=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """What a call or a ring makes of a record."""
 
     result: str

@@ -17,7 +17,8 @@ any other             │ error                    │ 500  │ is made again
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from common.errors import (
     CallerRefusedError,
@@ -32,8 +33,7 @@ from common.idempotency.origin import Received
 from common.process import logs
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ending:
+class Ending(Struct, frozen=True, kw_only=True):
     """How a delivery ended; each trigger says it in its own protocol."""
 
     status: str

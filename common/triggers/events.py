@@ -1,9 +1,11 @@
 """Events: one declaration for each type, and from bytes to checked values."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from common.errors import MalformedError, NothingToDoError
 from common.idempotency import Outcome, Work
@@ -22,8 +24,7 @@ Fields = Mapping[str, type | tuple[type, ...]]
 """Payload fields and their types; a name that ends in `?` may be missing, null or empty."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True):
     """One event, checked."""
 
     event_id: str
@@ -63,8 +64,7 @@ class Event:
 Handler = Callable[[Event, Work], Outcome]
 
 
-@dataclass(frozen=True, kw_only=True)
-class EventType:
+class EventType(Struct, frozen=True, kw_only=True):
     """A type of event: what its payload must have, and what is done about it. Made by `event`."""
 
     name: str

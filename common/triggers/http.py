@@ -12,7 +12,6 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -76,14 +75,14 @@ def _check_caller(request: Request, callers: Callers) -> None:
     )
 
 
-@dataclass
 class _Calling:
     """One request of a caller who may call."""
 
-    request: Request
-    function: str
-    letter: Letter | None = field(default=None, init=False)
-    """The dead letter that the request replays, once that is known to be its own."""
+    def __init__(self, request: Request, function: str) -> None:
+        self.request = request
+        self.function = function
+        self.letter: Letter | None = None
+        """The dead letter that the request replays, once that is known to be its own."""
 
     def call(self) -> Call:
         """What is called for. Raises MalformedError, and what `replay.find` raises."""

@@ -20,10 +20,10 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import requests
+from msgspec import Struct
 
 from common.errors import ConfigurationError, ForbiddenError, TransientError, UnauthorizedError
 from common.process import logs, settings
@@ -93,8 +93,7 @@ class Keys:
             self._tried = self._clock()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Callers:
+class Callers(Struct, frozen=True, kw_only=True):
     """Who may call a function."""
 
     audience: str

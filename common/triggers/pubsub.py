@@ -9,11 +9,12 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from cloudevents.http import CloudEvent
+from msgspec import Struct
+from msgspec.structs import replace
 from werkzeug.exceptions import Conflict, InternalServerError
 
 from common import idempotency
@@ -36,8 +37,7 @@ OF_THE_PLATFORM = ("CloudPubSub", "googclient_")
 """How the attributes begin that Pub/Sub and its clients add; they differ in a repeat."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Message:
+class Message(Struct, frozen=True, kw_only=True):
     """A Pub/Sub message as the platform delivered it."""
 
     data: bytes
@@ -104,15 +104,15 @@ def unwrap(cloud_event: CloudEvent) -> Message:
         return replace(message, data=_bytes(given["data"]), problem=problem)
 
 
-@dataclass
 class _Delivery:
     """One delivery of one message."""
 
-    message: Message
-    function: str
-    types: Mapping[str, EventType]
-    letter: Letter | None = field(default=None, init=False)
-    """The dead letter that the message replays, once that is known to be its own."""
+    def __init__(self, message: Message, function: str, types: Mapping[str, EventType]) -> None:
+        self.message = message
+        self.function = function
+        self.types = types
+        self.letter: Letter | None = None
+        """The dead letter that the message replays, once that is known to be its own."""
 
     def handle(self) -> Answer:
         """Do the work of the message. Raises what `boundary.attend` turns into an ending."""

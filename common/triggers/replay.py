@@ -14,8 +14,9 @@ else, with a payload            │ is done with that payload: where it is anoth
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from common.cloud import firestore
 from common.errors import NothingToDoError, ReplayRefusedError
@@ -28,8 +29,7 @@ _ID = re.compile(r"[\w.~:%-]{1,500}", re.ASCII)
 """What an id of a dead letter looks like; anything else might be a path."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Letter:
+class Letter(Struct, frozen=True, kw_only=True):
     """A dead letter that is to be replayed."""
 
     letter_id: str

@@ -8,8 +8,9 @@ An amount is a number, or a text that is one, or an object with its currency:
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+
+from msgspec import Struct
 
 LARGEST = Decimal(10) ** 16
 """Amounts are smaller than this: no double has more digits before its point."""
@@ -23,8 +24,7 @@ _DIGITS = {code: digits for digits, codes in DIGITS.items() for code in codes.sp
 _AMOUNT = re.compile(r"-?\d{1,16}(\.\d{1,20})?", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Money:
+class Money(Struct, frozen=True):
     """An amount of one currency."""
 
     amount: Decimal

@@ -1,7 +1,8 @@
 """Orders: recorded under their user, summed up by the week."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from common.cloud import firestore
 from common.cloud.documents import DocumentKind
@@ -19,8 +20,7 @@ OURS = ("user_id", "placed_at", "recorded_at")
 """The fields that no payload sets."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Summary:
+class Summary(Struct, frozen=True, kw_only=True):
     """What a user ordered in some time."""
 
     orders: int

@@ -1,17 +1,16 @@
 """The settings of the shop, beside those of `common`."""
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 from common.process import parsers, settings
+from common.process.hiding import Hidden, Hiding
 from common.process.variables import Variable
 
 
-@dataclass(frozen=True, kw_only=True)
-class ShopSettings:
+class ShopSettings(Hiding, frozen=True, kw_only=True):
     """What the shop knows about its surroundings."""
 
-    inventory_url: str | None = field(repr=False)
+    inventory_url: Hidden[str | None]
     cart_reminder_delay: timedelta
 
 

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import asdict
+
 from common.people import erasing
 from common.people.personal_data import PersonalData
 from common.process import tables
@@ -35,7 +37,7 @@ def erase(
         raise OperationsError("the bundle does not declare what it keeps of a person")
     passing = wait or (_idle if place.is_local else time.sleep)
     report = erasing.erase(user_id, declared[0], pause=lease(place), wait=passing)
-    return vars(report)
+    return asdict(report)
 
 
 def _idle(seconds: float) -> None:

@@ -1,8 +1,9 @@
 """Runs of campaigns as an operator sees them."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from common.cloud import firestore
 from common.cloud.firestore import Snapshot

@@ -9,8 +9,9 @@ work has no effects of its own, so every document written is a record or a dead 
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from common import idempotency
 from common.cloud import firestore, tasks

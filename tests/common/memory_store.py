@@ -1,7 +1,8 @@
 """Idempotency records in memory: the store of production on a Firestore in memory."""
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from common.cloud.firestore import Create
 from common.cloud.memory import MemoryFirestore

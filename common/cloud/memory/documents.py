@@ -10,10 +10,12 @@ Differs from the service in this:
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from common.cloud.firestore import (
     MAX_ID_BYTES,
@@ -37,8 +39,7 @@ EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
 """When the clock begins, unless the test says otherwise."""
 
 
-@dataclass(frozen=True)
-class _Document:
+class _Document(Struct, frozen=True):
     """A stored document; neither it nor its fields are ever changed."""
 
     fields: Fields

@@ -6,9 +6,10 @@ Everything here is a pure function. A value or a name that Firestore does not ta
 or a TypeError.
 """
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from common.cloud.firestore import MAX_ID_BYTES, SERVER_TIMESTAMP, Create, Merge, Update
 from common.cloud.writes import Change, Fields, Path, change, put

@@ -1,9 +1,10 @@
 """Campaigns as they are declared, and their audience."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, tzinfo
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from common.cloud import firestore
 from common.cloud.firestore import Filter, Snapshot
@@ -16,8 +17,7 @@ from common.scheduling.campaigns.periods import At, Period, TargetDay, Window
 from common.scheduling.needs import Needs, nobody
 
 
-@dataclass(frozen=True, kw_only=True)
-class Audience:
+class Audience(Struct, frozen=True, kw_only=True):
     """Who gets a campaign: documents of a collection."""
 
     collection: str
@@ -58,8 +58,7 @@ class Audience:
         return firestore.original_name(found.path.rpartition("/")[2]) or ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Edition:
+class Edition(Struct, frozen=True, kw_only=True):
     """What a campaign tells its users in one period."""
 
     campaign: str
@@ -74,8 +73,7 @@ class Edition:
         return periods.days_before(self.day, days, zone)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Campaign:
+class Campaign(Struct, frozen=True, kw_only=True):
     """A campaign, declared once: who gets it, for which day, when, and what each of them gets."""
 
     name: str

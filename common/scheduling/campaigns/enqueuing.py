@@ -13,13 +13,14 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from common.cloud import firestore
 from common.cloud.batches import Batches, Begun
 from common.cloud.firestore import Snapshot, Write
-from common.cloud.task import varied
 from common.cloud.tasks import Failed, Result, Task
 from common.errors import PermanentError, TransientError
 from common.idempotency import dead_letters
@@ -36,8 +37,7 @@ LETTERS = 10
 """Dead letters in one commit: a commit takes 10 MiB, and a letter may have almost one."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Page:
+class Page(Struct, frozen=True, kw_only=True):
     """A page whose tasks are being made."""
 
     cursor: str | None
@@ -106,7 +106,7 @@ class Enqueuer:
             return None
         user_id = self._run.campaign.audience.user_id(user)
         edition = self._edition
-        return varied(
+        return replace(
             self._like,
             queue=self._queue(user_id),
             body={**self._body, "user_id": user_id},

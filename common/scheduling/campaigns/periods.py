@@ -11,8 +11,9 @@ is replayed, means the same day, tells the same window, and is one message.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+
+from msgspec import Struct
 
 TargetDay = Callable[[datetime], date]
 """From the time of a tick to the local day that it means, the same for all users."""
@@ -22,16 +23,14 @@ BEHIND = timedelta(hours=12)
 """How far the last zone is behind UTC: there a day ends 12 hours later."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class At:
+class At(Struct, frozen=True, kw_only=True):
     """A local time of the target day, in each user's zone."""
 
     hour: int
     minute: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Window:
+class Window(Struct, frozen=True, kw_only=True):
     """From `since` on, and before `until`."""
 
     since: datetime

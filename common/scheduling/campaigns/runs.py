@@ -12,9 +12,10 @@ A run is named by its time: the tick's, or, fired by hand, that moment's and a r
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from common.cloud import firestore
 from common.cloud.firestore import Create, Snapshot, Write
@@ -39,8 +40,7 @@ BY_HAND = "~"
 """Stands between the time and the end of the name of a run that was fired by hand."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Run:
+class Run(Struct, frozen=True, kw_only=True):
     """One run of a campaign, by its name."""
 
     campaign: Campaign

@@ -1,7 +1,8 @@
 """Sending: the message of one user and period, for which a run has made a task."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from common import idempotency
 from common.errors import NothingToDoError

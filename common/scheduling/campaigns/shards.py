@@ -19,10 +19,12 @@ page in between; the pauses between them grow.
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from common.cloud import firestore
 from common.cloud.firestore import Create, Update, Write
@@ -41,8 +43,7 @@ MOST = 16
 State = Literal["running", "done", "cancelled", "dead"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Part:
+class Part(Struct, frozen=True, kw_only=True):
     """A range of document ids, and about how many of the audience are in it."""
 
     estimate: int
@@ -101,8 +102,7 @@ def path(run: Run, number: int) -> str:
     return f"{run.path}/shards/{number}"
 
 
-@dataclass(kw_only=True)
-class Shard:
+class Shard(Struct, kw_only=True):
     """A shard as its holder knows it: what is stored, and the time of the write that stored it."""
 
     run: Run

@@ -9,7 +9,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from common.cloud import firestore
 from common.cloud.batches import Batches, Pace
@@ -32,8 +33,7 @@ PACED = 5.0
 """Seconds that a page may take at the pace of a cold queue."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Slices:
+class Slices(Struct, frozen=True, kw_only=True):
     """How much is done at once."""
 
     page: int = 1000

@@ -3,7 +3,6 @@
 import itertools
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as how
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from common import idempotency
 from common.cloud import firestore, tasks

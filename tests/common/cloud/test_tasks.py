@@ -4,7 +4,7 @@ import json
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,9 +12,9 @@ import grpc
 import pytest
 from google.cloud import tasks_v2
 from google.longrunning import operations_pb2
+from msgspec.structs import replace
 
 from common.cloud import tasks
-from common.cloud.task import varied
 from common.cloud.tasks import MAX_BODY, PARALLEL, Task
 from common.cloud.tasks_service import AWAY, IN_HASTE, TasksService
 from common.errors import PermanentError, TransientError
@@ -135,14 +135,6 @@ def test_a_name_is_a_hash_of_what_makes_the_task_one() -> None:
     names = {tasks.name(it) for it in (("a", "b"), ("ab",), ("a", "b", ""), ("b", "a"), ("a/b",))}
     assert len(names) == 5
     assert all(len(name) == 64 and name.isalnum() for name in names)
-
-
-def test_a_task_that_is_varied_is_as_one_that_is_made() -> None:
-    at = datetime(2030, 1, 1, tzinfo=UTC)
-    fields: Any = {"queue": "q", "body": {}, "encoded": b"{}", "identity": ("i",), "at": at}
-    found = varied(replace(TASK, headers={"X": "1"}), **fields)
-    assert found == replace(TASK, headers={"X": "1"}, **fields)
-    assert TASK.queue == "reminders"
 
 
 def test_a_task_is_a_post_of_json_to_its_url(service: Service) -> None:

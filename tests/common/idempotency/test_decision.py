@@ -1,10 +1,10 @@
 """The state machine of a record: what a delivery may do about the record that it finds."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from common.idempotency.decision import (
     Acquire,

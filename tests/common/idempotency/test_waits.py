@@ -1,10 +1,10 @@
 """What is waited for, how long, and with what pauses."""
 
 import itertools
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from common.errors import (
     KeyReusedError,

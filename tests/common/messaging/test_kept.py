@@ -1,11 +1,11 @@
 """Content that is kept while nobody knows whether it arrived."""
 
 import random
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from common.cloud import firestore
 from common.cloud.firestore import Merge

@@ -1,11 +1,12 @@
 """A message as the effect of a step: sent once, and recorded with the step's mark."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from common.cloud import firestore
 from common.cloud.firestore import Delete, Merge

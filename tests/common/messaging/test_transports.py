@@ -1,7 +1,7 @@
 """The ways out: what each makes of a message, and which of them the settings choose."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -9,6 +9,7 @@ from email.policy import default
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from common.errors import ConfigurationError, PermanentError, TransientError
 from common.messaging import transports

@@ -4,7 +4,6 @@ import datetime
 import ipaddress
 import smtplib
 import ssl
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from msgspec.structs import replace
 
 from common.errors import DeferredError, PermanentError, UnavailableError
 from common.outside import smtp

@@ -1,6 +1,6 @@
 """Mistakes in settings, tables and logs, and the tests that notice them."""
 
-from common.process import logs, parsers, settings, tables, times
+from common.process import hiding, logs, parsers, settings, tables, times
 from tests.common.mutants import Noticed
 
 GOOD = "test_parsers.py::test_a_well_formed_text_is_its_value"
@@ -70,6 +70,23 @@ MUTANTS = [
         "variable.show(text)",
         "repr(text)",
         ("test_settings.py::test_a_password_is_never_shown",),
+    ),
+    Noticed(
+        "a value shows a secret",
+        hiding.Hiding, "__rich_repr__",
+        "if not _is_hidden(each.type)",
+        "if each.name",
+        ("test_hiding.py::test_what_is_hidden_is_not_shown_and_the_rest_is",
+         "test_hiding.py::test_nor_by_the_tools_that_ask_for_fields_and_not_for_a_text",
+         "test_settings.py::test_a_password_is_never_shown",
+         "test_settings.py::test_what_may_be_secret_is_not_shown_with_the_settings"),
+    ),
+    Noticed(
+        "a value shows a secret that may be missing",
+        hiding, "_is_hidden",
+        ' or any(map(_is_hidden, get_args(type_)))',
+        "",
+        ("test_hiding.py::test_what_is_hidden_is_not_shown_and_the_rest_is",),
     ),
     Noticed(
         "every function needs what one needs",

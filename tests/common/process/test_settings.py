@@ -1,9 +1,10 @@
 """The environment, read once and judged at start."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from common.errors import ConfigurationError
 from common.process import parsers, settings
@@ -36,7 +37,7 @@ def sentence(**changes: str | None) -> str:
 
 
 def test_every_variable_is_a_field_and_the_reverse() -> None:
-    fields = {name.upper() for name in settings.Settings.__dataclass_fields__}
+    fields = {name.upper() for name in settings.Settings.__struct_fields__}
     assert fields == set(VARIABLES)
 
 
@@ -129,6 +130,19 @@ def test_a_password_is_never_shown() -> None:
     assert "s3cret" not in repr(load(SMTP_URL=url, MESSAGE_FROM="shop@example.com"))
 
 
+def test_what_may_be_secret_is_not_shown_with_the_settings() -> None:
+    secrets = {
+        "MESSAGING_URL": "https://example.com/?key=s3cret",
+        "MESSAGING_TOKEN": "s3cret",
+        "UNSUBSCRIBE_SECRET": "s3cret-s3cret-s3cret-s3cret-s3cret",
+    }
+    found = load(**secrets)
+    assert set(secrets.values()) <= set(asdict(found).values())
+    for shown in (repr(found), str(found), repr(found.__rich_repr__())):
+        assert "s3cret" not in shown
+        assert "europe-west1" in shown
+
+
 @pytest.mark.parametrize(
     ("url", "server"),
     [
@@ -146,7 +160,7 @@ def test_a_password_is_never_shown() -> None:
 def test_a_mail_server_is_what_its_url_says(url: str, server: Smtp) -> None:
     """A password travels encrypted unless the URL says otherwise."""
     found = load(SMTP_URL=url, MESSAGE_FROM="shop@example.com").smtp_url
-    assert found == Smtp(**{**vars(server), "password": server.password or ""})
+    assert found == replace(server, password=server.password or "")
 
 
 def test_mail_needs_a_sender() -> None:
@@ -189,8 +203,7 @@ def test_an_issuer_on_this_machine_may_do_without_tls() -> None:
     assert load(OIDC_ISSUER="http://127.0.0.1:8080/").oidc_issuer == "http://127.0.0.1:8080"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Clinic:
+class Clinic(Struct, frozen=True, kw_only=True):
     """The settings of a bundle."""
 
     text_url: str

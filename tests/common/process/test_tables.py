@@ -1,25 +1,23 @@
 """Tables of declarations: by name, each once; and what is in none of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import pytest
+from msgspec import Struct
 
 from common.errors import ConfigurationError
 from common.process import tables
 from common.process.tables import check_listed, table
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """A declaration."""
 
     name: str
     version: int = 1
 
 
-@dataclass(frozen=True)
-class Other:
+class Other(Struct, frozen=True):
     """A declaration of another sort."""
 
     name: str

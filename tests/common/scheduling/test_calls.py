@@ -1,9 +1,9 @@
 """What a call is about: a reminder, a campaign's user, a campaign's tick, or the sweep's."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from common.cloud import firestore
 from common.cloud.firestore import Create

@@ -1,11 +1,12 @@
 """Work that is handed over: recorded with its input, rung for, gone on with, and settled."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from common.cloud.firestore import Delete, Merge
 from common.cloud.tasks import Task

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from common.cloud.firestore import Delete, Merge, Write
 from common.cloud.tasks import FURTHEST, Task

@@ -1,10 +1,10 @@
 """Carts: abandoned until purchased, in whatever order that is learned."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from common.cloud import firestore
 from common.cloud.firestore import Create, Merge, Update

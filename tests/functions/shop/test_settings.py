@@ -14,7 +14,7 @@ def load(**environ: str) -> ShopSettings:
 
 
 def test_every_variable_is_a_field_and_the_reverse() -> None:
-    assert {name.upper() for name in ShopSettings.__dataclass_fields__} == set(VARIABLES)
+    assert {name.upper() for name in ShopSettings.__struct_fields__} == set(VARIABLES)
 
 
 def test_without_any_there_is_no_inventory_and_a_cart_waits_two_hours() -> None:

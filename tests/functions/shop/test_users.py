@@ -1,10 +1,10 @@
 """Users: what a sign-up says of them, their firsts, and how they are written to."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from common.cloud import firestore
 from common.cloud.firestore import Create, Merge, Update, Write

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from common.cloud.firestore import Merge, Update, Write
 from common.errors import NotYetError, PermanentError, TransientError

@@ -120,9 +120,9 @@ def test_several_queues_may_be_filled_as_much_faster_and_several_shards_share_th
     class Watched(Pace):
         """A pace that says how fast it is."""
 
-        def __post_init__(self) -> None:
-            super().__post_init__()
-            rates.append(self.first)
+        def __init__(self, *, first: float, age: float) -> None:
+            super().__init__(first=first, age=age)
+            rates.append(first)
 
     monkeypatch.setattr(working, "Pace", Watched)
     run(cloud, News(slices=Slices(page=2, shard=2, reserve=0)))

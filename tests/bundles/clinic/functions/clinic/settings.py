@@ -1,16 +1,14 @@
 """The settings of the clinic, beside those of `common`."""
 
-from dataclasses import dataclass, field
-
 from common.process import parsers, settings
+from common.process.hiding import Hidden, Hiding
 from common.process.variables import Variable
 
 
-@dataclass(frozen=True, kw_only=True)
-class Clinic:
+class Clinic(Hiding, frozen=True, kw_only=True):
     """What the clinic knows about itself and its surroundings."""
 
-    text_url: str = field(repr=False)
+    text_url: Hidden[str]
     clinic_name: str
 
 
