@@ -13,33 +13,20 @@ import functools
 import hashlib
 import json
 import re
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
-
-import certifi
-import urllib3
-from msgspec import Struct
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
-from urllib3.util import Timeout, make_headers, parse_url
+from urllib.parse import parse_qsl, urlsplit
 
 from common.errors import BundleError, PermanentError, UnavailableError
-from common.outside import answers, destinations
+from common.outside import answers, connections, destinations
 from common.outside.answers import Reply
+from common.outside.connections import NoAnswerError
 from common.outside.destinations import Destination
 
-CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 20.0
 """Seconds."""
-READ = 4000
-"""Bytes of an answer's body that are looked at."""
 AGENT = "functions/1"
 """Resend refuses whoever sends no User-Agent."""
-
-_thread = threading.local()
 
 
 def post_json(
@@ -89,101 +76,17 @@ def header_key(key: str) -> str:
 def _reply(url: str, body: Mapping[str, Any], headers: Mapping[str, str], timeout: float) -> Reply:
     """What the other side answers. Raises UnavailableError, or PermanentError for what JSON or a
     header cannot carry."""
-    _thread.is_sent = False
     try:
-        content, at = _content(body), _place(url)
-        response = _pool(at).urlopen(
-            "POST",
-            at.path,
-            content,
-            {**_FIXED, **headers, **at.login},
-            retries=False,
-            redirect=False,
-            timeout=Timeout(connect=min(CONNECT_TIMEOUT, timeout), read=timeout),
-            preload_content=False,
+        content = json.dumps(body, allow_nan=False).encode()
+        return connections.post(url, content, {**_FIXED, **headers}, timeout=timeout)
+    except NoAnswerError as error:
+        failure: BundleError = UnavailableError(
+            f"The other side did not answer ({error}).", outcome_unknown=error.was_sent
         )
-        try:
-            names = {name.lower(): value for name, value in response.headers.items()}
-            return Reply(status=response.status, start=_start(response, timeout), headers=names)
-        finally:
-            response.close()
-    except (HTTPError, OSError, ValueError) as error:
-        failure = _failure(error)
-    # Outside of the block above: what the library says of its error has the URL in it.
-    raise failure
-
-
-class _NoJsonError(ValueError):
-    """What is to be sent is not JSON."""
-
-
-def _content(body: Mapping[str, Any]) -> bytes:
-    try:
-        return json.dumps(body, allow_nan=False).encode()
     except ValueError as error:
-        raise _NoJsonError from error
-
-
-def _failure(error: Exception) -> BundleError:
-    kind = type(error).__name__
-    if isinstance(error, _NoJsonError | UnicodeError):
-        return PermanentError(f"This cannot be sent ({kind}).")
-    return UnavailableError(
-        f"The other side did not answer ({kind}).", outcome_unknown=_thread.is_sent
-    )
-
-
-class _Place(Struct, frozen=True, kw_only=True):
-    """A URL, taken apart."""
-
-    scheme: str
-    host: str
-    port: int | None
-    path: str
-    """With what follows its question mark."""
-    login: Mapping[str, str]
-    """The header that says the name and password of the URL, if it has them."""
-
-
-@functools.lru_cache(maxsize=64)
-def _place(url: str) -> _Place:
-    """Raises ValueError for what is no URL of the web."""
-    found = parse_url(url)
-    if found.scheme not in _POOLS or not found.host:
-        raise ValueError("this is no URL of the web")
-    login = make_headers(basic_auth=unquote(found.auth)) if found.auth else {}
-    return _Place(
-        scheme=found.scheme,
-        host=found.host,
-        port=found.port,
-        path=found.request_uri,
-        login={name.title(): value for name, value in login.items()},
-    )
-
-
-def _pool(at: _Place) -> urllib3.HTTPConnectionPool:
-    """This thread's connection to a place, which it keeps open. The environment has no say in it:
-    there are no proxies, and no passwords but those of the URL."""
-    pools: dict[Any, urllib3.HTTPConnectionPool] = vars(_thread).setdefault("pools", {})
-    origin = at.scheme, at.host, at.port
-    if origin not in pools:
-        pools[origin] = _POOLS[at.scheme](at.host, at.port)
-    return pools[origin]
-
-
-def _start(response: urllib3.BaseHTTPResponse, patience: float) -> str:
-    """How the body begins. A short one is read whole, which lets the connection be used again; one
-    that comes drop by drop is left after `patience` seconds."""
-    start, deadline = b"", time.monotonic() + patience
-    try:
-        while len(start) < READ and time.monotonic() < deadline:
-            piece = response.read1(READ - len(start), decode_content=True)
-            if not piece:
-                break
-            start += piece
-    except (HTTPError, OSError):
-        pass  # the status has been given, and it decides
-    return start.decode("utf-8", "replace")
+        failure = PermanentError(f"This cannot be sent ({type(error).__name__}).")
+    # Outside of the block above: the error has in it where to, or what was to be sent.
+    raise failure
 
 
 def _secrets(url: str) -> list[str]:
@@ -198,43 +101,4 @@ def _texts(body: Mapping[str, Any]) -> list[str]:
     return [body["to"]] if isinstance(body.get("to"), str) else []
 
 
-class _Noted:
-    """A connection that notes when a request begins to leave."""
-
-    def send(self, data: Any) -> None:
-        _leave(self)
-        super().send(data)  # type: ignore[misc]
-
-
-def _leave(connection: Any) -> None:
-    """A request begins to leave: from now on it may arrive, even if its answer does not."""
-    if getattr(connection, "sock", None) is None:
-        connection.connect()
-    _thread.is_sent = True
-
-
-class _Http(_Noted, HTTPConnection):
-    pass
-
-
-class _Https(_Noted, HTTPSConnection):
-    pass
-
-
-class _HttpPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Http
-
-
-class _HttpsPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _Https
-
-
-def _verified(host: str, port: int | None) -> urllib3.HTTPConnectionPool:
-    return _HttpsPool(host, port, cert_reqs="CERT_REQUIRED", ca_certs=certifi.where())
-
-
-_POOLS: dict[str, Callable[[str, int | None], urllib3.HTTPConnectionPool]] = {
-    "http": _HttpPool,
-    "https": _verified,
-}
 _FIXED = {"Content-Type": "application/json", "Accept": "*/*"}
