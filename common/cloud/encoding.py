@@ -55,6 +55,13 @@ class Reference(Struct, frozen=True):
 
 def encode(value: Any, into: Message) -> None:
     """Fill a Value. Raises TypeError and ValueError for what cannot be stored."""
+    if (plain := _PLAIN.get(type(value))) is not None:  # as most are
+        setattr(into, plain, value)
+    else:
+        _encode_other(value, into)
+
+
+def _encode_other(value: Any, into: Message) -> None:
     match value:
         case str():
             into.string_value = value
@@ -85,6 +92,16 @@ def encode(value: Any, into: Message) -> None:
             into.reference_value = value.name
         case _:
             raise TypeError(f"{value!r:.100} is of a type that is not stored")
+
+
+_PLAIN = {
+    str: "string_value",
+    bool: "boolean_value",
+    int: "integer_value",
+    float: "double_value",
+    bytes: "bytes_value",
+}
+"""Where a Value keeps what needs no conversion; a type derived from one is not among them."""
 
 
 def encode_fields(fields: Fields, into: Message) -> None:

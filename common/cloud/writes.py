@@ -118,20 +118,19 @@ class _Parts:
         self.transforms: dict[Path, Any] = {}
 
     def add(self, path: Path, value: Any) -> None:
-        if len(path) == 1:
+        if len(path) == 1 and type(value) in _LEAVES:  # as most are
+            self.leaves.append(path)
+            self.values[path[0]] = value
+        elif len(path) == 1:
             self._take(path, value, self.values)
-            return
-        holder: Fields = {}
-        self._take(path, value, holder)
-        if holder:
-            put(self.values, path, holder[path[-1]])
+        else:
+            holder: Fields = {}
+            self._take(path, value, holder)
+            if holder:
+                put(self.values, path, holder[path[-1]])
 
     def _take(self, path: Path, value: Any, into: Fields) -> None:
         """Sort out the value at a path; `into` is the map that it lies in."""
-        if type(value) in _LEAVES:  # as most are
-            self.leaves.append(path)
-            into[path[-1]] = value
-            return
         if isinstance(value, dict) and value:
             inner: Fields = {}
             for name, item in value.items():

@@ -4,16 +4,17 @@ The record of a piece of work is the document `idempotency/{sha256(scope, NUL, k
 any shape has a legal document id, and the records of different work never collide.
 """
 
+import functools
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from msgspec.structs import asdict
 
 from common.cloud import firestore
-from common.cloud.firestore import SERVER_TIMESTAMP, Write
+from common.cloud.firestore import DELETE_FIELD, SERVER_TIMESTAMP, Write
 from common.errors import ResultNotStorableError
 from common.idempotency.decision import Found
 from common.idempotency.record import WHOLE, Record, State, record_id
@@ -78,7 +79,7 @@ class FirestoreStore:
 
     def replace(self, record: Record, fence: datetime, effects: Sequence[Write]) -> datetime:
         """See `Store`."""
-        fields = _encode(record)
+        fields = _changed(record)
         write = firestore.Update(path=_path(record), fields=fields, update_time=fence)
         return firestore.commit([write, *effects])
 
@@ -92,48 +93,49 @@ def _check_size(record: Record) -> None:
 
 
 def _encode(record: Record) -> dict[str, Any]:
+    """The fields of a new record; of those in EMPTY only what there is."""
     _check_size(record)
     fields: dict[str, Any] = {
         "format": FORMAT,
         "scope": record.scope,
         "key": record.key[:SHOWN_KEY],
         "fingerprint": record.fingerprint,
-        "accepted": list(record.accepted),
         "state": record.state.value,
         "owner": record.owner,
         "write_id": record.write_id,
         "attempts": record.attempts,
-        "vanished": record.vanished,
         "lease_seconds": record.lease_seconds,
         "retention_seconds": record.retention_seconds,
-        "steps": {
-            _field(name): {"name": name, "result": result} for name, result in record.steps.items()
-        },
-        "begun": sorted(record.begun),
-        "owed": {_field(name): {"name": name, **asdict(it)} for name, it in record.owed.items()},
-        "dead": {_field(name): {"name": name, **asdict(it)} for name, it in record.dead.items()},
-        "replays": {_field(name): {"name": name, "of": it} for name, it in record.replays.items()},
-        "salts": {_field(name): {"name": name, "salt": it} for name, it in record.salts.items()},
-        "resume_at": record.resume_at,
-        "result": record.result,
-        "error": record.error,
-        "user_id": record.user_id,
+        "steps": _by_field(record.steps, _step),
         "first_seen": record.first_seen or SERVER_TIMESTAMP,
     }
-    if record.part_of is not None:
-        fields["part_of"] = record.part_of
-    if record.about:
-        fields["about"] = list(record.about)
+    for name, encode in EMPTY.items():
+        if value := getattr(record, name):
+            fields[name] = encode(value)
     if (latest := firestore.latest_time()) is not None:
         # Only for the TTL collector; what has expired is decided by the server's clock.
         fields["expire_at"] = latest + timedelta(seconds=record.retention_seconds)
     return fields
 
 
+def _changed(record: Record) -> dict[str, Any]:
+    """The fields of a record that takes the place of another."""
+    return {**_NOTHING, **_encode(record)}
+
+
 def _path(record: Record) -> str:
     return f"{COLLECTION}/{record_id(record.scope, record.key)}"
 
 
+def _by_field(items: Mapping[str, Any], fields_of: Callable[[Any], dict[str, Any]]) -> Any:
+    return {_field(name): {"name": name, **fields_of(it)} for name, it in items.items()}
+
+
+def _step(result: str) -> dict[str, Any]:
+    return {"result": result}
+
+
+@functools.lru_cache(maxsize=1024)
 def _field(name: str) -> str:
     # A dot in a name must not become a path.
     return f"s{hashlib.sha256(name.encode()).hexdigest()[:32]}"
@@ -208,3 +210,22 @@ def _is(expected: Any, value: Any) -> Any:
     if not isinstance(value, expected):
         raise TypeError(f"{value!r:.100} is no {expected}")
     return value
+
+
+EMPTY: dict[str, Callable[[Any], Any]] = {
+    "accepted": list,
+    "vanished": int,
+    "begun": sorted,
+    "owed": lambda owed: _by_field(owed, asdict),
+    "dead": lambda dead: _by_field(dead, asdict),
+    "replays": lambda replays: _by_field(replays, lambda letter: {"of": letter}),
+    "salts": lambda salts: _by_field(salts, lambda salt: {"salt": salt}),
+    "resume_at": lambda time: time,
+    "result": str,
+    "error": str,
+    "user_id": str,
+    "part_of": str,
+    "about": list,
+}
+"""What most records have nothing of, and how it is stored: then the field is not there."""
+_NOTHING = dict.fromkeys(EMPTY, DELETE_FIELD)
