@@ -6,6 +6,7 @@ A setting that is missing or malformed has ended such a process before, see
 
 import functools
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import functions_framework
 from cloudevents.http import CloudEvent
@@ -13,10 +14,12 @@ from flask import Request
 
 from common.cloud import firestore
 from common.process import logs, settings, shutdown
-from common.triggers.http import Reply
+
+if TYPE_CHECKING:  # a function of events starts without what checks callers
+    from common.triggers.http import Reply
 
 CloudEventFunction = Callable[[CloudEvent], None]
-HttpFunction = Callable[[Request], Reply]
+HttpFunction = Callable[[Request], "Reply"]
 
 
 def cloud_event(function: CloudEventFunction) -> CloudEventFunction:

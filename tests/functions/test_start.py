@@ -55,6 +55,8 @@ WITHOUT = {
         "common.scheduling.calls",
         "common.scheduling.campaigns",
         "common.scheduling.sweep",
+        "common.triggers.http",
+        "common.triggers.oidc",
         "functions.fanout",
         "functions.reminder",
         "functions.shop.campaigns",
