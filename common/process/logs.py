@@ -21,6 +21,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Literal
 
+import msgspec
+
 Action = Literal[
     "start",  # the process is up
     "received",  # a delivery came in
@@ -79,7 +81,9 @@ _MASKS = (
 )
 _is_silent = False
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
-_SIGNS = re.compile(r"(?i)[@?]|bearer")
+_encode_plain = msgspec.json.Encoder().encode
+_PLAIN = {str, int, bool, type(None)}
+_SIGNS = (b"@", b"?", b"bearer")
 """Whatever a mask finds has one of these in it; most texts have none."""
 
 
@@ -171,19 +175,32 @@ def _log(severity: str, action: str, message: str, fields: Mapping[str, Any]) ->
 
 
 def _line(entry: Mapping[str, Any]) -> bytes:
-    # Nearly every entry is short texts with nothing to mask: JSON hides no sign of that.
-    text = _encode(entry) if all(map(_is_short, entry.values())) else ""
-    if not text or _SIGNS.search(text):
-        text = _encode(_plain(entry, DEPTH_LIMIT))
+    return _plain_line(entry) or _masked_line(entry)
+
+
+def _plain_line(entry: Mapping[str, Any]) -> bytes | None:
+    """The line of an entry of short texts with nothing to mask, as nearly every one is."""
+    values = entry.values()
+    if not _PLAIN.issuperset(map(type, values)):
+        return None
+    if [it for it in values if type(it) is int and abs(it) >= 2**63]:  # JSON's readers round them
+        return None
+    try:
+        line = _encode_plain(entry)
+    except ValueError:  # half a character
+        return None
+    return None if len(line) > TEXT_LIMIT or _may_be_masked(line) else line + b"\n"
+
+
+def _may_be_masked(text: bytes) -> bool:
+    lower = text.lower()
+    return any(sign in lower for sign in _SIGNS)
+
+
+def _masked_line(entry: Mapping[str, Any]) -> bytes:
+    text = _encode(_plain(entry, DEPTH_LIMIT))
     # A lone surrogate cannot be UTF-8; escaped like this it is legal JSON.
     return text.encode("utf-8", "backslashreplace") + b"\n"
-
-
-def _is_short(value: Any) -> bool:
-    """Whether JSON holds the value as it is."""
-    if type(value) is int:
-        return abs(value) < 2**63
-    return value is None or (type(value) is str and len(value) <= TEXT_LIMIT)
 
 
 def _write(line: bytes) -> None:
@@ -226,7 +243,7 @@ def _plain(value: Any, depth: int) -> Any:
 
 def masked(text: str) -> str:
     """The text without addresses and credentials; also for what is kept of an error."""
-    if not _SIGNS.search(text):
+    if not _may_be_masked(text.encode("utf-8", "surrogatepass")):
         return text
     for pattern, mask in _MASKS:
         text = pattern.sub(mask, text)

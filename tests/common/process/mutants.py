@@ -209,8 +209,15 @@ MUTANTS = [
         (MASKED,),
     ),
     Noticed(
+        "what is short is not masked",
+        logs, "_may_be_masked",
+        "any(sign in lower for sign in _SIGNS)",
+        "False",
+        (MASKED,),
+    ),
+    Noticed(
         "half a character loses the entry",
-        logs, "_line",
+        logs, "_masked_line",
         'text.encode("utf-8", "backslashreplace")',
         "text.encode()",
         ("test_logs.py::test_half_a_character_does_not_lose_the_entry",),
