@@ -97,7 +97,11 @@ def change(write: Create | Update | Merge) -> Change:
     parts = _Parts()
     named = _paths(write)
     for path, value in zip(named, write.fields.values(), strict=True):
-        parts.add(path, value)
+        if type(value) in _LEAVES and len(path) == 1:  # as most are
+            parts.leaves.append(path)
+            parts.values[path[0]] = value
+        else:
+            parts.add(path, value)
     mask = _mask(write, named, parts)
     if mask is not None and parts.transforms:
         mask = [path for path in mask if path not in parts.transforms]
@@ -118,10 +122,7 @@ class _Parts:
         self.transforms: dict[Path, Any] = {}
 
     def add(self, path: Path, value: Any) -> None:
-        if len(path) == 1 and type(value) in _LEAVES:  # as most are
-            self.leaves.append(path)
-            self.values[path[0]] = value
-        elif len(path) == 1:
+        if len(path) == 1:
             self._take(path, value, self.values)
         else:
             holder: Fields = {}

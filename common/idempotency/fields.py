@@ -4,6 +4,7 @@ Every function raises MalformedError with one sentence that names the field and 
 """
 
 import json
+import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -24,8 +25,9 @@ def parse_object(data: bytes, what: str, limit: int) -> dict[str, Any]:
     if len(data) > limit:
         raise MalformedError(f"{what} has {len(data)} bytes, more than {limit}")
     try:
-        value = json.loads(data.decode(), parse_constant=_refuse_constant)
-        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+        value = json.loads(data.decode(), parse_float=_finite, parse_constant=_refuse_constant)
+        if b"\\u" in data:  # the only way to half a character
+            json.dumps(value, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
         raise MalformedError(f"{what} is not UTF-8: {error}") from error
     except UnicodeEncodeError as error:
@@ -82,6 +84,13 @@ def _inside(value: Any) -> Collection[Any]:
     if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list) else ()
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text:.40} is larger than any number")
+    return number
 
 
 def _refuse_constant(name: str) -> float:

@@ -49,7 +49,9 @@ def parse(text: object) -> Address | None:
 def _is_odd(local: str) -> bool:
     """What a reader of headers could take for something else: blank space of other scripts, an
     encoded word, or a character that looks like an @ or a bracket."""
-    return "=?" in local or any(c.isspace() or c in "＠﹫＜＞" for c in local)
+    if "=?" in local:
+        return True
+    return not local.isascii() and any(c.isspace() or c in "＠﹫＜＞" for c in local)
 
 
 def _ascii(domain: str) -> str | None:

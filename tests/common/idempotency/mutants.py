@@ -3,7 +3,7 @@
 Those of the claim are in `proof.mutants`: only an unlucky schedule shows them.
 """
 
-from common.idempotency import delivery, waits
+from common.idempotency import delivery, fields, store, waits
 from common.idempotency.exclusive import ProcessLock
 from tests.common.mutants import Noticed
 
@@ -349,4 +349,38 @@ EXCLUSIVE = [
     ),
 ]  # fmt: skip
 
-MUTANTS = [*JUDGING, *PATIENCE, *PAUSES, *UNKNOWN, *EXCLUSIVE]
+STORING = [
+    Noticed(
+        "what is empty now stays as it was",
+        store, "_changed",
+        "{**_NOTHING, **_encode(record)}",
+        "_encode(record)",
+        ("test_wire.py::TestRecord::test_all_of_it_comes_back",),
+    ),
+    Noticed(
+        "an empty field is stored",
+        store, "_encode",
+        "if value := getattr(record, name):",
+        "if (value := getattr(record, name)) is not None:",
+        ("test_wire.py::TestRecord::test_an_empty_field_is_not_stored",),
+    ),
+]  # fmt: skip
+
+READING = [
+    Noticed(
+        "half a character is read",
+        fields, "parse_object",
+        "in data:  # the only way",
+        "in b'':  # the only way",
+        ("test_fields.py::test_what_is_no_object_is_said",),
+    ),
+    Noticed(
+        "a number may be larger than any",
+        fields, "_finite",
+        "if math.isinf(number):",
+        "if False:",
+        ("test_fields.py::test_what_is_no_object_is_said",),
+    ),
+]  # fmt: skip
+
+MUTANTS = [*JUDGING, *PATIENCE, *PAUSES, *UNKNOWN, *EXCLUSIVE, *STORING, *READING]

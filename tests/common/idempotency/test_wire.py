@@ -23,7 +23,7 @@ from common.errors import (
 from common.idempotency import Answer, Job, Limits, Outcome, Work
 from common.idempotency.exclusive import ProcessLock
 from common.idempotency.record import WHOLE, Record, State, record_id
-from common.idempotency.store import FirestoreStore
+from common.idempotency.store import EMPTY, FirestoreStore
 from common.idempotency.waits import Dead, Owed
 from local.kernel.faults import Plan
 from tests.common.memory_store import LIMITS, job
@@ -109,8 +109,22 @@ class TestRecord:
         )
         fence = STORE.read(record_id("tests", "whole"))
         assert fence
-        STORE.replace(record, fence.update_time, [])
+        written = STORE.replace(record, fence.update_time, [])
         assert found("whole") == record
+        nothing = replace(
+            record,
+            **{name: {} for name in ("owed", "dead", "replays", "salts")},
+            accepted=(),
+            vanished=0,
+            begun=frozenset(),
+            resume_at=None,
+        )
+        STORE.replace(nothing, written, [])
+        assert found("whole") == nothing
+
+    def test_an_empty_field_is_not_stored(self, wire: Wire) -> None:
+        run(lambda work: Outcome(), job("plain"))
+        assert not EMPTY.keys() - {"result"} & stored("plain").keys()
 
     def test_its_times_are_the_servers(self, wire: Wire) -> None:
         run(lambda work: Outcome(result=work.now.timestamp()), job("times"))
