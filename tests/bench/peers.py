@@ -56,8 +56,9 @@ NAMES = ("nothing", "naive", "stock", "bundle")
 IN_FLIGHT = (1, 8, 64)
 EVENTS = 200
 """Events of one round."""
-ROUNDS = 3
-"""Of each measurement, one of each function after the other; the best round counts."""
+ROUNDS = 10
+"""Of each measurement, one of each function after the other: whatever else the machine does falls
+on all of them. The median counts, and of a ratio that of its rounds."""
 FIRESTORE, REDIS = 0.010, 0.001
 """Seconds that a call takes more, where latency is measured."""
 
@@ -325,8 +326,10 @@ def main() -> None:
 def cpu(peers: Peers) -> list[Row]:
     """Rows: what an event costs each function."""
     rounds = [[peers.cpu(name) for name in NAMES] for _ in range(ROUNDS)]
-    best = dict(zip(NAMES, map(min, zip(*rounds, strict=True)), strict=True))
-    return [(name, ms, ms / best["naive"], 1000 / ms) for name, ms in best.items()]
+    usual, ratios = _compared(rounds, NAMES.index("naive"))
+    return [
+        (name, ms, ratio, 1000 / ms) for name, ms, ratio in zip(NAMES, usual, ratios, strict=True)
+    ]
 
 
 def cold_starts(peers: Peers) -> list[Row]:
@@ -345,12 +348,19 @@ def cold_starts(peers: Peers) -> list[Row]:
         return workers.cold_start(masters[name], HEADERS, pushed(event()))
 
     rounds = [[start(*case) for case in cases.values()] for _ in range(ROUNDS)]
-    best = [tuple(map(min, zip(*starts, strict=True))) for starts in zip(*rounds, strict=True)]
-    (first, first_cpu), *_ = best
-    return [
-        (case, took, took / first, used, used / first_cpu)
-        for case, (took, used) in zip(cases, best, strict=True)
-    ]
+    took = _compared([[it[0] for it in starts] for starts in rounds])
+    used = _compared([[it[1] for it in starts] for starts in rounds])
+    return list(zip(cases, *took, *used, strict=True))
+
+
+def _compared(rounds: Sequence[Sequence[float]], base: int = 0) -> tuple[list[float], list[float]]:
+    """The medians of what was measured side by side, and of their ratios to one of it."""
+    ratios = [[value / each[base] for value in each] for each in rounds]
+    return _medians(rounds), _medians(ratios)
+
+
+def _medians(rounds: Sequence[Sequence[float]]) -> list[float]:
+    return [statistics.median(values) for values in zip(*rounds, strict=True)]
 
 
 def latencies(peers: Peers) -> Iterator[Row]:
@@ -394,10 +404,9 @@ def commits() -> list[Row]:
             batch.create(client.document(f"messages/{name}"), MESSAGE)
             batch.commit()
 
-        rounds = [[_thread_time(call) for call in (ours, stock)] for _ in range(2 * ROUNDS)]
+        rounds = [[_thread_time(call) for call in (ours, stock)] for _ in range(ROUNDS)]
         client.close()
-    best = list(map(min, zip(*rounds, strict=True)))
-    return [(name, ms, ms / best[1]) for name, ms in zip(("bundle", "stock"), best, strict=True)]
+    return list(zip(("bundle", "stock"), *_compared(rounds, 1), strict=True))
 
 
 def _thread_time(call: Callable[[], None], times: int = 100) -> float:
