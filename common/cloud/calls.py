@@ -28,13 +28,14 @@ PASSING = (google.ServiceUnavailable, google.TooManyRequests)
 """Errors of a service that is away, or asked too much, for a moment."""
 
 Metadata = Sequence[tuple[str, str]]
+Kind = Literal["unary", "stream", "all"]
 
 
 class Method:
     """One method of a service: called with a request, it returns the answer.
 
-    A method of the kind `stream` returns an iterator of answers, and is repeated only up to the
-    first of them.
+    One of the kind `stream` returns an iterator of answers, and is repeated only up to the first of
+    them; one of the kind `all` returns the answers of a stream once it has them all.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Method:
         request: Any,
         answer: Any,
         *,
-        kind: Literal["unary", "stream"] = "unary",
+        kind: Kind = "unary",
         repeated: tuple[type[Exception], ...] = PASSING,
         timeout: float = TIMEOUT,
     ) -> None:
@@ -53,7 +54,7 @@ class Method:
         make = channel.unary_unary if kind == "unary" else channel.unary_stream
         serialize = request.SerializeToString if request is not None else None
         call = make(path, request_serializer=serialize, response_deserializer=answer.FromString)
-        self._call = wrap_errors(call) if kind == "unary" else _streaming(call)
+        self._call = _KINDS[kind](call)
         self._repeated = repeated
         self._timeout = timeout
 
@@ -94,6 +95,18 @@ def _streaming(call: Any) -> Any:
     return called
 
 
+def _gathered(call: Any) -> Any:
+    """A call that returns all of its answers at once, its errors translated."""
+
+    def called(request: Any, **options: Any) -> list[Any]:
+        try:
+            return list(call(request, **options))
+        except grpc.RpcError as error:
+            raise google.from_grpc_error(error) from error
+
+    return called
+
+
 def _translated(answers: Iterator[Any]) -> Iterator[Any]:
     try:
         yield from answers
@@ -108,4 +121,5 @@ def _pauses() -> Iterator[float]:
         pause = min(pause * GROWTH, LAST_PAUSE)
 
 
+_KINDS = {"unary": wrap_errors, "stream": _streaming, "all": _gathered}
 _CLIENT = ClientInfo().to_grpc_metadata()

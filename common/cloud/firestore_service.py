@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import grpc
 from google.api_core import exceptions as google
@@ -20,7 +20,7 @@ from grpc.experimental import ChannelOptions
 from msgspec.structs import replace
 
 from common.cloud import calls, encoding, identity
-from common.cloud.calls import Metadata, Method, routing
+from common.cloud.calls import Kind, Metadata, Method, routing
 from common.cloud.reads import Filter, Query, Snapshot, is_by_id
 from common.cloud.writes import Write
 from common.errors import PermanentError, RefusedError, TransientError, UnavailableError
@@ -63,9 +63,9 @@ class FirestoreService:
         self._metadata = (("google-cloud-resource-prefix", self._database), *metadata)
         self._headers = (*self._metadata, routing("database", self._database))
         self._commit = _method(channel, "Commit")
-        self._get = _method(channel, "BatchGetDocuments", kind="stream")
+        self._get = _method(channel, "BatchGetDocuments", kind="all")
         self._query = _method(channel, "RunQuery", kind="stream")
-        self._count = _method(channel, "RunAggregationQuery", kind="stream")
+        self._count = _method(channel, "RunAggregationQuery", kind="all")
         self._partition = _method(channel, "PartitionQuery")
 
     def read_all(self, paths: Sequence[str]) -> list[Snapshot]:
@@ -213,9 +213,7 @@ def _asking(what: str) -> Iterator[None]:
         raise UnavailableError(f"cannot read {what}: {error}") from error
 
 
-def _method(
-    channel: grpc.Channel, name: str, *, kind: Literal["unary", "stream"] = "unary"
-) -> Method:
+def _method(channel: grpc.Channel, name: str, *, kind: Kind = "unary") -> Method:
     request, answer = (getattr(types, f"{name}{what}").pb() for what in ("Request", "Response"))
     path = f"/google.firestore.v1.Firestore/{name}"
     repeated = _REPEATED.get(name, _REPEATED["read"])

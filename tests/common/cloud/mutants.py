@@ -138,13 +138,13 @@ MUTANTS = [
     Noticed(
         "a whole number is a number like others",
         encoding, "encode",
-        "into.integer_value = value",
-        "into.double_value = value",
+        "_PLAIN.get(type(value))",
+        '{**_PLAIN, int: "double_value"}.get(type(value))',
         (VALUE,),
     ),
     Noticed(
         "an empty map is nothing",
-        encoding, "encode",
+        encoding, "_encode_other",
         "into.map_value.SetInParent()",
         "pass",
         (VALUE,),
@@ -246,6 +246,14 @@ MUTANTS = [
         "if left <= 0:",
         "if left <= -5:",
         ("test_calls.py::test_when_the_time_is_up_the_last_error_is_raised",),
+    ),
+    Noticed(
+        "a read is not asked again",
+        calls, "_gathered",
+        "raise google.from_grpc_error(error) from error",
+        "raise",
+        ("test_calls.py::test_a_stream_that_is_read_whole_is_asked_again_whole",
+         "test_calls.py::test_what_does_not_pass_of_a_stream_that_is_read_whole_is_raised"),
     ),
     Noticed(
         "a merge replaces maps",

@@ -88,6 +88,22 @@ def test_a_stream_is_asked_again_up_to_its_first_answer(server: Scripted) -> Non
     assert len(server.calls) == 2
 
 
+def test_a_stream_that_is_read_whole_is_asked_again_whole(server: Scripted) -> None:
+    read = Method(server.channel, "/s/M", Int32Value, Int32Value, kind="all")
+    one, two = Int32Value(value=1), Int32Value(value=2)
+    server.answers = deque([AWAY, [one, AWAY], [one, two]])
+    assert [it.value for it in read(Int32Value())] == [1, 2]
+    assert len(server.calls) == 3
+
+
+def test_what_does_not_pass_of_a_stream_that_is_read_whole_is_raised(server: Scripted) -> None:
+    read = Method(server.channel, "/s/M", Int32Value, Int32Value, kind="all")
+    server.answers = deque([[Int32Value(value=1), WRONG]])
+    with pytest.raises(google.InvalidArgument):
+        read(Int32Value())
+    assert len(server.calls) == 1
+
+
 def test_a_header_says_what_a_request_is_about() -> None:
     header = routing_header.to_grpc_metadata([("parent", "a/b (c)")])
     assert routing("parent", "a/b (c)") == header
