@@ -8,7 +8,8 @@ hour fires in every hour that passes.
 import functools
 import re
 import zoneinfo
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime, tzinfo
 
 from cronsim import CronSim, CronSimError
 
@@ -18,6 +19,7 @@ from local.kernel.status import Status
 _MONTHS = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
 _DAYS = "SUN|MON|TUE|WED|THU|FRI|SAT"
 _FIELD = re.compile(rf"(?:[\d*,/-]|{_MONTHS}|{_DAYS})+", re.A | re.I)
+_UTC = ("utc", "etc/utc")
 
 
 class Cron:
@@ -34,15 +36,26 @@ class Cron:
             CronSim(schedule, datetime(2000, 1, 1, tzinfo=UTC))
         except CronSimError as error:
             raise _malformed(schedule) from error
+        self._asked: datetime | None = None
+        self._answer: datetime | None = None
+        self._ticks: Iterator[datetime] = iter(())
+        """Those behind the last answer."""
 
     def after(self, moment: datetime) -> datetime | None:
         """The first tick strictly after this, in UTC; None: never again."""
+        # Whoever asks has nearly always been told this moment before: then it goes on from there.
+        if moment != self._asked:
+            if moment != self._answer:
+                self._ticks = self._behind(moment)
+            self._asked, self._answer = moment, next(self._ticks, None)
+        return self._answer
+
+    def _behind(self, moment: datetime) -> Iterator[datetime]:
         for local in CronSim(self._expression, moment.astimezone(self.zone)):
             tick: datetime = local.astimezone(UTC)
             # Asked in the repeated hour, the library first says the time of the hour before.
             if tick > moment:
-                return tick
-        return None
+                yield tick
 
 
 @functools.lru_cache(maxsize=256)
@@ -51,9 +64,11 @@ def checked(schedule: str, time_zone: str) -> Cron:
     return Cron(schedule, time_zone)
 
 
-def _zone(name: str) -> zoneinfo.ZoneInfo:
+def _zone(name: str) -> tzinfo:
+    if name.lower() in _UTC:
+        return UTC  # the library knows that nothing is skipped or repeated there
     try:
-        return zoneinfo.ZoneInfo("Etc/UTC" if name.lower() == "utc" else name)
+        return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise invalid(f"Time zone {name!r} is not in the tz database.") from error
 

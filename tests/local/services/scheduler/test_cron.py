@@ -57,6 +57,25 @@ def test_starred_hour_fires_in_every_hour_that_passes() -> None:
     ]
 
 
+@pytest.mark.parametrize("schedule", ["30 2 * * *", "*/20 * * * *", "15 1,2 * * *"])
+@pytest.mark.parametrize("night", ["2027-03-27T20:00+00:00", "2027-10-30T20:00+00:00"])
+def test_one_that_is_asked_on_and_on_says_the_same_as_one_that_is_new(
+    schedule: str, night: str
+) -> None:
+    cron, moment = Cron(schedule, "Europe/Berlin"), datetime.fromisoformat(night)
+    for _ in range(30):
+        fresh = Cron(schedule, "Europe/Berlin").after(moment)
+        assert cron.after(moment) == cron.after(moment) == fresh
+        moment = fresh or pytest.fail("no more ticks")
+
+
+def test_it_can_be_asked_of_an_earlier_moment_again() -> None:
+    cron = Cron("0 * * * *", "UTC")
+    nine = datetime(2027, 1, 4, 9, tzinfo=UTC)
+    asked = (nine, nine.replace(hour=3), nine)
+    assert [cron.after(it) for it in asked] == [nine.replace(hour=it) for it in (10, 4, 10)]
+
+
 def test_day_of_month_and_day_of_week_are_alternatives() -> None:
     """Both restricted: either will do."""
     assert ticks("0 9 1 * MON", "UTC", "2027-01-30T00:00+00:00", 3) == [
