@@ -2,23 +2,18 @@
 
 import asyncio
 import contextlib
-import io
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import aiohttp
-
 from local.kernel.clock import Clock
+from local.kernel.connections import Connections
 from local.kernel.faults import Faults
 
 HELD_BACK = 0.25
 """Seconds, at most, by which a reordered delivery is late."""
-IDLE_CONNECTION = 1.0
-"""Seconds a connection is kept for reuse: less than gunicorn's 2, so that none is reused just as
-the server closes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +76,7 @@ class Deliverer:
     def __init__(self, clock: Clock, faults: Faults) -> None:
         self._clock = clock
         self._faults = faults
-        self._session: aiohttp.ClientSession | None = None
+        self._connections = Connections()
         self.crashes: Crashes | None = None
         self.targets: Targets | None = None
         self.counts: Counter[str] = Counter()
@@ -110,8 +105,7 @@ class Deliverer:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._session:
-            await self._session.close()
+        await self._connections.close()
 
     async def _deliver(self, request: Request, leaves: Callable[[], None]) -> Reply:
         if not self._hits("duplicates", self._faults.plan.duplicates, request):
@@ -149,7 +143,7 @@ class Deliverer:
                 return await self._within(limit, request)
         except TimeoutError:
             return Reply(status=None, timed_out=True)
-        except (aiohttp.ClientError, OSError):
+        except OSError:
             return Reply(status=None)
         finally:
             self.in_flight -= 1
@@ -169,21 +163,7 @@ class Deliverer:
         return self.targets.serving(url) if self.targets else contextlib.nullcontext()
 
     async def _request(self, request: Request) -> Reply:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_CONNECTION),
-                timeout=aiohttp.ClientTimeout(total=None),
-                cookie_jar=aiohttp.DummyCookieJar(),  # the platform sends none back
-                auto_decompress=False,
-            )
-        async with self._session.request(
-            request.method,
-            request.url,
-            # As a stream: aiohttp warns about large bodies given whole.
-            data=io.BytesIO(request.body),
-            headers=request.headers,
-            allow_redirects=request.follow_redirects,
-            skip_auto_headers=("Content-Type", "User-Agent", "Accept"),
-        ) as response:
-            body = await response.read()
-            return Reply(status=response.status, headers=response.headers, body=body)
+        wire = self._connections
+        send = wire.follow if request.follow_redirects else wire.request
+        response = await send(request.method, request.url, request.headers, request.body)
+        return Reply(status=response.status, headers=response.headers, body=response.body)

@@ -175,8 +175,7 @@ class Dispatcher:
             request = target.request(attempt.task, attempt.queue, self._tokens)
             return await self._deliverer.send(request, leaves)
         except ValueError:
-            # A target that cannot be put on the wire (yarl's or aiohttp's opinion of a URL or a
-            # header the platform accepts) gets no response.
+            # What the queue's overrides make of a URL need not be one: it gets no response.
             return Reply(status=None)
 
     def _file(self) -> int:

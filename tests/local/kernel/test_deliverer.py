@@ -97,14 +97,12 @@ def test_no_answer_in_time_is_a_time_out() -> None:
     assert (reply.status, reply.timed_out) == (None, True)
 
 
-def refused(*attempts: int) -> tuple[Any, Deliverer]:
+def refused(*attempts: int, url: str = "http://127.0.0.1:1/") -> tuple[Any, Deliverer]:
     """The last answer of so many attempts to reach nobody, and who made them."""
     deliverer = Deliverer(Clock(Database(":memory:")), Faults())
 
     async def run() -> Any:
-        request = Request(
-            service="tasks", subject="t", attempt=1, url="http://127.0.0.1:1/", timeout=5
-        )
+        request = Request(service="tasks", subject="t", attempt=1, url=url, timeout=5)
         try:
             for attempt in attempts:
                 reply = await deliverer.send(replace(request, attempt=attempt))
@@ -117,6 +115,12 @@ def refused(*attempts: int) -> tuple[Any, Deliverer]:
 
 def test_a_refused_connection_is_no_answer() -> None:
     reply, _ = refused(1)
+    assert reply.status is None
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999/", "http:///", f"http://{'x' * 64}/"])
+def test_a_url_that_leads_nowhere_is_no_answer(url: str) -> None:
+    reply, _ = refused(1, url=url)
     assert reply.status is None
 
 
