@@ -47,6 +47,7 @@ class Clock:
         self._frozen: datetime | None = None
         self._sources: list[Source] = []
         self._holding: list[Callable[[], bool]] = []
+        self._leaving: list[Callable[[], None]] = []
         self._busy = 0
         self._changed = asyncio.Event()
         self._advancing = asyncio.Lock()
@@ -83,6 +84,16 @@ class Clock:
         self._sources.append(source)
         if is_held_back:
             self._holding.append(is_held_back)
+
+    def before_it_moves(self, call: Callable[[], None]) -> None:
+        """Have something done at the end of each moment at which `advance` stops, while it is still
+        that moment, and once more when time runs on by itself."""
+        self._leaving.append(call)
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether it is being moved: from stop to stop, it stands."""
+        return self._frozen is not None
 
     @contextlib.contextmanager
     def busy(self) -> Iterator[None]:
@@ -159,6 +170,7 @@ class Clock:
             finally:
                 offset, self._frozen = self.now() - datetime.now(UTC), None
                 self._set_offset(offset)
+                self._leave()
                 self.changed()
 
     async def _next_stop(self, target: datetime) -> datetime:
@@ -166,9 +178,14 @@ class Clock:
         return target if due is None else min(due, target)
 
     def _jump(self, moment: datetime) -> None:
+        self._leave()
         self._frozen = moment
         self._set_offset(moment - datetime.now(UTC))
         self.changed()
+
+    def _leave(self) -> None:
+        for call in self._leaving:
+            call()
 
     def _set_offset(self, offset: timedelta) -> None:
         self._offset = offset

@@ -1,9 +1,8 @@
 """What functions print: a file each, and the last lines in memory for whoever asks."""
 
-import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -31,9 +30,13 @@ class Log:
         self._recent: deque[tuple[datetime, str]] = deque(maxlen=KEPT_LINES)
         self.ignored = Ignored()
 
-    def write(self, line: str) -> None:
-        """Add a line, given without its line end."""
-        self._write_all([line])
+    def write(self, *lines: str) -> None:
+        """Add lines, given without their line ends, in one write."""
+        for line in lines:
+            self._recent.append((self._now(), line))
+            self.ignored.read(line)
+        with contextlib.suppress(OSError):  # a full disk must not hold up who prints
+            self._file.write("".join(f"{line}\n" for line in lines))
 
     def recent(self, count: int) -> list[str]:
         """Return the last `count` lines, oldest first."""
@@ -43,23 +46,7 @@ class Log:
         """Return the last lines with the time of each, oldest first."""
         return list(self._recent)
 
-    async def follow(self, stream: asyncio.StreamReader) -> None:
-        """Write what a process prints, until it closes the stream; lines of any length."""
-        rest = b""
-        while chunk := await stream.read(65536):
-            *lines, rest = (rest + chunk).split(b"\n")
-            self._write_all([line.decode(errors="replace") for line in lines])
-        self._write_all([rest.decode(errors="replace")] if rest else [])
-
     def close(self) -> None:
         """Close the file."""
         with contextlib.suppress(OSError):
             self._file.close()
-
-    def _write_all(self, lines: Sequence[str]) -> None:
-        """Add lines that came together, in one write."""
-        for line in lines:
-            self._recent.append((self._now(), line))
-            self.ignored.read(line)
-        with contextlib.suppress(OSError):  # a full disk must not hold up who prints
-            self._file.write("".join(f"{line}\n" for line in lines))

@@ -7,6 +7,7 @@ start ──▶ starting ── answers ──▶ ready ── exits ──▶ s
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from local.kernel.clock import Clock
 from local.services.functions import sources
 from local.services.functions.groups import Groups
 from local.services.functions.logs import Log
+from local.services.functions.outputs import Output
 
 GUARDED = Path(__file__).with_name("guarded.py")
 """Runs the real functions-framework, which no web page reaches there."""
@@ -65,7 +67,7 @@ class Process:
         self._requests = 0
         self._quiet = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
-        self._follower: asyncio.Task[None] | None = None
+        self._output: Output | None = None
         self._keeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -119,6 +121,11 @@ class Process:
                 worker.kill()
         return len(workers)
 
+    def read_output(self) -> None:
+        """Take what the process has printed up to now."""
+        if self._output:
+            self._output.read()
+
     def _workers(self) -> list[psutil.Process]:
         if not self._process or self._process.returncode is not None:
             return []
@@ -164,24 +171,27 @@ class Process:
 
     async def _spawn(self) -> None:
         spec = self.spec
-        self._process = await asyncio.create_subprocess_exec(
-            sources.python(spec.source),
-            "-P",  # as in production, the current directory is not importable by itself
-            str(GUARDED),
-            f"--target={spec.target}",
-            f"--source={spec.source / 'main.py'}",
-            "--host=127.0.0.1",
-            f"--port={spec.port}",
-            cwd=spec.source,
-            env=dict(spec.environment),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-        )
+        output = Output(self._log, self._clock)
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                sources.python(spec.source),
+                "-P",  # as in production, the current directory is not importable by itself
+                str(GUARDED),
+                f"--target={spec.target}",
+                f"--source={spec.source / 'main.py'}",
+                "--host=127.0.0.1",
+                f"--port={spec.port}",
+                cwd=spec.source,
+                env=dict(spec.environment),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output.writing,
+                stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,
+            )
+        finally:
+            os.close(output.writing)
         self._groups.started(self._process.pid)
-        assert self._process.stdout
-        self._follower = background.begin(self._log.follow(self._process.stdout))
+        self._output = output
 
     async def _answers(self) -> None:
         while not await _probe(self.spec.port):
@@ -212,8 +222,8 @@ class Process:
             return
         self._groups.end(self._process.pid)
         await self._process.wait()
-        if self._follower:
-            await self._follower
+        if self._output:
+            await self._output.ended()
 
 
 async def _probe(port: int) -> bool:

@@ -79,6 +79,7 @@ class Functions:
         """When the files of a function had been changed last when it was started."""
         self.on_change: Callable[[], None] = lambda: None
         """Called when what is deployed, or an address, may have changed."""
+        clock.before_it_moves(self._read_outputs)
 
     async def create(self, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Deploy a new function; returns its description once it takes requests."""
@@ -138,6 +139,10 @@ class Functions:
             for time, line in log.timed()
         ]
         return sorted(found, key=lambda entry: str(entry["timestamp"]))
+
+    def _read_outputs(self) -> None:
+        for running in self._processes.values():
+            running.read_output()
 
     def ignored(self) -> dict[str, int]:
         """Return how many deliveries the functions ignored, by event type, the commonest first."""
