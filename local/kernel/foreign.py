@@ -56,7 +56,9 @@ class Foreign:
             except grpc.aio.AioRpcError as error:
                 raise _status(error) from error
 
-        return replace(method, call=stream if method.server_stream else unary)
+        if method.server_stream:
+            return replace(method, call=stream, is_never_empty=False)  # who knows
+        return replace(method, call=unary)
 
 
 def _status(error: grpc.aio.AioRpcError) -> Status:

@@ -82,13 +82,16 @@ class Firestore:
             "BatchWrite": (self.batch_write, None),
         }
         streams = {
-            "BatchGetDocuments": self.batch_get_documents,
             "RunQuery": self._results.run_query,
             "RunAggregationQuery": self._results.run_aggregation_query,
             "ExecutePipeline": self._refuse_pipeline,
         }
         table = {n: _method(n, call, answer) for n, (call, answer) in unary.items()}
-        table |= {n: _method(n, call, None, server_stream=True) for n, call in streams.items()}
+        for name, call in streams.items():
+            table[name] = _method(name, call, None, server_stream=True, is_never_empty=True)
+        # Asked for no documents, it has no answers.
+        get = self.batch_get_documents
+        table["BatchGetDocuments"] = _method("BatchGetDocuments", get, None, server_stream=True)
         both = {"Listen": self._listening.listen, "Write": self._unimplemented("Write")}
         for name, call in both.items():
             table[name] = _method(name, call, None, server_stream=True, client_stream=True)
@@ -201,6 +204,7 @@ def _method(
     answer: str | None,
     *,
     server_stream: bool = False,
+    is_never_empty: bool = False,
     client_stream: bool = False,
 ) -> Method:
     return Method(
@@ -208,6 +212,7 @@ def _method(
         request=getattr(messages, f"{name}Request"),
         response=getattr(messages, answer or f"{name}Response"),
         server_stream=server_stream,
+        is_never_empty=is_never_empty,
         client_stream=client_stream,
         subject=_subject,
     )
