@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Request
-from requests.structures import CaseInsensitiveDict
 
 from common.idempotency import Answer, Call
 from common.idempotency.fields import parse_object
@@ -137,7 +136,7 @@ def _log_fields(request: Request) -> dict[str, Any]:
     return {
         "task": request.headers.get("X-CloudTasks-TaskName"),
         "tick": request.headers.get("X-CloudScheduler-ScheduleTime"),
-        **logs.request_fields(CaseInsensitiveDict(request.headers), project),
+        **logs.request_fields(request.headers, project),
     }
 
 

@@ -357,6 +357,75 @@ def test_a_key_the_issuer_has_withdrawn_counts_no_longer(
         check(old)
 
 
+def test_a_token_that_comes_again_is_not_verified_again(
+    google: Google, check: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = google.token()
+    check(token)
+    monkeypatch.setattr(jwt, "decode", lambda *_, **__: pytest.fail("verified again"))
+    assert check(token) == CALLER
+
+
+def test_a_token_that_comes_again_is_for_the_same_audience_and_caller_alone(
+    google: Google, check: Any
+) -> None:
+    token = google.token()
+    check(token)
+    with pytest.raises(UnauthorizedError, match="not valid"):
+        check(token, audience="https://fanout.example.com")
+    with pytest.raises(ForbiddenError):
+        check(token, emails=[OTHER])
+
+
+def test_a_token_that_comes_again_later_is_verified_again(
+    google: Google, check: Any, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def expired(*_: object, **__: object) -> None:
+        raise jwt.ExpiredSignatureError
+
+    token = google.token()
+    check(token)
+    monkeypatch.setattr(jwt, "decode", expired)
+    clock.now += oidc.KNOWN_FOR - 1
+    assert check(token) == CALLER
+    clock.now += 1
+    with pytest.raises(UnauthorizedError):
+        check(token)
+
+
+def test_another_signature_under_the_same_words_is_verified(google: Google, check: Any) -> None:
+    token = google.token()
+    check(token)
+    words, _, signature = token.rpartition(".")
+    with pytest.raises(UnauthorizedError, match="not valid"):
+        check(f"{words}.{'BA'[signature[0] == 'B']}{signature[1:]}")
+
+
+def test_a_key_that_took_the_place_of_another_does_not_vouch_for_its_tokens(
+    google: Google, check: Any, clock: Clock, foreign_key: rsa.RSAPrivateKey
+) -> None:
+    token = google.token()
+    clock.now += oidc.LIFETIME
+    check(google.token(number=1))
+    clock.now += oidc.LIFETIME - 1
+    check(token)
+    google.issuer = Issuer(url=google.issuer.url, key=foreign_key)
+    clock.now += 2
+    with pytest.raises(UnauthorizedError, match="not valid"):
+        check(token)
+
+
+def test_many_tokens_do_not_fill_the_memory(
+    google: Google, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oidc, "MOST_KNOWN", 3)
+    keys = Keys(lambda: oidc.fetch_keys(google.issuer.url))
+    options: Any = {"audience": AUDIENCE, "emails": [CALLER], "config": _settings(google)}
+    for number in range(10):
+        oidc.check(f"Bearer {google.token(number=number)}", keys=keys, **options)
+    assert 0 < len(keys._known) <= 3
+
+
 BROKEN = [
     Answer(status=500),
     Answer(status=404),
