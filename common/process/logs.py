@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -103,7 +103,14 @@ def bind(**fields: Any) -> None:
     _bound.set({**_bound.get(), **fields})
 
 
-def request_fields(headers: Mapping[str, str], project: str) -> dict[str, Any]:
+class Headers(Protocol):
+    """The headers of a request, whatever web framework has them."""
+
+    def get(self, name: str, /) -> str | None:
+        """A header's value, by its name in any case."""
+
+
+def request_fields(headers: Headers, project: str) -> dict[str, Any]:
     """What to bind for an HTTP request: its trace and execution id, as its headers name them."""
     fields: dict[str, Any] = {}
     if execution := headers.get("Function-Execution-Id"):
@@ -180,14 +187,17 @@ def _line(entry: Mapping[str, Any]) -> bytes:
 
 def _plain_line(entry: Mapping[str, Any]) -> bytes | None:
     """The line of an entry of short texts with nothing to mask, as nearly every one is."""
-    values = entry.values()
+    labels = entry.get(LABELS, {})
+    if type(labels) is not dict:
+        return None
+    values = [*(it for it in entry.values() if it is not labels), *labels.values()]
     if not _PLAIN.issuperset(map(type, values)):
         return None
     if [it for it in values if type(it) is int and abs(it) >= 2**63]:  # JSON's readers round them
         return None
     try:
         line = _encode_plain(entry)
-    except ValueError:  # half a character
+    except (ValueError, TypeError):  # half a character, or a label whose name is no text
         return None
     return None if len(line) > TEXT_LIMIT or _may_be_masked(line) else line + b"\n"
 
@@ -258,16 +268,16 @@ def _text(value: object) -> str:
     return masked(text if len(text) <= TEXT_LIMIT else text[:TEXT_LIMIT] + "…")
 
 
-def _trace(headers: Mapping[str, str]) -> tuple[str, str, bool] | None:
+def _trace(headers: Headers) -> tuple[str, str, bool] | None:
     """Trace id, span id (16 hex digits) and whether it is sampled."""
     standard = re.fullmatch(
         r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?",
-        headers.get("traceparent", ""),
+        headers.get("traceparent") or "",
     )
     if standard:
         return standard[1], standard[2], bool(int(standard[3], 16) & 1)
     google = re.fullmatch(
-        r"([0-9a-fA-F]{32})/(\d{1,20})(?:;o=(\d))?", headers.get("X-Cloud-Trace-Context", "")
+        r"([0-9a-fA-F]{32})/(\d{1,20})(?:;o=(\d))?", headers.get("X-Cloud-Trace-Context") or ""
     )
     if google:
         return google[1].lower(), f"{int(google[2]):016x}", google[3] == "1"

@@ -314,6 +314,22 @@ def test_the_execution_id_is_a_label(capfd: Captured) -> None:
     assert entry(capfd)[logs.LABELS] == {"execution_id": "abc"}
 
 
+@pytest.mark.parametrize(
+    ("labels", "shown"),
+    [
+        ({"who": "ada@example.com"}, {"who": "…@…"}),
+        ({"who": {"email": "ada@example.com"}}, {"who": {"email": "…@…"}}),
+        ({1: "a", (2, 3): "b"}, {"1": "a", "(2, 3)": "b"}),
+        ("a@b.example", "…@…"),
+    ],
+)
+def test_whatever_is_given_as_labels_is_masked(
+    capfd: Captured, labels: object, shown: object
+) -> None:
+    logs.info("done", "a", **{logs.LABELS: labels})
+    assert entry(capfd)[logs.LABELS] == shown
+
+
 def test_what_libraries_log_goes_the_same_way(capfd: Captured, root: logging.Logger) -> None:
     logs.install()
     with logs.bound(event_id="e-1"):
