@@ -8,7 +8,7 @@ A field's path is written `a.b`, and a name that is no identifier stands in back
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -178,23 +178,20 @@ def render_path(path: Path) -> str:
     return ".".join(name if _SIMPLE(name) else _quoted(name) for name in path)
 
 
-def _paths(write: Create | Update | Merge) -> list[Path]:
-    path_of = _dotted if isinstance(write, Update) else _plain
-    return [path_of(name) for name in write.fields]
+def _paths(write: Create | Update | Merge) -> tuple[Path, ...]:
+    return _named(tuple(write.fields), isinstance(write, Update))
 
 
-@functools.lru_cache(maxsize=4096)
-def _dotted(name: str) -> Path:
-    """The path of a field that an update names."""
-    _check_name(name)
-    return (name,) if _SIMPLE(name) else parse_path(name)
-
-
-@functools.lru_cache(maxsize=4096)
-def _plain(name: str) -> Path:
-    """The path of a field whose name is taken as it is."""
-    _check_name(name)
-    return (name,)
+@functools.lru_cache(maxsize=1024)
+def _named(names: tuple[str, ...], are_dotted: bool) -> tuple[Path, ...]:
+    """The paths of an update's fields, or those of fields whose names are taken as they are."""
+    for name in names:
+        _check_name(name)
+    if not are_dotted:
+        return tuple((name,) for name in names)
+    paths = tuple((name,) if _SIMPLE(name) else parse_path(name) for name in names)
+    _check_apart(paths)
+    return paths
 
 
 def _check_name(name: Any) -> None:
@@ -202,7 +199,9 @@ def _check_name(name: Any) -> None:
         raise ValueError(f"{name!r:.100} is no name of a field")
 
 
-def _mask(write: Create | Update | Merge, named: list[Path], parts: _Parts) -> list[Path] | None:
+def _mask(
+    write: Create | Update | Merge, named: Sequence[Path], parts: _Parts
+) -> Sequence[Path] | None:
     match write:
         case Create():
             if parts.deleted:
@@ -212,13 +211,12 @@ def _mask(write: Create | Update | Merge, named: list[Path], parts: _Parts) -> l
             return parts.leaves
     if not named:
         raise ValueError("an update of no fields")
-    _check_apart(named)
     if nested := set(parts.deleted) - set(named):
         raise ValueError(f"an update deletes fields by their paths, not inside of maps: {nested}")
     return named
 
 
-def _check_apart(named: list[Path]) -> None:
+def _check_apart(named: Sequence[Path]) -> None:
     given = set(named)
     for path in named:
         if len(path) > 1 and any(path[:length] in given for length in range(1, len(path))):

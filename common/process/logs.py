@@ -15,7 +15,7 @@ import os
 import re
 import threading
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextvars import ContextVar
 from datetime import datetime
 from types import MappingProxyType
@@ -83,8 +83,6 @@ _is_silent = False
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _encode_plain = msgspec.json.Encoder().encode
 _PLAIN = {str, int, bool, type(None)}
-_SIGNS = (b"@", b"?", b"bearer")
-"""Whatever a mask finds has one of these in it; most texts have none."""
 
 
 @contextlib.contextmanager
@@ -187,10 +185,9 @@ def _line(entry: Mapping[str, Any]) -> bytes:
 
 def _plain_line(entry: Mapping[str, Any]) -> bytes | None:
     """The line of an entry of short texts with nothing to mask, as nearly every one is."""
-    labels = entry.get(LABELS, {})
-    if type(labels) is not dict:
-        return None
-    values = [*(it for it in entry.values() if it is not labels), *labels.values()]
+    values: Collection[Any] = entry.values()
+    if type(labels := entry.get(LABELS)) is dict:
+        values = [*(it for it in values if it is not labels), *labels.values()]
     if not _PLAIN.issuperset(map(type, values)):
         return None
     if [it for it in values if type(it) is int and abs(it) >= 2**63]:  # JSON's readers round them
@@ -203,8 +200,8 @@ def _plain_line(entry: Mapping[str, Any]) -> bytes | None:
 
 
 def _may_be_masked(text: bytes) -> bool:
-    lower = text.lower()
-    return any(sign in lower for sign in _SIGNS)
+    # Whatever a mask finds has one of these in it; most texts have none.
+    return b"@" in text or b"?" in text or b"bearer" in text.lower()
 
 
 def _masked_line(entry: Mapping[str, Any]) -> bytes:

@@ -211,8 +211,8 @@ MUTANTS = [
     Noticed(
         "what is short is not masked",
         logs, "_may_be_masked",
-        "any(sign in lower for sign in _SIGNS)",
-        "False",
+        'b"@" in text or ',
+        "",
         (MASKED,),
     ),
     Noticed(
