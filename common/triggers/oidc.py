@@ -44,8 +44,7 @@ TIMEOUT = (3.05, 5.0)
 TOKEN_LIMIT = 16_384
 REMOVED = "SIGNATURE_REMOVED_BY_GOOGLE"
 KNOWN_FOR = 10.0
-"""Seconds for which a token that was verified is not verified again. One may end meanwhile, which
-is as if the clocks differed by so much more."""
+"""Seconds for which a token that was verified is not verified again, unless it has ended."""
 MOST_KNOWN = 256
 """Tokens that are kept in the process."""
 
@@ -232,7 +231,7 @@ def _token(header: str | None) -> str:
 def _verified(token: str, keys: Keys, audience: str, issuer: str) -> Mapping[str, Any]:
     """The claims of a token that one of the keys has signed."""
     known = keys.known(token, audience)
-    if known is not None:
+    if known is not None and int(known["exp"]) > time.time() - SKEW:
         return known
     key_id, key = _key(token, keys)
     claims = _claims(token, key, audience, issuer)

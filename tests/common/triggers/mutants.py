@@ -650,6 +650,13 @@ OIDC = [
         ("test_oidc.py::test_a_token_that_comes_again_later_is_verified_again",),
     ),
     Noticed(
+        "a token that was verified once lives longer than it says",
+        oidc, "_verified",
+        ' and int(known["exp"]) > time.time() - SKEW',
+        "",
+        ("test_oidc.py::test_a_token_that_comes_again_is_not_taken_for_longer_than_it_lives",),
+    ),
+    Noticed(
         "a token that was verified once outlives its key",
         oidc.Keys, "known",
         "self.get(known.key_id) is known.key",

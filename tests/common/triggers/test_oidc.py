@@ -393,6 +393,23 @@ def test_a_token_that_comes_again_later_is_verified_again(
         check(token)
 
 
+def test_a_token_that_comes_again_is_not_taken_for_longer_than_it_lives(
+    google: Google, check: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def expired(*_: object, **__: object) -> None:
+        raise jwt.ExpiredSignatureError
+
+    end = int(time.time()) + 60
+    token = google.token(exp=end)
+    check(token)
+    monkeypatch.setattr(jwt, "decode", expired)
+    monkeypatch.setattr(time, "time", lambda: end + oidc.SKEW - 0.5)
+    assert check(token) == CALLER
+    monkeypatch.setattr(time, "time", lambda: end + oidc.SKEW)
+    with pytest.raises(UnauthorizedError):
+        check(token)
+
+
 def test_another_signature_under_the_same_words_is_verified(google: Google, check: Any) -> None:
     token = google.token()
     check(token)
