@@ -10,7 +10,7 @@ while nothing is in flight, so that what falls due happens in the order of its t
     earliest due ── now or past ──▶ wait for its service to take it
       │ later, within the target
       ▼
-    now = that moment; wake every service; again
+    now = that moment; wake whose it is; again
 
 The clock runs in real time plus an offset; during `advance` it stands still between jumps.
 """
@@ -18,6 +18,7 @@ The clock runs in real time plus an offset; during `advance` it stands still bet
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -36,6 +37,23 @@ class Source(Protocol):
         """
 
 
+QUIET = "quiet"
+"""What those wait for who wait until nothing is in flight or due; no service has this name."""
+
+
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    """Somebody who waits for a moment, or for a change."""
+
+    when: datetime | None
+    of: str
+    woken: asyncio.Future[None]
+
+    def wake(self) -> None:
+        if not self.woken.done():
+            self.woken.set_result(None)
+
+
 class Clock:
     """Virtual time, shared and persisted. Used from one event loop."""
 
@@ -49,7 +67,8 @@ class Clock:
         self._holding: list[Callable[[], bool]] = []
         self._leaving: list[Callable[[], None]] = []
         self._busy = 0
-        self._changed = asyncio.Event()
+        self._waiting: dict[_Waiter, None] = {}
+        """In the order in which they began to."""
         self._advancing = asyncio.Lock()
 
     def now(self) -> datetime:
@@ -99,7 +118,7 @@ class Clock:
     def busy(self) -> Iterator[None]:
         """Something is in flight: time is not moved meanwhile. Enter it before the first await.
 
-        Only the last one out wakes those who wait; whoever files what came of it says `changed`.
+        The last one out wakes who waits for quiet; whoever files what came of it says `changed`.
         """
         self._busy += 1
         try:
@@ -107,26 +126,39 @@ class Clock:
         finally:
             self._busy -= 1
             if not self._busy:
-                self.changed()
+                self._wake(QUIET)
 
-    def changed(self) -> None:
-        """Tell everybody who waits that a due moment, or what is in flight, has changed."""
-        self._changed.set()
-        self._changed = asyncio.Event()
+    def changed(self, of: str = "") -> None:
+        """Tell who waits that a due moment, or what is in flight, of a service has changed.
 
-    async def wait_until(self, when: datetime | None) -> None:
-        """Return when it is `when` (None: never), or anything changed; the caller looks again."""
-        changed = self._changed
+        Woken are those who wait for that service or for all, and whoever waits for quiet. Without
+        `of` everybody is.
+        """
+        # Who waits for quiet comes first: then time is moved before the others look.
+        self._wake(QUIET)
+        for waiter in list(self._waiting):
+            if not of or waiter.of in ("", of):
+                waiter.wake()
+
+    async def wait_until(self, when: datetime | None, of: str = "") -> None:
+        """Return when it is `when` (None: never), or anything changed; the caller looks again.
+
+        `of`: a service, whose changes alone are waited for.
+        """
         if when is not None and when <= self.now():
             return
-        if when is None or self._frozen is not None:
-            await changed.wait()
-            return
-        timeout = (when - self.now()).total_seconds()
-        with contextlib.suppress(TimeoutError):
-            # Not wait_for: before Python 3.12 it loses a cancellation that meets the event.
-            async with asyncio.timeout(timeout):
-                await changed.wait()
+        loop = asyncio.get_running_loop()
+        waiter = _Waiter(when, of, loop.create_future())
+        timer = None
+        if when is not None and self._frozen is None:
+            timer = loop.call_later((when - self.now()).total_seconds(), waiter.wake)
+        self._waiting[waiter] = None
+        try:
+            await waiter.woken
+        finally:
+            del self._waiting[waiter]
+            if timer:
+                timer.cancel()
 
     def ahead(self) -> timedelta:
         """How far it is ahead of real time."""
@@ -143,7 +175,7 @@ class Clock:
     async def idle(self) -> None:
         """Return when nothing is in flight, and nothing is due now or only held back by a rate."""
         while self._busy or self._is_due() or any(is_held() for is_held in self._holding):
-            await self._wait_for_change()
+            await self._change()
 
     async def _quiet(self) -> datetime | None:
         """Return what falls due next, once nothing is in flight and nothing is due now; what a rate
@@ -153,7 +185,7 @@ class Clock:
                 due = self.next_due()
                 if due is None or due > self.now():
                     return due
-            await self._wait_for_change()
+            await self._change()
 
     async def advance(self, delta: timedelta) -> None:
         """Move time by `delta`, stopping at every moment at which something falls due."""
@@ -181,7 +213,9 @@ class Clock:
         self._leave()
         self._frozen = moment
         self._set_offset(moment - datetime.now(UTC))
-        self.changed()
+        for waiter in list(self._waiting):
+            if waiter.when is not None and waiter.when <= moment:
+                waiter.wake()
 
     def _leave(self) -> None:
         for call in self._leaving:
@@ -195,8 +229,13 @@ class Clock:
         due = self.next_due()
         return due is not None and due <= self.now()
 
-    async def _wait_for_change(self) -> None:
-        await self._changed.wait()
+    async def _change(self) -> None:
+        await self.wait_until(None, QUIET)
+
+    def _wake(self, of: str) -> None:
+        for waiter in list(self._waiting):
+            if waiter.of == of:
+                waiter.wake()
 
 
 def _parse(text: str | None) -> datetime | None:

@@ -21,6 +21,8 @@ LAG_US = 12 * 3600 * 1_000_000
 LAST_US = 250_000_000_000 * 1_000_000
 """What expires later than the year 9892 does not expire."""
 BATCH = 200
+NAME = "expiry"
+"""To the clock."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS firestore_ttl (
@@ -59,7 +61,7 @@ class Expiry:
                 )
                 self._fields[home, group] = path
                 self._remember_all(home, group, path)
-        self._clock.changed()
+        self._clock.changed(NAME)
 
     def next_due(self) -> datetime | None:
         """When the collector has something to delete."""
@@ -78,7 +80,7 @@ class Expiry:
                     self._collect(micros(self._clock.now()))
                     await asyncio.sleep(0)
             else:
-                await self._clock.wait_until(due)
+                await self._clock.wait_until(due, NAME)
 
     def _collect(self, now: int) -> None:
         rows = self._database.execute(
@@ -115,7 +117,7 @@ class Expiry:
         self._is_stale = True
         if self._next is None or due < self._next:
             self._next = due
-            self._clock.changed()
+            self._clock.changed(NAME)
 
     def _forget(self, home: str, group: str) -> None:
         self._fields.pop((home, group), None)

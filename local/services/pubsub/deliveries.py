@@ -19,6 +19,8 @@ from local.services.pubsub.subscription import Subscription
 
 Message = types.PubsubMessage.pb()
 
+NAME = "pubsub"
+"""Of the service, to the clock."""
 FIRST_MESSAGE_ID = 10_000_000_000_000_000
 SWEEP = 3600 * SECOND
 """Expired messages leave the file on the hour (they are not delivered before that either)."""
@@ -55,7 +57,7 @@ class Deliveries:
                     if subscription.accepts(message.attributes)
                 ]
                 self.backlog.add(subscription.number, micros(now), rows)
-        self._clock.changed()
+        self._clock.changed(NAME)
         return [message.message_id for message in stamped]
 
     def ready(self, subscription: Subscription, limit: int) -> list[Entry]:
@@ -111,7 +113,7 @@ class Deliveries:
             lost = self.backlog.expire(subscription.number, now - subscription.retention + 1, now)
         if lost:
             print(f"pubsub: {lost} expired undelivered: {subscription.name}", file=sys.stderr)
-        self._clock.changed()
+        self._clock.changed(NAME)
 
     def sweep_due(self) -> None:
         """Sweep the subscriptions whose time it is."""
@@ -132,12 +134,12 @@ class Deliveries:
         """Acknowledge everything published before `to`; deliver the rest, again where need be."""
         with self._database.transaction():
             self.backlog.seek(subscription.number, to, micros(self._clock.now()))
-        self._clock.changed()
+        self._clock.changed(NAME)
 
     def drop(self, subscription: Subscription) -> None:
         """Forget the whole backlog of a subscription."""
         self.backlog.clear(subscription.number)
-        self._clock.changed()
+        self._clock.changed(NAME)
 
     def _stamped(self, messages: Iterable[Any], now: datetime) -> list[Any]:
         last = int(self._database.get(_LAST_ID) or FIRST_MESSAGE_ID)
@@ -163,7 +165,7 @@ class Deliveries:
 
     def _returned(self, subscription: Subscription, *rows: int) -> None:
         self.pulls.returned(subscription.number, rows)
-        self._clock.changed()
+        self._clock.changed(NAME)
 
 
 def _obituary(subscription: Subscription, entry: Entry) -> Any:

@@ -21,7 +21,7 @@ from local.kernel.refusals import failed_precondition, invalid
 from local.kernel.status import Status
 from local.services.pubsub import names
 from local.services.pubsub.backlog import LEASED, READY, Entry
-from local.services.pubsub.deliveries import Deliveries, Message
+from local.services.pubsub.deliveries import NAME, Deliveries, Message
 from local.services.pubsub.pulls import Pull
 from local.services.pubsub.registry import Registry
 from local.services.pubsub.subscription import Subscription
@@ -130,7 +130,7 @@ class Puller:
     async def _change(self, subscription: Subscription, pull: Pull) -> None:
         room = pull.room() > 0
         first = self._deliveries.backlog.first(subscription.number, READY) if room else None
-        await self._clock.wait_until(None if first is None else moment(first))
+        await self._clock.wait_until(None if first is None else moment(first), NAME)
 
     async def _listen(
         self,
@@ -175,7 +175,7 @@ class Puller:
         with self._deliveries.together():
             taken = self._lease(subscription, pull)
         if taken:
-            self._clock.changed()
+            self._clock.changed(NAME)
         return taken
 
     def _lease(self, subscription: Subscription, pull: Pull) -> list[Any]:
@@ -222,7 +222,7 @@ class Puller:
                 self._deliveries.backlog.extend(subscription.number, entry.row, until)
             else:
                 self._deliveries.fail(subscription, entry)
-        self._clock.changed()
+        self._clock.changed(NAME)
         return late
 
     def _delivered(

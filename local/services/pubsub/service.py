@@ -14,7 +14,7 @@ from local.kernel.identity import Issuer
 from local.kernel.moments import moment
 from local.services.pubsub import push
 from local.services.pubsub.backlog import LEASED, READY, Entry
-from local.services.pubsub.deliveries import Deliveries
+from local.services.pubsub.deliveries import NAME, Deliveries
 from local.services.pubsub.publisher import Publisher
 from local.services.pubsub.registry import Registry
 from local.services.pubsub.subscriber import Subscriber
@@ -73,7 +73,7 @@ class PubSub:
         config.oidc_token.audience = url
         current.single_attempt = not retry
         self._registry.save(current)
-        self._clock.changed()
+        self._clock.changed(NAME)
         return name
 
     def backlog(self) -> dict[str, int]:
@@ -89,7 +89,7 @@ class PubSub:
                 self._deliveries.sweep_due()
                 for subscription in list(self._registry.subscriptions.values()):
                     self._push(subscription)
-                await self._clock.wait_until(_earliest(self._own_dues()))
+                await self._clock.wait_until(_earliest(self._own_dues()), NAME)
         finally:
             await self._stop()
 
@@ -130,7 +130,7 @@ class PubSub:
         """
         backlog, number = self._deliveries.backlog, subscription.number
         ending = contextlib.ExitStack()
-        ending.callback(self._clock.changed)
+        ending.callback(self._clock.changed, NAME)
         ending.enter_context(self._clock.busy())
         backlog.hold(number, entry.row)
         ending.callback(backlog.release, number, entry.row)

@@ -10,7 +10,7 @@ from local.kernel.clock import Clock
 from local.kernel.refusals import unimplemented
 from local.kernel.rpc import Method
 from local.services.pubsub import names, paging
-from local.services.pubsub.deliveries import Deliveries
+from local.services.pubsub.deliveries import NAME, Deliveries
 from local.services.pubsub.pulling import Puller
 from local.services.pubsub.registry import Registry
 from local.services.pubsub.subscription import Proto, Subscription, completed, updated
@@ -145,7 +145,7 @@ class Subscriber:
     def _keep(self, subscription: Subscription, proto: Any) -> Any:
         subscription.proto = proto
         self._registry.save(subscription)
-        self._clock.changed()
+        self._clock.changed(NAME)
         return proto
 
     def _check_dead_letters(self, proto: Any) -> None:

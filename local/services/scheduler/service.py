@@ -23,6 +23,8 @@ from local.services.scheduler.job import JSON
 from local.services.scheduler.retry import Retry
 from local.services.scheduler.runs import Job, Run, Runs
 
+NAME = "scheduler"
+"""Of the service, to the clock."""
 LATE = timedelta(minutes=30)
 """How late a tick may fire (as long as one attempt at the tick before it may take). What was missed
 longer ago, while the cloud was down, is skipped."""
@@ -84,7 +86,7 @@ class Scheduler:
     def delete_job(self, name: str) -> None:
         """Delete it; what is in flight ends unheard."""
         self._runs.delete(self._job(name))
-        self._clock.changed()
+        self._clock.changed(NAME)
 
     def pause_job(self, name: str) -> JSON:
         """No ticks and no retries until resumed."""
@@ -108,7 +110,7 @@ class Scheduler:
         job = self._job(name)
         now = self._clock.now()
         self._runs.begin(job, schedule_time or now, now, forced=True)
-        self._clock.changed()
+        self._clock.changed(NAME)
         return job.shown()
 
     async def run(self) -> None:
@@ -121,7 +123,7 @@ class Scheduler:
                     if due is not None and due <= now:
                         with self._runs.together():
                             self._turn(job, now)
-                await self._clock.wait_until(self.next_due())
+                await self._clock.wait_until(self.next_due(), NAME)
         finally:
             await self._stop()
 
@@ -172,7 +174,7 @@ class Scheduler:
         job.data["lastAttemptTime"] = rfc3339(self._clock.now())
         self._runs.save(job)
         ending = contextlib.ExitStack()
-        ending.callback(self._clock.changed)
+        ending.callback(self._clock.changed, NAME)
         ending.enter_context(self._clock.busy())
         task = background.begin(self._attempt(job, run))
         self._tasks.add(task)
@@ -226,7 +228,7 @@ class Scheduler:
 
     def _keep(self, job: Job) -> JSON:
         self._runs.save(job)
-        self._clock.changed()
+        self._clock.changed(NAME)
         return job.shown()
 
     async def _stop(self) -> None:

@@ -22,6 +22,8 @@ from local.services.tasks.queue import Queue
 from local.services.tasks.store import Store
 from local.services.tasks.task import Task, retry_of
 
+NAME = "tasks"
+"""Of the service, to the clock."""
 EXPIRY_BATCH = 1000
 
 THROTTLING = (429, 503)
@@ -70,13 +72,13 @@ class Dispatcher:
     def refresh(self, queue: Queue) -> None:
         """Look again when the queue's earliest task is due, and tell who waits for it."""
         queue.earliest = self._store.first_due(queue.id)
-        self._clock.changed()
+        self._clock.changed(NAME)
 
     def added(self, queue: Queue, due_us: int) -> None:
         """A task was stored that is due then."""
         if queue.earliest is None or due_us < queue.earliest:
             queue.earliest = due_us
-        self._clock.changed()
+        self._clock.changed(NAME)
 
     def next_due(self) -> datetime | None:
         """The earliest moment at which there is something to start or to file."""
@@ -99,7 +101,7 @@ class Dispatcher:
                 self.turn()
                 # Attempts just made get to run, however much more is due.
                 await asyncio.sleep(0)
-                await self._clock.wait_until(self.next_due())
+                await self._clock.wait_until(self.next_due(), NAME)
         finally:
             await self._abandon()
 
@@ -116,7 +118,7 @@ class Dispatcher:
             self._launch(attempt)
         if progress:
             # Nothing is due any more that was: whoever waits for idleness looks again.
-            self._clock.changed()
+            self._clock.changed(NAME)
 
     def force(self, queue: Queue, task: Task) -> None:
         """Start an attempt now whatever the queue's state and limits (RunTask)."""
@@ -155,7 +157,7 @@ class Dispatcher:
             leaves()  # if it never did, its token is given back all the same
             now = moments.micros(self._clock.now())
             self._answers.append(Answer(attempt=attempt, reply=reply, at_us=now))
-            self._clock.changed()
+            self._clock.changed(NAME)
 
     def _leaves(self, attempt: Attempt) -> Callable[[], None]:
         """What is to be called when an attempt leaves for its target, however often."""
@@ -166,7 +168,7 @@ class Dispatcher:
                 queue = waiting.pop().queue
                 queue.bucket.left(moments.micros(self._clock.now()))
                 if queue.earliest is not None:
-                    self._clock.changed()
+                    self._clock.changed(NAME)
 
         return leaves
 

@@ -13,7 +13,7 @@ from local.kernel.refusals import invalid
 from local.kernel.rpc import Method
 from local.services.tasks import masks, names, pages, refusals, validate
 from local.services.tasks import messages as m
-from local.services.tasks.dispatch import Dispatcher
+from local.services.tasks.dispatch import NAME, Dispatcher
 from local.services.tasks.queue import Queue
 from local.services.tasks.store import Store
 
@@ -121,7 +121,7 @@ class QueueMethods:
             raise refusals.not_found()
         self._store.remove_queue(queue.id, queue.name, self._now())
         del self._dispatcher.queues[queue.name]
-        self._clock.changed()
+        self._clock.changed(NAME)
         return empty_pb2.Empty()
 
     async def pause(self, request: Any) -> Any:

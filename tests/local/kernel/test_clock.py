@@ -45,6 +45,7 @@ class Alarms:
             await asyncio.sleep(0.01)
             self.rung.append((moment, started, self.clock.now()))
             self.pending += self.then(moment)
+            self.clock.changed()
 
 
 Scenario = Callable[[Clock, Alarms], Awaitable[None]]
@@ -104,6 +105,54 @@ def test_what_is_due_later_stays() -> None:
     alarms = played(scenario)
     assert alarms.rung == []
     assert len(alarms.pending) == 1
+
+
+def woken(of: str, change: Callable[[Clock], None]) -> bool:
+    """Whether somebody who waits for a service's changes is woken by a change."""
+
+    async def run() -> bool:
+        clock = Clock(Database(":memory:"))
+        waiting = asyncio.create_task(clock.wait_until(None, of))
+        await asyncio.sleep(0)
+        change(clock)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        is_woken = waiting.done()
+        waiting.cancel()
+        return is_woken
+
+    return asyncio.run(run())
+
+
+def test_a_change_of_a_service_wakes_those_who_wait_for_that_service() -> None:
+    asked = ("tasks", "scheduler", "")
+    assert [woken(of, lambda clock: clock.changed("tasks")) for of in asked] == [True, False, True]
+    assert all(woken(of, lambda clock: clock.changed()) for of in asked)
+
+
+def test_whoever_waits_for_quiet_is_woken_when_the_last_is_out() -> None:
+    async def run() -> None:
+        clock = Clock(Database(":memory:"))
+        with clock.busy(), clock.busy():
+            idle = asyncio.create_task(clock.idle())
+            await asyncio.sleep(0.01)
+            assert not idle.done()
+        await asyncio.wait_for(idle, 1)
+
+    asyncio.run(run())
+
+
+def test_a_wait_that_is_given_up_leaves_nothing_behind() -> None:
+    async def run() -> None:
+        clock = Clock(Database(":memory:"))
+        for when in (None, clock.now() + HOUR):
+            waiting = asyncio.create_task(clock.wait_until(when))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+        assert not clock._waiting
+
+    asyncio.run(run())
 
 
 def test_an_idle_year_costs_nothing() -> None:
