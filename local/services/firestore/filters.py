@@ -140,8 +140,8 @@ def predicate(given: Filter | None) -> Predicate:
 
 def check(given: Filter | None) -> None:
     """Refuse combinations the platform refuses. Raises Status."""
-    if given is None:
-        return
+    if given is None or isinstance(given, Condition):
+        return  # what is refused of one was refused when it was read
     operators = [condition.operator for condition in conditions(given)]
     if sum(operator in _NEGATIVE for operator in operators) > 1:
         raise invalid(

@@ -78,6 +78,7 @@ def document(name: str) -> Path:
     return Path(name, home.key + segment(document_id), home)
 
 
+@lru_cache(maxsize=4096)
 def parent(name: str) -> tuple[str, bytes]:
     """The database and the key of `…/documents` or of a document. Raises Status."""
     if name.endswith("/documents") and name.count("/") == 4:

@@ -107,9 +107,10 @@ def parse(parent: str, message: Any, aggregated: Set[FieldPath] = frozenset()) -
     filters.check(wanted)
     named = orders.parse(message.order_by)
     _check_reach(scope, named, wanted)
-    completed = _with_aggregated(
-        orders.completed(named, wanted), message, aggregated, _is_by_name(scope, named, wanted)
-    )
+    completed = orders.completed(named, wanted)
+    if aggregated:
+        is_by_name = _is_by_name(scope, named, wanted)
+        completed = _with_aggregated(completed, message, aggregated, is_by_name)
     if message.offset < 0:
         raise invalid("offset is negative")
     limit = message.limit.value if message.HasField("limit") else None

@@ -72,8 +72,9 @@ class Scans:
         shape = shape_of(query)
         index = self._indexes.find(shape) if shape else None
         if index is None and not query.is_by_name:
-            if shape is None or self._documents.count(query.scope, FEW) < FEW:
-                return self._sorted(query, at)
+            page = self._page(query, at)
+            if len(page) < PAGE or shape is None or self._documents.count(query.scope, FEW) < FEW:
+                return self._sorted(query, at, page)
             building = self._indexes.start(shape, query.scope)
             if building:
                 await asyncio.shield(building)
@@ -117,8 +118,13 @@ class Scans:
             low, count = page[-1][0] + b"\0", PAGE
             await asyncio.sleep(0)
 
-    async def _sorted(self, query: Query, at: int) -> AsyncIterator[Match]:
-        found = [match async for match in self._unsorted(query, at)]
+    async def _sorted(self, query: Query, at: int, page: list[Stored]) -> AsyncIterator[Match]:
+        """The matches of that first page and all behind it."""
+        found = _bare_matches(query, page)
+        while len(page) == PAGE:
+            await asyncio.sleep(0)
+            page = self._page(query, at, page[-1].key + b"\0")
+            found += _bare_matches(query, page)
         if query.limit is None:
             found.sort(key=_position)
         else:
@@ -126,18 +132,11 @@ class Scans:
         for match in found:
             yield match
 
-    async def _unsorted(self, query: Query, at: int) -> AsyncIterator[Match]:
+    def _page(self, query: Query, at: int, after: bytes = b"") -> list[Stored]:
+        """The next documents between which all results lie, in the order of names."""
         low, high = key_range(query)
-        while True:
-            page = self._documents.page(query.scope, low, high, count=PAGE, backwards=False, at=at)
-            for stored in page:
-                match = _match(query, stored)
-                if match:
-                    yield Match(match.position, stored)
-            if len(page) < PAGE:
-                return
-            low = page[-1].key + b"\0"
-            await asyncio.sleep(0)
+        low = max(low, after)
+        return self._documents.page(query.scope, low, high, count=PAGE, backwards=False, at=at)
 
     def _wish_for_index(self, query: Query) -> None:
         shape = shape_of(query)
@@ -179,6 +178,12 @@ def _match(query: Query, stored: Stored) -> Match | None:
     document = Document.FromString(stored.data)
     position = query.place(document.fields, stored.key)
     return None if position is None else Match(position, stored, document)
+
+
+def _bare_matches(query: Query, page: list[Stored]) -> list[Match]:
+    """The matches of a page; parsed again when they are sent, because there may be many."""
+    found = (_match(query, stored) for stored in page)
+    return [Match(match.position, match.stored) for match in found if match]
 
 
 def _position(match: Match) -> bytes:
