@@ -202,14 +202,17 @@ class _Connection(asyncio.Protocol):
 
 async def _opened(place: Place) -> _Connection:
     host, port, is_encrypted = place
-    _, connection = await asyncio.get_running_loop().create_connection(
-        _Connection,
-        host,
-        port,
-        ssl=_encryption() if is_encrypted else None,
-        # In a race of addresses asyncio loses the socket of one that is given up.
-        happy_eyeballs_delay=None if host in HERE else NEXT_ADDRESS,
-    )
+    try:
+        _, connection = await asyncio.get_running_loop().create_connection(
+            _Connection,
+            host,
+            port,
+            ssl=_encryption() if is_encrypted else None,
+            # In a race of addresses asyncio loses the socket of one that is given up.
+            happy_eyeballs_delay=None if host in HERE else NEXT_ADDRESS,
+        )
+    except TimeoutError as error:  # the network's, which is nobody's deadline
+        raise ConnectionError(f"{host} does not answer") from error
     return connection
 
 

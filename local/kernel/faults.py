@@ -145,9 +145,10 @@ class Faults:
     def hits(self, kind: str, rate: float, *parts: object) -> bool:
         """Return whether the fault of this kind happens to a delivery or call; if so, it is
         counted."""
-        hit = rate > 0 and self.chance(kind, *parts) < rate
-        self.injected[kind] += hit
-        return hit
+        if not rate or self.chance(kind, *parts) >= rate:
+            return False
+        self.injected[kind] += 1
+        return True
 
     async def call(
         self, service: str, method: str, subject: Callable[[], str], caller: str

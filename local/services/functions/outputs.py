@@ -5,7 +5,6 @@ enough to read before time goes on, and now and then, so that a process never wa
 """
 
 import asyncio
-import contextlib
 import os
 
 from local.kernel.clock import Clock
@@ -13,8 +12,8 @@ from local.services.functions.logs import Log
 
 PAUSE = 0.02
 """Seconds between two looks while time stands still; a pipe holds far more than comes in them."""
-MOST = 1 << 20
-"""Bytes taken at once: more than a pipe holds."""
+MOST = 1 << 16
+"""Bytes taken at once: what a pipe holds."""
 
 
 class Output:
@@ -38,8 +37,12 @@ class Output:
         """Take what has been printed up to now."""
         if self._ended.is_set():
             return
-        with contextlib.suppress(BlockingIOError):
-            self._take(os.read(self._reading, MOST))
+        try:
+            data = os.read(self._reading, MOST)
+        except BlockingIOError:
+            pass
+        else:
+            self._take(data)
         if self._listening and not self._clock.stands_still:
             self._listen()
 

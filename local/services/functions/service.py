@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -162,10 +163,10 @@ class Functions:
 
     def behind(self, url: str) -> str | None:
         """Return the full name of the function behind a URL; None: it is none of ours."""
-        where = urlsplit(url)
-        if where.hostname not in (ports.HOST, "localhost"):
+        port = _port_here(url)
+        if port is None:
             return None
-        return next((n for n, p in self._processes.items() if p.spec.port == where.port), None)
+        return next((n for n, p in self._processes.items() if p.spec.port == port), None)
 
     @asynccontextmanager
     async def serving(self, url: str) -> AsyncIterator[None]:
@@ -332,6 +333,13 @@ class Functions:
         if entry.port:
             print(f"port {entry.port} of {entry.id} is taken; it moves to {port}", flush=True)
         return port
+
+
+@functools.lru_cache(maxsize=1024)
+def _port_here(url: str) -> int | None:
+    """The port of this machine that a URL names; None: it names another machine."""
+    where = urlsplit(url)
+    return where.port if where.hostname in (ports.HOST, "localhost") else None
 
 
 def described(body: Mapping[str, Any], port: int) -> dict[str, Any]:

@@ -18,5 +18,5 @@ def seconds(text: str, field: str) -> float:
 
 def rfc3339(moment: datetime, zone: tzinfo = UTC) -> str:
     """A moment as text, with the zone's offset then; UTC is `Z`."""
-    text = moment.astimezone(zone).isoformat()
-    return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text
+    text = (moment if moment.tzinfo is zone else moment.astimezone(zone)).isoformat()
+    return f"{text[:-6]}Z" if text.endswith("+00:00") else text

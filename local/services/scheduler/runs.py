@@ -102,7 +102,8 @@ class Runs:
         self.jobs[job.name] = job
         tick = job.tick.isoformat() if job.tick else None
         self._database.execute(
-            "INSERT OR REPLACE INTO scheduler_jobs VALUES (?, ?, ?)",
+            "INSERT INTO scheduler_jobs VALUES (?, ?, ?) ON CONFLICT (name)"
+            " DO UPDATE SET job = excluded.job, tick = excluded.tick",
             (job.name, json.dumps(job.data), tick),
         )
 

@@ -175,6 +175,20 @@ def test_what_is_no_response_is_an_error(answer: bytes | None) -> None:
     played(Server(), ask)
 
 
+def test_a_server_that_cannot_be_reached_is_no_deadline_that_has_passed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def unreachable(*_: Any, **__: Any) -> None:
+        raise TimeoutError("[Errno 110] Connection timed out")
+
+    async def ask(made: Connections, url: str) -> None:
+        monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", unreachable)
+        with pytest.raises(ConnectionError, match="does not answer"):
+            await made.request("POST", url, {})
+
+    played(Server(), ask)
+
+
 def test_one_that_is_given_up_leaves_no_connection_behind() -> None:
     server = Server(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", OK)
 
