@@ -131,6 +131,15 @@ def test_advance_says_whose_time_stands_still(cloud: LocalCloud, tmp_path: Path)
         cloud.advance("1h")
 
 
+def test_a_file_is_looked_at_again_when_it_was_edited(tmp_path: Path) -> None:
+    main = tmp_path / "main.py"
+    for moment, text in enumerate(("x = 1\n", "x = time.time()\n", "x = 2\n")):
+        main.write_text(text)
+        os.utime(main, (moment, moment))
+        found = sources.clock_of_the_machine(tmp_path)
+        assert found == ("main.py:1" if "time" in text else None)
+
+
 def test_the_bundle_takes_its_time_from_the_cloud() -> None:
     assert sources.clock_of_the_machine(PROJECT) is None
     names = {path.relative_to(PROJECT).parts[0] for path in sources.files(PROJECT)}

@@ -185,10 +185,11 @@ class Functions:
 
     def on_the_machines_clock(self) -> dict[str, str]:
         """Return where functions read the clock of the machine, which nobody moves, by id."""
+        look = functools.cache(sources.clock_of_the_machine)  # functions may share a folder
         found = {}
         for entry in self.catalog.all():
             with contextlib.suppress(Status):
-                place = sources.clock_of_the_machine(runtime.source(entry.body))
+                place = look(runtime.source(entry.body))
                 if place:
                     found[entry.id] = place
         return found

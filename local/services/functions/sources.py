@@ -1,5 +1,6 @@
 """The folder of a function: its files, the Python that runs it, the clock that it reads."""
 
+import functools
 import os
 import re
 import sys
@@ -57,11 +58,18 @@ def python(source: Path) -> str:
 
 def clock_of_the_machine(source: Path) -> str | None:
     """Return where a function reads the clock of the machine, `main.py:12`; None: nowhere."""
-    for path in sorted(files(source)):
-        if path.suffix == ".py":
-            for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
-                if CLOCKS.search(line.partition("#")[0]):
-                    return f"{path.relative_to(source)}:{number}"
+    for path, changed in sorted(stamps(source).items()):
+        if path.suffix == ".py" and (number := _clock_in(path, changed)):
+            return f"{path.relative_to(source)}:{number}"
+    return None
+
+
+@functools.lru_cache(maxsize=4096)
+def _clock_in(path: Path, changed: int) -> int | None:
+    """The number of the first line that reads the clock, in a file that was last changed then."""
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+        if CLOCKS.search(line.partition("#")[0]):
+            return number
     return None
 
 
