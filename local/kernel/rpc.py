@@ -6,9 +6,8 @@ what the platform would answer. Sockets stay here; a service is testable without
 """
 
 import asyncio
-import contextlib
 import traceback
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -88,7 +87,7 @@ def _handler(service: str, name: str, method: Method, faults: Faults, caller: st
     def subject(request: Any) -> str:
         return "" if method.client_stream else method.subject(request)
 
-    async def stream(request: Any, context: grpc.aio.ServicerContext) -> AsyncGenerator[Any, None]:
+    async def stream(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
         try:
             fault = await faults.call(service, name, lambda: subject(request), caller)
             is_answered = True
@@ -103,14 +102,24 @@ def _handler(service: str, name: str, method: Method, faults: Faults, caller: st
         except Exception as error:
             await _abort(context, error)
 
-    async def to_the_last(request: Any, context: grpc.aio.ServicerContext) -> bytes:
+    async def to_the_last(request: Any, context: grpc.aio.ServicerContext) -> Any:
         last = None
-        async with contextlib.aclosing(stream(request, context)) as responses:
-            async for response in responses:
-                if last is not None:
-                    await context.write(last)
-                last = response.SerializeToString()
-        return last or b""
+        try:
+            fault = await faults.call(service, name, lambda: subject(request), caller)
+            is_answered = True
+            try:
+                async for response in method.call(request):  # type: ignore[union-attr]
+                    if last is not None:
+                        await context.write(last)
+                    last = response.SerializeToString()
+            except asyncio.CancelledError:  # the caller has hung up, or was killed
+                is_answered = False
+                raise
+            finally:
+                fault.after(is_answered=is_answered)
+        except Exception as error:
+            await _abort(context, error)
+        return last
 
     read, written = method.request.FromString, method.response.SerializeToString
     if method.client_stream:

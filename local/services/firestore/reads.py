@@ -65,16 +65,12 @@ class Reads:
                 transaction.reads.setdefault(path, stored.updated if stored else 0)
             return found
 
-    async def query(self, view: View, query: Query) -> AsyncIterator[Match]:
+    def query(self, view: View, query: Query) -> AsyncIterator[Match]:
         """A query's matches, before offset and limit."""
         transaction = view.transaction
         if transaction is None or transaction.at is not None:
-            async for match in self._scans.run(query, view.at):
-                yield match
-            return
-        with self._transactions.in_use(transaction):
-            for match in await self._locked(view, transaction, query):
-                yield match
+            return self._scans.run(query, view.at)
+        return self._locking(view, transaction, query)
 
     async def aggregate(self, view: View, query: Query, wanted: Aggregations) -> None:
         """Take a query's results, after offset and up to the limit, into account."""
@@ -90,6 +86,13 @@ class Reads:
 
     def _is_free(self, view: View) -> bool:
         return view.transaction is None and self._documents.is_present(view.at)
+
+    async def _locking(
+        self, view: View, transaction: Transaction, query: Query
+    ) -> AsyncIterator[Match]:
+        with self._transactions.in_use(transaction):
+            for match in await self._locked(view, transaction, query):
+                yield match
 
     async def _locked(self, view: View, transaction: Transaction, query: Query) -> list[Match]:
         was_doomed = transaction.is_doomed

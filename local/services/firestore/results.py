@@ -18,26 +18,14 @@ class Results:
     def __init__(self, reads: Reads) -> None:
         self._reads = reads
 
-    async def run_query(self, request: Any) -> AsyncIterator[Any]:
+    def run_query(self, request: Any) -> AsyncIterator[Any]:
         """The results of a query, one a message; the last says that it is. Raises Status."""
         query = queries.parse(request.parent, request.structured_query)
         explanation = _explanation(request, query)
         if explanation and not explanation.is_analyzed:
-            yield RunQueryResponse(explain_metrics=explanation.metrics())
-            return
+            return _one(RunQueryResponse(explain_metrics=explanation.metrics()))
         view = self._reads.view(request, paths.parent(request.parent)[0])
-        if view.new_id:
-            yield RunQueryResponse(transaction=view.new_id)
-        last = None
-        async for response in self._documents(view, query, explanation):
-            if last is not None:
-                yield last
-            last = response
-        if last is not None:
-            last.done = True
-            if explanation:
-                last.explain_metrics.CopyFrom(explanation.metrics())
-            yield last
+        return self._documents(view, query, explanation)
 
     async def run_aggregation_query(self, request: Any) -> AsyncIterator[Any]:
         """One message: the aggregations over a query. Raises Status."""
@@ -62,23 +50,33 @@ class Results:
     async def _documents(
         self, view: View, query: Query, explanation: Explanation | None
     ) -> AsyncIterator[Any]:
-        """A message for every result, or one without any."""
-        seen = 0
+        """A message for every result, or one without any; before them the transaction's."""
+        if view.new_id:
+            yield RunQueryResponse(transaction=view.new_id)
+        seen, last = 0, None
         async for match in self._reads.query(view, query):
             seen += 1
             if seen <= query.offset:
                 continue
             is_first = seen == query.offset + 1
-            response = RunQueryResponse(skipped_results=query.offset if is_first else 0)
-            response.document.CopyFrom(query.project(match.document()))
-            moments.put(response.read_time, view.at)
+            if last is not None:
+                yield last
+            last = RunQueryResponse(skipped_results=query.offset if is_first else 0)
+            last.document.CopyFrom(query.project(match.document()))
+            moments.put(last.read_time, view.at)
             if explanation:
                 explanation.results, explanation.reads = seen - query.offset, seen
-            yield response
-        if seen <= query.offset:
-            response = RunQueryResponse(skipped_results=seen)
-            moments.put(response.read_time, view.at)
-            yield response
+        if last is None:
+            last = RunQueryResponse(skipped_results=seen)
+            moments.put(last.read_time, view.at)
+        last.done = True
+        if explanation:
+            last.explain_metrics.CopyFrom(explanation.metrics())
+        yield last
+
+
+async def _one(message: Any) -> AsyncIterator[Any]:
+    yield message
 
 
 def _explanation(
