@@ -2,18 +2,25 @@
 
 import asyncio
 import contextlib
+import io
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import aiohttp
+
 from local.kernel.clock import Clock
-from local.kernel.connections import Connections
 from local.kernel.faults import Faults
 
 HELD_BACK = 0.25
 """Seconds, at most, by which a reordered delivery is late."""
+IDLE_CONNECTION = 1.0
+"""Seconds a connection is kept for reuse: less than gunicorn's 2, so that none is reused just as
+the server closes it."""
+LARGE = 2**20
+"""Bytes of a body that aiohttp wants as a stream, which takes a task for each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +83,7 @@ class Deliverer:
     def __init__(self, clock: Clock, faults: Faults) -> None:
         self._clock = clock
         self._faults = faults
-        self._connections = Connections()
+        self._session: aiohttp.ClientSession | None = None
         self.crashes: Crashes | None = None
         self.targets: Targets | None = None
         self.counts: Counter[str] = Counter()
@@ -105,7 +112,8 @@ class Deliverer:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._connections.close()
+        if self._session:
+            await self._session.close()
 
     async def _deliver(self, request: Request, leaves: Callable[[], None]) -> Reply:
         if not self._hits("duplicates", self._faults.plan.duplicates, request):
@@ -143,7 +151,7 @@ class Deliverer:
                 return await self._within(limit, request)
         except TimeoutError:
             return Reply(status=None, timed_out=True)
-        except OSError:
+        except (aiohttp.ClientError, OSError, ValueError):  # or what cannot be put on the wire
             return Reply(status=None)
         finally:
             self.in_flight -= 1
@@ -165,7 +173,24 @@ class Deliverer:
         return self.targets.serving(url) if self.targets else contextlib.nullcontext()
 
     async def _request(self, request: Request) -> Reply:
-        wire = self._connections
-        send = wire.follow if request.follow_redirects else wire.request
-        response = await send(request.method, request.url, request.headers, request.body)
-        return Reply(status=response.status, headers=response.headers, body=response.body)
+        body = request.body
+        async with self._connected().request(
+            request.method,
+            request.url,
+            data=body if len(body) <= LARGE else io.BytesIO(body),
+            headers=request.headers,
+            allow_redirects=request.follow_redirects,
+            skip_auto_headers=("Content-Type", "User-Agent", "Accept"),
+        ) as response:
+            body = await response.read()
+            return Reply(status=response.status, headers=response.headers, body=body)
+
+    def _connected(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_CONNECTION),
+                timeout=aiohttp.ClientTimeout(total=None),
+                cookie_jar=aiohttp.DummyCookieJar(),  # the platform sends none back
+                auto_decompress=False,
+            )
+        return self._session
