@@ -8,9 +8,6 @@ The issuer's keys are found by discovery and kept in the process. They are fetch
 hour, and for a key id not seen before, at most once a minute: random key ids must not make us
 hammer the issuer. While the issuer is down the known keys go on being used.
 
-A token that comes again within seconds, as from whoever delivers much, is looked up and not
-verified again, while its key is one of the issuer's.
-
 Where Cloud Run itself admits only its invokers, it takes the signature off the token it verified
 and puts a marker there. With PLATFORM_CHECKS_CALLERS such a token is accepted; its claims are
 checked all the same.
@@ -43,22 +40,8 @@ attempt; with no keys at all not within RETRY of it."""
 TIMEOUT = (3.05, 5.0)
 TOKEN_LIMIT = 16_384
 REMOVED = "SIGNATURE_REMOVED_BY_GOOGLE"
-KNOWN_FOR = 10.0
-"""Seconds for which a token that was verified is not verified again, unless it has ended."""
-MOST_KNOWN = 256
-"""Tokens that are kept in the process."""
 
 Fetch = Callable[[], Mapping[str, Any]]
-
-
-class Known(Struct, frozen=True, kw_only=True):
-    """A token that was verified."""
-
-    key_id: str
-    key: Any
-    claims: Mapping[str, Any]
-    verified: float
-    """When, by the clock of the keys."""
 
 
 class Keys:
@@ -71,8 +54,6 @@ class Keys:
         self._fetched: float | None = None
         self._tried: float | None = None
         self._lock = threading.Lock()
-        self._known: dict[tuple[str, str], Known] = {}
-        """By token and audience."""
 
     def get(self, key_id: str) -> Any | None:
         """The key with this id; None if the issuer has none. TransientError: no keys to be had."""
@@ -81,21 +62,6 @@ class Keys:
         if not self._keys:
             raise TransientError("The keys of the token issuer cannot be fetched.")
         return self._keys.get(key_id)
-
-    def known(self, token: str, audience: str) -> Mapping[str, Any] | None:
-        """The claims of a token that was verified just now with one of these keys."""
-        known = self._known.get((token, audience))
-        if known is None or self._clock() - known.verified >= KNOWN_FOR:
-            return None
-        return known.claims if self.get(known.key_id) is known.key else None
-
-    def know(self, token: str, audience: str, key_id: str, key: Any, claims: Any) -> None:
-        """A token was verified with one of these keys: that need not be done again at once."""
-        if len(self._known) >= MOST_KNOWN:
-            self._known.clear()
-        self._known[token, audience] = Known(
-            key_id=key_id, key=key, claims=claims, verified=self._clock()
-        )
 
     def _wanted(self, key_id: str) -> bool:
         """Whether to fetch: never had any, had these for long, or do not know this one."""
@@ -169,12 +135,11 @@ def check(
     """
     config = config or settings.current()
     token = _token(authorization_header)
-    claims: Mapping[str, Any]
     if config.platform_checks_callers and token.endswith(f".{REMOVED}") and not serverless_header:
         claims = _claims(token, None, audience, config.oidc_issuer)
     else:
         keys = keys or issuer_keys(config.oidc_issuer)
-        claims = _verified(token, keys, audience, config.oidc_issuer)
+        claims = _claims(token, _key(token, keys), audience, config.oidc_issuer)
     return _caller(claims, emails)
 
 
@@ -228,19 +193,7 @@ def _token(header: str | None) -> str:
     return token.strip()
 
 
-def _verified(token: str, keys: Keys, audience: str, issuer: str) -> Mapping[str, Any]:
-    """The claims of a token that one of the keys has signed."""
-    known = keys.known(token, audience)
-    if known is not None and int(known["exp"]) > time.time() - SKEW:
-        return known
-    key_id, key = _key(token, keys)
-    claims = _claims(token, key, audience, issuer)
-    keys.know(token, audience, key_id, key, claims)
-    return claims
-
-
-def _key(token: str, keys: Keys) -> tuple[str, Any]:
-    """The id of the key that has signed a token, as the token says, and the key."""
+def _key(token: str, keys: Keys) -> Any:
     import jwt
 
     try:
@@ -254,7 +207,7 @@ def _key(token: str, keys: Keys) -> tuple[str, Any]:
     key = keys.get(key_id)
     if key is None:
         raise UnauthorizedError("The token is signed with a key its issuer does not have.")
-    return key_id, key
+    return key
 
 
 def _claims(token: str, key: Any | None, audience: str, issuer: str) -> dict[str, Any]:

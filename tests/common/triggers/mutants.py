@@ -635,36 +635,6 @@ OIDC = [
         ("test_oidc.py::test_nobody_may_call_where_nobody_is_named",),
     ),
     Noticed(
-        "a token that was verified once is for every audience",
-        oidc.Keys, "known",
-        "self._known.get((token, audience))",
-        "next((it for (known, _), it in self._known.items() if known == token), None)",
-        ("test_oidc.py"
-         "::test_a_token_that_comes_again_is_for_the_same_audience_and_caller_alone",),
-    ),
-    Noticed(
-        "a token that was verified once lives for ever",
-        oidc.Keys, "known",
-        " or self._clock() - known.verified >= KNOWN_FOR",
-        "",
-        ("test_oidc.py::test_a_token_that_comes_again_later_is_verified_again",),
-    ),
-    Noticed(
-        "a token that was verified once lives longer than it says",
-        oidc, "_verified",
-        ' and int(known["exp"]) > time.time() - SKEW',
-        "",
-        ("test_oidc.py::test_a_token_that_comes_again_is_not_taken_for_longer_than_it_lives",),
-    ),
-    Noticed(
-        "a token that was verified once outlives its key",
-        oidc.Keys, "known",
-        "self.get(known.key_id) is known.key",
-        "self.get(known.key_id)",
-        ("test_oidc.py"
-         "::test_a_key_that_took_the_place_of_another_does_not_vouch_for_its_tokens",),
-    ),
-    Noticed(
         "whatever algorithm the token names",
         oidc, "_key",
         'header.get("alg") not in ALGORITHMS or ',
