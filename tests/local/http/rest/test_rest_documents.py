@@ -93,7 +93,9 @@ def test_firebase_admin_enqueues_for_the_function_that_has_the_queues_name(
     """It posts plain HTTP, with no version in the path, and leaves the URL to the emulator."""
     cloud.deploy(source, "target")
     queue = cloud.queue("target")
-    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    later, much_later = (
+        (datetime.now(UTC) + timedelta(hours=hours)).isoformat() for hours in (1, 5)
+    )
     request = {"url": "", "body": base64.b64encode(b"{}").decode()}
     task = {"name": f"{queue}/tasks/mine", "httpRequest": request, "scheduleTime": later}
     url = f"{at(cloud, 'CLOUD_TASKS')}/{queue}/tasks"
@@ -102,7 +104,9 @@ def test_firebase_admin_enqueues_for_the_function_that_has_the_queues_name(
     assert (answer["name"], answer["task"]["name"]) == (task["name"], f"/{task['name']}")
     cloud.advance("2h")
     assert counts(cloud) == {"mine": 1}
-    gone = requests.post(url, json={"task": {**task, "name": f"{queue}/tasks/no"}}, timeout=10)
+    # Not due yet, so that it is still there to be deleted.
+    other = {**task, "name": f"{queue}/tasks/no", "scheduleTime": much_later}
+    gone = requests.post(url, json={"task": other}, timeout=10)
     assert gone.status_code == 200
     deleted = requests.delete(f"{at(cloud, 'CLOUD_TASKS')}/{queue}/tasks/no", timeout=10)
     assert deleted.json() == {}
