@@ -157,14 +157,12 @@ def _place(url: str) -> Place:
     parts = urlsplit(url)
     if parts.scheme not in _CONNECTIONS or not parts.hostname or " " in parts.netloc:
         raise ValueError("this is no URL of the web")
+    query = parts.query
     return Place(
         scheme=parts.scheme,
         host=parts.hostname.encode("idna").decode(),
         port=parts.port or _CONNECTIONS[parts.scheme].default_port,
-        path=quote(
-            parts._replace(scheme="", netloc="", fragment="", path=parts.path or "/").geturl(),
-            safe=_KEPT,
-        ),
+        path=quote(parts.path or "/", safe=_KEPT) + (query and f"?{quote(query, safe=_KEPT)}"),
         login=_login(parts.username, parts.password),
     )
 

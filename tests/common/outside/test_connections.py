@@ -109,6 +109,7 @@ def test_after_an_error_the_next_call_begins_anew(value: str) -> None:
     [
         ("http://mail.example", "mail.example", 80, "/"),
         ("https://mail.example/a?b=c#d", "mail.example", 443, "/a?b=c"),
+        ("http://mail.example//a", "mail.example", 80, "//a"),
         ("https://[::1]:8443/x y/%41", "::1", 8443, "/x%20y/%41"),
         ("http://bücher.example?q=ü", "xn--bcher-kva.example", 80, "/?q=%C3%BC"),
     ],
