@@ -6,6 +6,7 @@ what the platform would answer. Sockets stay here; a service is testable without
 """
 
 import asyncio
+import contextlib
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -74,27 +75,17 @@ class Unserved(grpc.GenericRpcHandler):  # type: ignore[misc]
 
 
 def _handler(service: str, name: str, method: Method, faults: Faults, caller: str) -> Any:
-    async def unary(request: Any, context: grpc.aio.ServicerContext) -> Any:
-        try:
-            fault = await faults.call(service, name, lambda: method.subject(request), caller)
-            try:
-                return await method.call(request)  # type: ignore[misc]
-            finally:
-                fault.after()
-        except Exception as error:
-            await _abort(context, error)
-
     def subject(request: Any) -> str:
         return "" if method.client_stream else method.subject(request)
 
-    async def stream(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+    @contextlib.asynccontextmanager
+    async def answering(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[None]:
         try:
             fault = await faults.call(service, name, lambda: subject(request), caller)
             is_answered = True
             try:
-                async for response in method.call(request):  # type: ignore[union-attr]
-                    yield response
-            except GeneratorExit:  # the caller has hung up, or was killed
+                yield
+            except (GeneratorExit, asyncio.CancelledError):  # the caller has hung up, or was killed
                 is_answered = False
                 raise
             finally:
@@ -102,23 +93,22 @@ def _handler(service: str, name: str, method: Method, faults: Faults, caller: st
         except Exception as error:
             await _abort(context, error)
 
+    async def unary(request: Any, context: grpc.aio.ServicerContext) -> Any:
+        async with answering(request, context):
+            return await method.call(request)  # type: ignore[misc]
+
+    async def stream(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+        async with answering(request, context):
+            async for response in method.call(request):  # type: ignore[union-attr]
+                yield response
+
     async def to_the_last(request: Any, context: grpc.aio.ServicerContext) -> Any:
         last = None
-        try:
-            fault = await faults.call(service, name, lambda: subject(request), caller)
-            is_answered = True
-            try:
-                async for response in method.call(request):  # type: ignore[union-attr]
-                    if last is not None:
-                        await context.write(last)
-                    last = response.SerializeToString()
-            except asyncio.CancelledError:  # the caller has hung up, or was killed
-                is_answered = False
-                raise
-            finally:
-                fault.after(is_answered=is_answered)
-        except Exception as error:
-            await _abort(context, error)
+        async with answering(request, context):
+            async for response in method.call(request):  # type: ignore[union-attr]
+                if last is not None:
+                    await context.write(last)
+                last = response.SerializeToString()
         return last
 
     read, written = method.request.FromString, method.response.SerializeToString

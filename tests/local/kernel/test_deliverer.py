@@ -12,7 +12,7 @@ from aiohttp import web
 from local.kernel import fault_plans
 from local.kernel.clock import Clock
 from local.kernel.database import Database
-from local.kernel.delivery import Deliverer, Request
+from local.kernel.delivery import LARGE, Deliverer, Request
 from local.kernel.faults import Faults, Plan
 
 
@@ -23,17 +23,19 @@ class Server:
         self.status = 200
         self.pause = 0.0
         self.log: list[str] = []
+        self.bodies: list[bytes] = []
 
     async def handle(self, request: web.Request) -> web.Response:
         name = request.path.strip("/")
         self.log.append(f"{name} in")
+        self.bodies.append(await request.read())
         await asyncio.sleep(self.pause)
         self.log.append(f"{name} out")
         return web.Response(status=self.status, text="answer")
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[str]:
-        app = web.Application()
+        app = web.Application(client_max_size=4 * LARGE)
         app.router.add_route("*", "/{path:.*}", self.handle)
         runner = web.AppRunner(app)
         await runner.setup()
@@ -51,6 +53,7 @@ def delivered(
     attempt: int = 1,
     timeout: float = 10.0,
     apart: float = 0.0,
+    body: bytes = b"",
 ) -> Any:
     """Deliver all subjects, each begun `apart` seconds after the one before; their replies."""
     server = server or Server()
@@ -67,6 +70,7 @@ def delivered(
                     attempt=attempt,
                     url=f"{url}/{subject}",
                     timeout=timeout,
+                    body=body,
                 )
             )
 
@@ -88,6 +92,13 @@ def test_a_delivery_is_made_once_and_its_answer_comes_back() -> None:
     (reply,) = delivered(Plan(), "t", server=server)
     assert (reply.status, reply.body, reply.ok) == (200, b"answer", True)
     assert server.log == ["t in", "t out"]
+
+
+@pytest.mark.parametrize("size", [0, 2, LARGE, LARGE + 1])
+def test_a_body_of_any_size_arrives_as_it_is(size: int) -> None:
+    server, body = Server(), bytes(size)
+    delivered(Plan(), "t", server=server, body=body)
+    assert server.bodies == [body]
 
 
 def test_no_answer_in_time_is_a_time_out() -> None:
