@@ -99,10 +99,7 @@ def _gathered(call: Any) -> Any:
     """A call that returns all of its answers at once, its errors translated."""
 
     def called(request: Any, **options: Any) -> list[Any]:
-        try:
-            return list(call(request, **options))
-        except grpc.RpcError as error:
-            raise google.from_grpc_error(error) from error
+        return list(_translated(call(request, **options)))
 
     return called
 

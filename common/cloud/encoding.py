@@ -107,10 +107,7 @@ _PLAIN = {
 def encode_fields(fields: Fields, into: Message) -> None:
     """Fill a map of Values."""
     for name, value in fields.items():
-        if (plain := _PLAIN.get(type(value))) is not None:  # without a call
-            setattr(into[name], plain, value)
-        else:
-            _encode_other(value, into[name])
+        encode(value, into[name])
 
 
 def encode_time(time: datetime, into: Message) -> None:

@@ -250,8 +250,8 @@ MUTANTS = [
     Noticed(
         "a read is not asked again",
         calls, "_gathered",
-        "raise google.from_grpc_error(error) from error",
-        "raise",
+        "list(_translated(call(request, **options)))",
+        "list(call(request, **options))",
         ("test_calls.py::test_a_stream_that_is_read_whole_is_asked_again_whole",
          "test_calls.py::test_what_does_not_pass_of_a_stream_that_is_read_whole_is_raised"),
     ),
