@@ -71,7 +71,7 @@ class TestSigterm:
     """As Cloud Run sends it, ten seconds before SIGKILL; here the grace is a split second."""
 
     def test_work_in_progress_is_given_back(self, wire: Wire) -> None:
-        with _worker(wire) as worker, _asked(worker, key="back", seconds=2) as answers:
+        with _worker(wire) as worker, _asked(worker, key="back", seconds=6) as answers:
             _eventually(lambda: "write" in str(_record("back").get("steps")))
             worker.process.terminate()
             _eventually(lambda: _record("back").get("state") == "waiting")
